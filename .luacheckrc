@@ -1,0 +1,17 @@
+-- SPDX-License-Identifier: Apache-2.0
+std = "lua54"
+max_line_length = 100
+codes = true
+self = false
+
+-- What a script does not have inside lunex.
+not_globals = {
+  "debug.sethook",
+  "io.popen",
+  "os.execute",
+  "os.exit",
+  "os.setlocale",
+}
+
+-- Definitions for the language server: names without a use.
+files["lua/meta"] = { ignore = { "211", "212", "221", "241" } }

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+# One ctest each. A spec prints a line for each behaviour, "ok N - name" or "not
+# ok N - name" (unittest: "name ... ok"), which cmake/tally.awk counts for ./test.
+
+find_library(CMOCKA_LIBRARY cmocka REQUIRED)
+# Debian's, which has Debian's packages; another one may come first in PATH.
+find_program(PYTHON_PROGRAM python3 HINTS /usr/bin REQUIRED)
+
+set(LUNEX_SPEC_ENVIRONMENT
+  CMOCKA_MESSAGE_OUTPUT=TAP
+  PYTHONDONTWRITEBYTECODE=1
+  PYTHONUNBUFFERED=1
+  ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+  UBSAN_OPTIONS=print_stacktrace=1
+  TSAN_OPTIONS=second_deadlock_stack=1)
+
+function(lunex_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "COMMAND;LABELS")
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 60)
+  endif()
+  add_test(NAME ${name} COMMAND ${arg_COMMAND})
+  set_tests_properties(${name} PROPERTIES
+    TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}"
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+    ENVIRONMENT "${LUNEX_SPEC_ENVIRONMENT}")
+endfunction()
+
+# lunex_c_spec(LAYER NAME [LABELS ...] [TIMEOUT SECONDS]):
+# spec/LAYER/NAME_spec.c, linked with that layer and what is below it.
+function(lunex_c_spec layer name)
+  set(target ${layer}_${name}_spec)
+  add_executable(${target} spec/${layer}/${name}_spec.c)
+  target_link_libraries(${target} PRIVATE lunex_${layer} ${CMOCKA_LIBRARY})
+  set_target_properties(${target} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/spec)
+  lunex_test(${layer}/${name} COMMAND ${target} ${ARGN})
+endfunction()
+
+# lunex_lua_spec(PATH ...): a Lua spec, run inside the host by lunex-spec.
+function(lunex_lua_spec path)
+  if(NOT TARGET lunex-spec)
+    add_executable(lunex-spec spec/bind/runner.c)
+    target_link_libraries(lunex-spec PRIVATE lunex_run)
+  endif()
+  string(REGEX REPLACE "^spec/(.*)_spec[.]lua$" "\\1" name ${path})
+  lunex_test(${name} COMMAND lunex-spec ${path} ${ARGN})
+endfunction()
+
+# lunex_python_spec(PATH ...): a unittest file. Those of spec/e2e run the real
+# binary, one at a time: they use well-known ports and look at the clock.
+function(lunex_python_spec path)
+  string(REGEX REPLACE "^spec/(.*)_(spec|test)[.]py$" "\\1" name ${path})
+  lunex_test(${name}
+    COMMAND ${PYTHON_PROGRAM} -m unittest -v ${path} ${ARGN})
+  if(path MATCHES "^spec/e2e/")
+    set_tests_properties(${name} PROPERTIES LABELS e2e RUN_SERIAL ON)
+  endif()
+endfunction()

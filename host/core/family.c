@@ -1,0 +1,601 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A collection sets series in the same order each time, so the row behind the
+ * last one is tried before the index is asked: that saves hashing, and memory
+ * is walked in order. A row that a part has staged over keeps what it showed in
+ * the chunk of its segment, which is brought up to date before; families are
+ * not sorted while anything is staged, so it stays at the same place.
+ */
+#include "core/family.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "core/snapshot.h"
+
+enum { SEGMENT_NUMBERS = 512, SEGMENT_SHIFT_MIN = 3 };
+
+/* ---- life ---- */
+
+/* The greatest power of two of rows whose numbers fill a segment. */
+static unsigned shift_for(unsigned width)
+{
+	unsigned shift = SEGMENT_SHIFT_MIN;
+
+	while ((2u << shift) * width <= SEGMENT_NUMBERS)
+		shift++;
+	return shift;
+}
+
+struct family *family_new(struct series_pool *pool, struct metadata *metadata,
+			  struct label_schema *schema,
+			  const struct family_options *options)
+{
+	struct family *family = mem_alloc(sizeof *family);
+
+	family->pool = pool;
+	family->metadata = metadata;
+	family->schema = schema;
+	family->keep = options->keep;
+	family->ttl = options->ttl;
+	family->width = metadata->width;
+	family->shift = shift_for(metadata->width);
+	family->expires = INFINITY;
+	return family;
+}
+
+static void segment_release(struct segment *segment)
+{
+	rows_unref(segment->rows);
+	chunk_unref(segment->chunk);
+	free(segment->values);
+	free(segment->expires);
+	free(segment->owners);
+	free(segment->states);
+}
+
+void family_segments_free(struct segment *segments, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		segment_release(&segments[i]);
+	free(segments);
+}
+
+void family_free(struct family *family)
+{
+	family_segments_free(family->segments, family->nsegments);
+	metadata_unref(family->metadata);
+	label_schema_unref(family->schema);
+	row_index_release(&family->index);
+	free(family);
+}
+
+const struct metadata *family_metadata(const struct family *family)
+{
+	return family->metadata;
+}
+
+const struct label_schema *family_schema(const struct family *family)
+{
+	return family->schema;
+}
+
+/* ---- rows ---- */
+
+/* Readies the label sets of a segment for a change: a private copy when a
+ * chunk has them too, and room for COUNT. */
+static void rows_own(struct segment *segment, uint32_t count)
+{
+	struct rows *old = segment->rows, *rows;
+
+	if (old && old->count >= count &&
+	    atomic_load_explicit(&old->refs, memory_order_acquire) == 1)
+		return;
+	rows = rows_new(count);
+	for (uint32_t i = 0; old && i < old->count; i++)
+		if (old->labels[i])
+			rows->labels[i] = labels_ref(old->labels[i]);
+	rows_unref(old);
+	segment->rows = rows;
+}
+
+void family_segment_own(const struct family *family, struct segment *segment)
+{
+	const struct chunk *chunk = segment->chunk;
+	size_t bytes = family->width * sizeof(double);
+
+	if (segment->values)
+		return;
+	segment->values = mem_realloc(NULL, segment->rows->count * bytes);
+	if (chunk)
+		memcpy(segment->values, chunk->values,
+		       chunk->rows->count * bytes);
+}
+
+void family_segment_grow(const struct family *family, struct segment *segment,
+			 uint32_t cap)
+{
+	rows_own(segment, cap);
+	family_segment_own(family, segment);
+	segment->values = mem_realloc(segment->values,
+				      cap * family->width * sizeof(double));
+	segment->owners = mem_realloc(segment->owners, cap);
+	segment->states = mem_realloc(segment->states, cap);
+	if (family->ttl > 0)
+		segment->expires =
+			mem_realloc(segment->expires, cap * sizeof(double));
+}
+
+uint32_t family_segment_rows(const struct family *family, uint32_t s)
+{
+	uint32_t whole = 1u << family->shift;
+	uint32_t left = family->rows - (s << family->shift);
+
+	return left < whole ? left : whole;
+}
+
+static uint32_t append(struct family *family, struct labels *labels)
+{
+	uint32_t row = family->rows, place = family_place(family, row);
+	uint32_t whole = 1u << family->shift, cap;
+	struct segment *segment;
+
+	if (place == 0) {
+		family->segments = mem_realloc(
+			family->segments,
+			(family->nsegments + 1) * sizeof *family->segments);
+		family->segments[family->nsegments++] = (struct segment){ 0 };
+	}
+	segment = family_segment(family, row);
+	cap = segment->rows ? segment->rows->count : 0;
+	if (place < cap)
+		rows_own(segment, cap);
+	else if (cap)
+		family_segment_grow(family, segment,
+				    cap * 2 < whole ? cap * 2 : whole);
+	else
+		family_segment_grow(family, segment, 1u << SEGMENT_SHIFT_MIN);
+	family_segment_own(family, segment);
+	segment->rows->labels[place] = labels;
+	segment->states[place] = 0;
+	segment->owners[place] = REGISTRY_LIVE;
+	memset(segment->values + place * family->width, 0,
+	       family->width * sizeof(double));
+	if (segment->expires)
+		segment->expires[place] = 0;
+	family->rows++;
+	return row;
+}
+
+/* ---- index ---- */
+
+static uint64_t hash_of(const struct family *family,
+			const struct labels *labels)
+{
+	return labels_hash(labels, family->schema, family->pool->seed);
+}
+
+void family_reindex(struct family *family, uint32_t room)
+{
+	row_index_reset(&family->index, family->rows - family->holes + room);
+	for (uint32_t row = 0; row < family->rows; row++) {
+		struct labels *labels = family_labels(family, row);
+
+		if (labels)
+			row_index_add(&family->index, hash_of(family, labels),
+				      row);
+	}
+}
+
+static bool index_find(const struct family *family, uint64_t hash,
+		       const struct str *values, uint32_t *row)
+{
+	uint32_t cursor = 0;
+
+	while (row_index_next(&family->index, hash, &cursor, row))
+		if (labels_match(family_labels(family, *row), family->schema,
+				 values))
+			return true;
+	return false;
+}
+
+/* The row of LABELS, an interned set; CURSOR is where the index has it. */
+static bool index_find_set(const struct family *family,
+			   const struct labels *labels, uint32_t *cursor,
+			   uint32_t *row)
+{
+	uint64_t hash = hash_of(family, labels);
+
+	*cursor = 0;
+	while (row_index_next(&family->index, hash, cursor, row))
+		if (family_labels(family, *row) == labels)
+			return true;
+	return false;
+}
+
+/* ---- finding and making series ---- */
+
+static bool check_room(const struct family *family, struct err *err)
+{
+	const struct series_pool *pool = family->pool;
+
+	if (pool->series < pool->series_max && family->rows < ROW_INDEX_MAX)
+		return true;
+	return err_set(err, ERR_LIMIT, "%s: the limit of %zu series is reached",
+		       family->metadata->name, pool->series_max);
+}
+
+/* Takes over the reference to LABELS. */
+static uint32_t add_row(struct family *family, struct labels *labels)
+{
+	uint32_t row = append(family, labels);
+
+	if (row_index_full(&family->index))
+		family_reindex(family, family->rows / 4);
+	else
+		row_index_add(&family->index, hash_of(family, labels), row);
+	family->pool->series++;
+	family->moved++;
+	return row;
+}
+
+static struct labels *make_labels(struct family *family,
+				  const struct str *values, struct err *err)
+{
+	struct labels *labels;
+	struct err why;
+
+	labels = labels_new(family->schema, values, &why);
+	if (!labels) {
+		err_set(err, why.code, "%s: %s", family->metadata->name,
+			why.text);
+		return NULL;
+	}
+	return intern_take(&family->pool->sets, labels);
+}
+
+static bool values_valid(const struct family *family, const struct str *values)
+{
+	for (unsigned i = 0; i < family->schema->count; i++)
+		if (!utf8_valid(values[i].data, values[i].len))
+			return false;
+	return true;
+}
+
+static bool row_repaired(struct family *family, const struct str *values,
+			 uint32_t *row, struct err *err)
+{
+	struct str repaired[LABELS_MAX] = { { NULL, 0 } };
+	struct buf texts[LABELS_MAX];
+	unsigned n = family->schema->count;
+	bool ok;
+
+	for (unsigned i = 0; i < n; i++) {
+		buf_init(&texts[i], LABELS_TEXT_MAX);
+		utf8_repair(&texts[i], values[i].data, values[i].len);
+		repaired[i] = (struct str){ buf_text(&texts[i]), texts[i].len };
+	}
+	ok = family_row(family, repaired, row, err);
+	for (unsigned i = 0; i < n; i++)
+		buf_release(&texts[i]);
+	return ok;
+}
+
+static bool row_missed(struct family *family, const struct str *values,
+		       uint32_t *row, struct err *err)
+{
+	uint64_t hash =
+		label_hash(family->pool->seed, values, family->schema->count);
+	struct labels *labels;
+
+	if (index_find(family, hash, values, row))
+		return true;
+	if (!values_valid(family, values))
+		return row_repaired(family, values, row, err);
+	if (!check_room(family, err))
+		return false;
+	labels = make_labels(family, values, err);
+	if (!labels)
+		return false;
+	*row = add_row(family, labels);
+	return true;
+}
+
+bool family_row(struct family *family, const struct str *values, uint32_t *row,
+		struct err *err)
+{
+	uint32_t next = family->next;
+	struct labels *labels;
+
+	labels = next < family->rows ? family_labels(family, next) : NULL;
+	if (labels && labels_match(labels, family->schema, values))
+		*row = next;
+	else if (!row_missed(family, values, row, err))
+		return false;
+	family->next = *row + 1 < family->rows ? *row + 1 : 0;
+	return true;
+}
+
+bool child_init(struct child *child, struct family *family,
+		const struct str *values, struct err *err)
+{
+	if (!family_row(family, values, &child->row, err))
+		return false;
+	child->family = family;
+	child->labels = labels_ref(family_labels(family, child->row));
+	return true;
+}
+
+void child_release(struct child *child)
+{
+	labels_unref(child->labels);
+	*child = (struct child){ 0 };
+}
+
+static bool child_refind(struct child *child, struct err *err)
+{
+	uint32_t cursor;
+
+	if (index_find_set(child->family, child->labels, &cursor, &child->row))
+		return true;
+	if (!check_room(child->family, err))
+		return false;
+	child->row = add_row(child->family, labels_ref(child->labels));
+	return true;
+}
+
+bool child_row(struct child *child, uint32_t *row, struct err *err)
+{
+	bool there = child->row < child->family->rows &&
+		     family_labels(child->family, child->row) == child->labels;
+
+	if (!there && !child_refind(child, err))
+		return false;
+	*row = child->row;
+	return true;
+}
+
+/* ---- values ---- */
+
+static inline void mark_changed(struct family *family, struct segment *segment)
+{
+	segment->changed = true;
+	family->changed = true;
+}
+
+/* The value of the row is shown from NOW on. */
+static inline void touch(struct family *family, struct segment *segment,
+			 uint32_t place, double now)
+{
+	mark_changed(family, segment);
+	if (!segment->expires)
+		return;
+	segment->expires[place] = now + family->ttl;
+	if (segment->expires[place] < family->expires)
+		family->expires = segment->expires[place];
+}
+
+/* Books a set of the row; the caller writes the value. */
+static inline void stage(struct family *family, uint32_t row, unsigned part,
+			 double now)
+{
+	struct segment *segment = family_segment(family, row);
+	uint32_t place = family_place(family, row);
+	uint8_t *state = &segment->states[place];
+
+	segment->owners[place] = (uint8_t)part;
+	if (part == REGISTRY_LIVE) {
+		family->staged -= (*state & ROW_STAGED) != 0;
+		*state = ROW_SHOWN | ROW_LASTING;
+		touch(family, segment, place, now);
+	} else if (!(*state & ROW_STAGED)) {
+		if (segment->changed && *state & ROW_SHOWN)
+			snapshot_segment(family, row >> family->shift);
+		*state |= ROW_STAGED;
+		family->staged++;
+	}
+}
+
+void family_set(struct family *family, uint32_t row, unsigned part,
+		double value, double now)
+{
+	struct segment *segment = family_segment(family, row);
+	uint32_t place = family_place(family, row);
+
+	stage(family, row, part, now);
+	if (!segment->values)
+		family_segment_own(family, segment);
+	segment->values[place * family->width] = value;
+}
+
+void family_set_state(struct family *family, uint32_t row, unsigned part,
+		      int state, double now)
+{
+	struct segment *segment = family_segment(family, row);
+	uint32_t place = family_place(family, row);
+
+	stage(family, row, part, now);
+	family_segment_own(family, segment);
+	for (unsigned i = 0; i < family->width; i++)
+		segment->values[place * family->width + i] = (int)i == state;
+}
+
+/* Readies the row for counting and returns its numbers. */
+static double *own(struct family *family, uint32_t row)
+{
+	struct segment *segment = family_segment(family, row);
+	uint32_t place = family_place(family, row);
+
+	if (!(segment->states[place] & ROW_STAGED)) {
+		segment->states[place] = ROW_SHOWN | ROW_LASTING;
+		segment->owners[place] = REGISTRY_LIVE;
+		if (segment->expires)
+			segment->expires[place] = INFINITY;
+		mark_changed(family, segment);
+	}
+	family_segment_own(family, segment);
+	return segment->values + place * family->width;
+}
+
+void family_inc(struct family *family, uint32_t row, double by)
+{
+	*own(family, row) += by;
+}
+
+/* The first bucket whose bound is not below VALUE; +Inf, the last, takes the
+ * rest, NaN among it. */
+static unsigned bucket_of(const struct metadata *metadata, double value)
+{
+	unsigned low = 0, high = metadata->nbounds;
+
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+
+		if (value <= metadata->bounds[middle])
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return value != value ? metadata->nbounds : low;
+}
+
+void family_observe(struct family *family, uint32_t row, double value)
+{
+	double *numbers = own(family, row);
+
+	numbers[0] += value;
+	if (family->metadata->type == METRIC_HISTOGRAM)
+		numbers[1 + bucket_of(family->metadata, value)] += 1;
+	else
+		numbers[1] += 1;
+}
+
+/* ---- the end of a part ---- */
+
+static void remove_row(struct family *family, uint32_t row)
+{
+	struct segment *segment = family_segment(family, row);
+	uint32_t place = family_place(family, row), cursor, found;
+	struct labels *labels = segment->rows->labels[place];
+
+	if (index_find_set(family, labels, &cursor, &found))
+		row_index_remove(&family->index, cursor);
+	if (segment->states[place] & ROW_SHOWN)
+		segment->changed = true;
+	/* Also when no page showed it: only a publish closes holes. */
+	family->changed = true;
+	family->staged -= (segment->states[place] & ROW_STAGED) != 0;
+	rows_own(segment, segment->rows->count);
+	labels_unref(segment->rows->labels[place]);
+	segment->rows->labels[place] = NULL;
+	segment->states[place] = 0;
+	family->holes++;
+	family->moved++;
+	family->pool->series--;
+	family->pool->removed++;
+}
+
+static bool alive(const struct segment *segment, uint32_t place, double now)
+{
+	return segment->expires && segment->expires[place] > now;
+}
+
+static void commit_row(struct family *family, struct segment *segment,
+		       uint32_t row, uint32_t place, double now)
+{
+	if (segment->states[place] & ROW_STAGED) {
+		segment->states[place] = ROW_SHOWN;
+		family->staged--;
+		touch(family, segment, place, now);
+	} else if (!alive(segment, place, now)) {
+		remove_row(family, row);
+	}
+}
+
+/* Forgets the staged value; what the row showed is in the chunk. */
+static void restore_row(struct family *family, struct segment *segment,
+			uint32_t place)
+{
+	size_t at = place * family->width;
+
+	memcpy(segment->values + at, segment->chunk->values + at,
+	       family->width * sizeof(double));
+	segment->states[place] &= (uint8_t)~ROW_STAGED;
+	if (segment->states[place] & ROW_LASTING)
+		segment->owners[place] = REGISTRY_LIVE;
+	family->staged--;
+}
+
+static void drop_row(struct family *family, struct segment *segment,
+		     uint32_t row, uint32_t place, double now)
+{
+	uint8_t state = segment->states[place];
+	bool stays = state & ROW_LASTING || family->keep ||
+		     alive(segment, place, now);
+
+	if (!(state & ROW_SHOWN) || !stays)
+		remove_row(family, row);
+	else if (state & ROW_STAGED)
+		restore_row(family, segment, place);
+}
+
+typedef void (*end_row)(struct family *family, struct segment *segment,
+			uint32_t row, uint32_t place, double now);
+
+/* Calls END for each row that belongs to PART; rows that never got a value go
+ * on this occasion. */
+static inline void end_part(struct family *family, unsigned part, double now,
+			    end_row end)
+{
+	for (uint32_t s = 0; s < family->nsegments; s++) {
+		struct segment *segment = &family->segments[s];
+		uint32_t n = family_segment_rows(family, s),
+			 row = s << family->shift;
+
+		for (uint32_t i = 0; i < n; i++) {
+			if (segment->owners[i] == part && segment->states[i])
+				end(family, segment, row + i, i, now);
+			else if (!segment->states[i] &&
+				 segment->rows->labels[i])
+				remove_row(family, row + i);
+		}
+	}
+}
+
+void family_commit(struct family *family, unsigned part, double now)
+{
+	end_part(family, part, now, commit_row);
+}
+
+void family_drop(struct family *family, unsigned part, double now)
+{
+	end_part(family, part, now, drop_row);
+}
+
+void family_expire(struct family *family, double now)
+{
+	double earliest = INFINITY;
+
+	if (now < family->expires)
+		return;
+	for (uint32_t row = 0; row < family->rows; row++) {
+		struct segment *segment = family_segment(family, row);
+		uint32_t place = family_place(family, row);
+		uint8_t state = segment->states[place];
+
+		if (!(state & ROW_SHOWN))
+			continue;
+		if (segment->expires[place] > now) {
+			if (segment->expires[place] < earliest)
+				earliest = segment->expires[place];
+		} else if (state & ROW_STAGED) {
+			segment->states[place] = ROW_STAGED;
+			mark_changed(family, segment);
+		} else {
+			remove_row(family, row);
+		}
+	}
+	family->expires = earliest;
+}

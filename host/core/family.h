@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One family of a registry: its series and their values. See registry.h for
+ * what set, commit, drop, own and mirrored mean; this header adds what
+ * registry.c and snapshot.c need to know. One thread.
+ *
+ * Rows lie in segments of a fixed power of two. A segment owns what is known
+ * about each row (whose value, shown, staged); the label sets and the numbers
+ * are shared with the chunk it published last, and copied before they change.
+ * Removing leaves a hole, which the next sort closes.
+ */
+#ifndef CORE_FAMILY_H
+#define CORE_FAMILY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/intern.h"
+#include "core/label.h"
+#include "core/metadata.h"
+#include "core/page.h"
+#include "core/registry.h"
+#include "core/row_index.h"
+
+enum {
+	ROW_SHOWN = 1,	 /* in the next page */
+	ROW_STAGED = 2,	 /* the value belongs to a part that has not returned */
+	ROW_LASTING = 4, /* what is shown is no part's: set live, or counted */
+};
+
+/* What the families of a registry share. */
+struct series_pool {
+	struct intern sets;
+	size_t series;
+	size_t series_max;
+	size_t removed; /* since the sets were swept */
+	uint64_t seed;
+};
+
+struct segment {
+	struct rows *rows;   /* holes are NULL */
+	double *values;	     /* width each; NULL: those of the chunk */
+	double *expires;     /* with a ttl: when, of what is shown; else NULL */
+	struct chunk *chunk; /* as last published */
+	bool changed;
+	uint8_t *owners;
+	uint8_t *states;
+};
+
+struct family {
+	struct series_pool *pool;
+	struct metadata *metadata;
+	struct label_schema *schema;
+	bool keep;
+	double ttl;
+	unsigned width;
+	unsigned shift; /* rows of a segment: 1 << shift */
+	uint32_t rows;	/* numbered so far, holes included */
+	uint32_t holes;
+	uint32_t staged;
+	uint32_t moved; /* rows added or removed since the last sort */
+	uint32_t next;	/* tried first by family_row */
+	uint32_t nsegments;
+	struct segment *segments;
+	struct row_index index;
+	bool changed;
+	double expires; /* the earliest; INFINITY: none */
+};
+
+/* Takes over METADATA and SCHEMA. */
+struct family *family_new(struct series_pool *pool, struct metadata *metadata,
+			  struct label_schema *schema,
+			  const struct family_options *options);
+void family_free(struct family *family);
+
+static inline struct segment *family_segment(const struct family *family,
+					     uint32_t row)
+{
+	return &family->segments[row >> family->shift];
+}
+
+static inline uint32_t family_place(const struct family *family, uint32_t row)
+{
+	return row & ((1u << family->shift) - 1);
+}
+
+static inline struct labels *family_labels(const struct family *family,
+					   uint32_t row)
+{
+	return family_segment(family, row)
+		->rows->labels[family_place(family, row)];
+}
+
+/* Number of rows in use of segment number S. */
+uint32_t family_segment_rows(const struct family *family, uint32_t s);
+
+/* Gives a segment room for CAP rows. */
+void family_segment_grow(const struct family *family, struct segment *segment,
+			 uint32_t cap);
+
+/* Readies the numbers of a segment for a change. */
+void family_segment_own(const struct family *family, struct segment *segment);
+
+void family_segments_free(struct segment *segments, uint32_t n);
+
+/* Puts every row into the index anew, with ROOM for more. */
+void family_reindex(struct family *family, uint32_t room);
+
+/* The end of a part, and of the time of values with a ttl. */
+void family_commit(struct family *family, unsigned part, double now);
+void family_drop(struct family *family, unsigned part, double now);
+void family_expire(struct family *family, double now);
+
+#endif

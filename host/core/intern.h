@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The label sets of a registry, each text once, so that families with equal
+ * labels share them. The table holds a reference to each set; intern_sweep()
+ * lets go of those that nobody else holds. One thread.
+ */
+#ifndef CORE_INTERN_H
+#define CORE_INTERN_H
+
+#include <stdint.h>
+
+#include "core/label.h"
+
+struct intern {
+	struct labels **slots; /* private */
+	uint32_t nslots;       /* private; a power of two */
+	uint32_t used;
+	uint64_t seed;
+};
+
+void intern_init(struct intern *intern, uint64_t seed);
+void intern_release(struct intern *intern);
+
+/* Takes LABELS over and returns a reference to the one set with its text. */
+struct labels *intern_take(struct intern *intern, struct labels *labels);
+
+void intern_sweep(struct intern *intern);
+
+#endif

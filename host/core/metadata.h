@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is the same for all series of a family: its name, HELP, TYPE, unit, and
+ * how many numbers a series has and what they mean. Immutable and counted:
+ * shared by a registry and by every page that shows the family.
+ *
+ * A series is a row of `width` doubles, whatever its type:
+ *   counter, gauge, unknown   the value
+ *   info                      1
+ *   stateset                  one 0 or 1 for each state
+ *   summary                   sum, count
+ *   histogram                 sum, then one count for each bucket, not
+ *                             cumulative, +Inf last
+ */
+#ifndef CORE_METADATA_H
+#define CORE_METADATA_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+
+enum metric_type {
+	METRIC_COUNTER,
+	METRIC_GAUGE,
+	METRIC_HISTOGRAM,
+	METRIC_SUMMARY,
+	METRIC_INFO,
+	METRIC_STATESET,
+	METRIC_UNKNOWN,
+};
+
+enum { METADATA_BUCKETS_MAX = 256, METADATA_STATES_MAX = 256 };
+
+struct metadata {
+	_Atomic uint32_t refs;
+	enum metric_type type;
+	char *name;
+	size_t name_len;
+	char *help; /* "" when there is none */
+	char *unit; /* "" when there is none */
+	unsigned width;
+	unsigned nstates;
+	char **states;
+	unsigned nbounds; /* of a histogram, without +Inf */
+	double *bounds;	  /* rising */
+	char **le;	  /* nbounds + 1 texts: "0.1", ..., "+Inf" */
+};
+
+/* A declaration; everything is copied. NULL for absent texts. */
+struct metadata_desc {
+	enum metric_type type;
+	const char *name;
+	const char *help;
+	const char *unit;
+	const char *const *states; /* stateset: nstates names */
+	unsigned nstates;
+	const double *bounds; /* histogram: upper bounds, rising, finite */
+	unsigned nbounds;
+};
+
+/* NULL and ERR, a sentence that begins with the metric's name, when something
+ * in it is not valid. One reference. */
+struct metadata *metadata_new(const struct metadata_desc *desc,
+			      struct err *err);
+struct metadata *metadata_ref(struct metadata *metadata);
+void metadata_unref(struct metadata *metadata);
+
+/* "counter", ...; false, and *TYPE untouched, for an unknown word. */
+const char *metric_type_name(enum metric_type type);
+bool metric_type_parse(const char *name, enum metric_type *type);
+
+/* May pages of both show the family together: same type, help, unit, states and
+ * bounds? Otherwise ERR names what differs. */
+bool metadata_agree(const struct metadata *a, const struct metadata *b,
+		    struct err *err);
+
+/* The number of the state NAME, or -1. */
+int metadata_state(const struct metadata *metadata, const char *name,
+		   size_t len);
+
+#endif

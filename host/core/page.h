@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A page is what an exporter shows: an immutable, counted snapshot of its
+ * families in name order. The values of a family lie in chunks of a fixed
+ * number of series; a new page shares every chunk that did not change with the
+ * page before it. Chunks carry numbers and label texts, not rendered lines: at
+ * 100 000 series the text would be most of the memory, and every format is
+ * rendered from the same chunks (exposition.h keeps what was rendered).
+ *
+ * Pages, chunks and rows are made by a registry in the exporter's thread and
+ * read, and released, by any thread.
+ */
+#ifndef CORE_PAGE_H
+#define CORE_PAGE_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/label.h"
+#include "core/metadata.h"
+
+/* The label sets of the series of a chunk; holes are NULL. */
+struct rows {
+	_Atomic uint32_t refs;
+	uint32_t count;
+	struct labels *labels[];
+};
+
+struct chunk {
+	_Atomic uint32_t refs;
+	uint32_t shown; /* rows that are not holes */
+	struct rows *rows;
+	double *values; /* rows->count * metadata->width */
+};
+
+struct page_family {
+	struct metadata *metadata;
+	struct chunk **chunks;
+	uint32_t nchunks;
+};
+
+struct page {
+	_Atomic uint32_t refs;
+	uint32_t nfamilies;
+	size_t series;
+	struct page_family families[];
+};
+
+/* COUNT holes, one reference. */
+struct rows *rows_new(uint32_t count);
+void rows_unref(struct rows *rows);
+
+/* Takes over the caller's reference to ROWS, and VALUES (free() frees them). */
+struct chunk *chunk_new(struct rows *rows, double *values);
+struct chunk *chunk_ref(struct chunk *chunk);
+void chunk_unref(struct chunk *chunk);
+
+/* An empty page for NFAMILIES families, which the caller fills with references
+ * and sorts by name. */
+struct page *page_new(uint32_t nfamilies);
+struct page *page_ref(struct page *page);
+void page_unref(struct page *page);
+
+/*
+ * The place where one thread publishes and others fetch: one atomic word that
+ * holds the pointer and the number of readers that are just taking a reference
+ * (a split reference count), so that neither side ever waits. A page that was
+ * replaced in a slot may not come back to it.
+ */
+struct page_slot {
+	_Atomic uint64_t word;
+};
+
+/* A new reference to the present page, or NULL. Any thread. */
+struct page *page_slot_get(struct page_slot *slot);
+
+/* Publishes PAGE, whose reference moves into the slot; NULL empties it, and the
+ * page that is there already is fine. One thread at a time. */
+void page_slot_set(struct page_slot *slot, struct page *page);
+
+#endif

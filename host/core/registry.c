@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/family.h"
+#include "core/mem.h"
+#include "core/snapshot.h"
+
+enum { SERIES_MAX_DEFAULT = 100000 };
+
+struct registry {
+	struct series_pool pool;
+	struct family **families; /* in name order */
+	const char **names;
+	uint32_t nfamilies;
+	struct label_pair *labels;
+	unsigned nlabels;
+	struct page *page; /* the last one published */
+};
+
+static uint64_t new_seed(const void *address)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return ((uint64_t)now.tv_nsec << 32) ^ (uint64_t)(uintptr_t)address;
+}
+
+struct registry *registry_new(const struct registry_options *options)
+{
+	struct registry *registry = mem_alloc(sizeof *registry);
+
+	registry->pool.seed = new_seed(registry);
+	intern_init(&registry->pool.sets, registry->pool.seed);
+	registry->pool.series_max =
+		options->series_max ? options->series_max : SERIES_MAX_DEFAULT;
+	registry->nlabels = options->nlabels;
+	registry->labels =
+		mem_array(options->nlabels, sizeof *registry->labels);
+	for (unsigned i = 0; i < options->nlabels; i++) {
+		registry->labels[i].name = mem_string(options->labels[i].name);
+		registry->labels[i].value =
+			mem_string(options->labels[i].value);
+	}
+	registry->names = mem_array(1, sizeof *registry->names);
+	return registry;
+}
+
+void registry_free(struct registry *registry)
+{
+	if (!registry)
+		return;
+	for (uint32_t i = 0; i < registry->nfamilies; i++)
+		family_free(registry->families[i]);
+	for (unsigned i = 0; i < registry->nlabels; i++) {
+		free((char *)(uintptr_t)registry->labels[i].name);
+		free((char *)(uintptr_t)registry->labels[i].value);
+	}
+	intern_release(&registry->pool.sets);
+	page_unref(registry->page);
+	free(registry->labels);
+	free(registry->families);
+	free(registry->names);
+	free(registry);
+}
+
+/* Where NAME is or belongs in the families, which are in name order. */
+static uint32_t place_of(const struct registry *registry, const char *name,
+			 bool *found)
+{
+	uint32_t low = 0, high = registry->nfamilies;
+
+	*found = false;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		int order = strcmp(registry->families[middle]->metadata->name,
+				   name);
+
+		if (order == 0) {
+			*found = true;
+			return middle;
+		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct family *registry_find(struct registry *registry, const char *name)
+{
+	bool found;
+	uint32_t i = place_of(registry, name, &found);
+
+	return found ? registry->families[i] : NULL;
+}
+
+/* LABEL must not be the one that the type itself adds. */
+static bool check_label(const struct metadata_desc *m, const char *label,
+			struct err *err)
+{
+	const char *taken = m->type == METRIC_HISTOGRAM	 ? "le"
+			    : m->type == METRIC_SUMMARY	 ? "quantile"
+			    : m->type == METRIC_STATESET ? m->name
+							 : "";
+
+	if (strcmp(label, taken) != 0)
+		return true;
+	return err_set(err, ERR_USAGE, "%s: a %s has the label '%s' already",
+		       m->name, metric_type_name(m->type), label);
+}
+
+static bool check_labels(const struct registry *registry,
+			 const struct family_options *options, struct err *err)
+{
+	for (unsigned i = 0; i < options->nlabels; i++)
+		if (!check_label(&options->metadata, options->labels[i], err))
+			return false;
+	for (unsigned i = 0; i < registry->nlabels; i++)
+		if (!check_label(&options->metadata, registry->labels[i].name,
+				 err))
+			return false;
+	return true;
+}
+
+/* Does a family of TYPE have samples whose names end in SUFFIX? */
+static bool has_suffix(enum metric_type type, const char *suffix)
+{
+	if (strcmp(suffix, "_bucket") == 0)
+		return type == METRIC_HISTOGRAM;
+	return type == METRIC_HISTOGRAM || type == METRIC_SUMMARY;
+}
+
+/* No two families may have samples of the same name. */
+static bool check_suffix(struct registry *registry,
+			 const struct metadata_desc *m, const char *suffix,
+			 struct err *err)
+{
+	size_t len = strlen(m->name), n = strlen(suffix);
+	bool ends = len > n && strcmp(m->name + len - n, suffix) == 0;
+	char *longer = mem_alloc(len + n + 1);
+	char *shorter = mem_copy(m->name, ends ? len - n : len);
+	struct family *base = ends ? registry_find(registry, shorter) : NULL;
+	bool taken;
+
+	memcpy(longer, m->name, len);
+	memcpy(longer + len, suffix, n);
+	taken = has_suffix(m->type, suffix) && registry_find(registry, longer);
+	if (taken)
+		err_set(err, ERR_USAGE, "%s: its '%s' is declared as well",
+			m->name, longer);
+	else if (base && has_suffix(base->metadata->type, suffix)) {
+		taken = true;
+		err_set(err, ERR_USAGE, "%s: belongs to the %s '%s'", m->name,
+			metric_type_name(base->metadata->type), shorter);
+	}
+	free(longer);
+	free(shorter);
+	return !taken;
+}
+
+static bool check_name(struct registry *registry, const struct metadata_desc *m,
+		       struct err *err)
+{
+	if (registry_find(registry, m->name))
+		return err_set(err, ERR_USAGE, "%s: declared twice", m->name);
+	return check_suffix(registry, m, "_bucket", err) &&
+	       check_suffix(registry, m, "_sum", err) &&
+	       check_suffix(registry, m, "_count", err);
+}
+
+static void insert(struct registry *registry, uint32_t at,
+		   struct family *family)
+{
+	uint32_t n = registry->nfamilies++;
+
+	registry->families = mem_realloc(registry->families,
+					 (n + 1) * sizeof *registry->families);
+	memmove(registry->families + at + 1, registry->families + at,
+		(n - at) * sizeof *registry->families);
+	registry->families[at] = family;
+	registry->names =
+		mem_realloc(registry->names, (n + 2) * sizeof *registry->names);
+	for (uint32_t i = 0; i <= n; i++)
+		registry->names[i] = registry->families[i]->metadata->name;
+	registry->names[n + 1] = NULL;
+}
+
+/* Families with equal label names share a schema. */
+static struct label_schema *take_schema(const struct registry *registry,
+					const struct family_options *options,
+					struct err *err)
+{
+	struct label_schema *schema;
+	struct err why;
+
+	for (uint32_t i = 0; i < registry->nfamilies; i++) {
+		schema = registry->families[i]->schema;
+		if (label_schema_has(schema, options->labels, options->nlabels))
+			return label_schema_ref(schema);
+	}
+	schema = label_schema_new(options->labels, options->nlabels,
+				  registry->labels, registry->nlabels, &why);
+	if (!schema)
+		err_set(err, why.code, "%s: %s", options->metadata.name,
+			why.text);
+	return schema;
+}
+
+struct family *registry_add(struct registry *registry,
+			    const struct family_options *options,
+			    struct err *err)
+{
+	const struct metadata_desc *m = &options->metadata;
+	struct label_schema *schema;
+	struct metadata *metadata;
+	struct family *family;
+	bool found;
+
+	if (!check_name(registry, m, err) ||
+	    !check_labels(registry, options, err))
+		return NULL;
+	schema = take_schema(registry, options, err);
+	if (!schema)
+		return NULL;
+	metadata = metadata_new(m, err);
+	if (!metadata) {
+		label_schema_unref(schema);
+		return NULL;
+	}
+	family = family_new(&registry->pool, metadata, schema, options);
+	insert(registry, place_of(registry, m->name, &found), family);
+	return family;
+}
+
+size_t registry_series(const struct registry *registry)
+{
+	return registry->pool.series;
+}
+
+const char *const *registry_names(struct registry *registry)
+{
+	return registry->names;
+}
+
+void registry_commit(struct registry *registry, unsigned part, double now)
+{
+	for (uint32_t i = 0; i < registry->nfamilies; i++)
+		family_commit(registry->families[i], part, now);
+}
+
+void registry_drop(struct registry *registry, unsigned part, double now)
+{
+	for (uint32_t i = 0; i < registry->nfamilies; i++)
+		family_drop(registry->families[i], part, now);
+}
+
+bool registry_changed(struct registry *registry, double now)
+{
+	bool changed = !registry->page;
+
+	for (uint32_t i = 0; i < registry->nfamilies; i++) {
+		family_expire(registry->families[i], now);
+		changed |= registry->families[i]->changed;
+	}
+	return changed;
+}
+
+struct page *registry_publish(struct registry *registry, double now)
+{
+	uint32_t n = registry->nfamilies, used = 0;
+	struct page *page;
+	size_t *shown;
+
+	if (!registry_changed(registry, now))
+		return page_ref(registry->page);
+	shown = mem_array(n, sizeof *shown);
+	for (uint32_t i = 0; i < n; i++) {
+		shown[i] = snapshot_take(registry->families[i]);
+		used += shown[i] > 0;
+	}
+	page = page_new(used);
+	for (uint32_t i = 0, k = 0; i < n; i++) {
+		if (shown[i])
+			snapshot_show(registry->families[i],
+				      &page->families[k++]);
+		page->series += shown[i];
+	}
+	free(shown);
+	page_unref(registry->page);
+	registry->page = page;
+	if (registry->pool.removed > registry->pool.sets.used / 4) {
+		intern_sweep(&registry->pool.sets);
+		registry->pool.removed = 0;
+	}
+	return page_ref(page);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A registry set: the families and series of one exporter. It belongs to the
+ * exporter's thread; what others see are the pages that it publishes.
+ *
+ * Two kinds of values:
+ * - mirrored: `set` states what a source says now. During a collection it is
+ *   staged under the number of the part that sets it. registry_commit() shows
+ *   what the part set and removes what it set before and did not set again;
+ *   registry_drop() forgets what it staged and removes what it showed before,
+ *   except in families with `keep`. A `ttl` keeps a value for so many seconds
+ *   after it was shown, whatever happens to its part, and no longer. A value
+ *   set as part REGISTRY_LIVE is shown at once and stays.
+ * - own: `inc` and `observe` count what happened here. They show at once and
+ *   persist. A staged value that is incremented stays staged.
+ *
+ * A series belongs to who set it last. A part that stages a value over a live
+ * or own one gets the series when it commits, and gives it back in a drop.
+ *
+ * Rows of a family are numbered; a number is good until the next commit, drop
+ * or publish.
+ */
+#ifndef CORE_REGISTRY_H
+#define CORE_REGISTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "core/label.h"
+#include "core/metadata.h"
+#include "core/page.h"
+
+struct registry;
+struct family;
+
+enum { REGISTRY_PARTS_MAX = 254, REGISTRY_LIVE = 255 };
+
+struct registry_options {
+	const struct label_pair *labels; /* constant labels of every series */
+	unsigned nlabels;
+	size_t series_max; /* 0: 100 000 */
+};
+
+struct family_options {
+	struct metadata_desc metadata;
+	const char *const *labels;
+	unsigned nlabels;
+	bool keep;  /* a failed part leaves the former values */
+	double ttl; /* seconds; 0: none */
+};
+
+struct registry *registry_new(const struct registry_options *options);
+void registry_free(struct registry *registry);
+
+/* Declares a family. Fails on an invalid or reserved name, on a second
+ * declaration of the same name, and on names that meet in the exposition (a
+ * histogram x beside x_count); the sentence begins with it. The registry owns
+ * the result; it lives as long. */
+struct family *registry_add(struct registry *registry,
+			    const struct family_options *options,
+			    struct err *err);
+struct family *registry_find(struct registry *registry, const char *name);
+size_t registry_series(const struct registry *registry);
+
+/* Names of all families, NULL-terminated; valid until the next add. */
+const char *const *registry_names(struct registry *registry);
+
+const struct metadata *family_metadata(const struct family *family);
+const struct label_schema *family_schema(const struct family *family);
+
+/*
+ * The row of the series with these label values (as many as the schema wants);
+ * made if need be, and then not shown before it has a value. False and ERR at
+ * the series limit or when the labels are too long. Values that are not UTF-8
+ * are repaired.
+ */
+bool family_row(struct family *family, const struct str *values, uint32_t *row,
+		struct err *err);
+
+/*
+ * A kept series. It may be used as long as the registry lives, also when the
+ * series was removed meanwhile: it then comes back.
+ */
+struct child {
+	struct family *family;
+	struct labels *labels; /* private; a reference */
+	uint32_t row;	       /* private; where it was last */
+};
+
+bool child_init(struct child *child, struct family *family,
+		const struct str *values, struct err *err);
+void child_release(struct child *child);
+bool child_row(struct child *child, uint32_t *row, struct err *err);
+
+/* Mirrored values. NOW (seconds, any monotonic clock) matters to ttl alone. */
+void family_set(struct family *family, uint32_t row, unsigned part,
+		double value, double now);
+/* A stateset: STATE is the number of the one that is 1, -1 for none. */
+void family_set_state(struct family *family, uint32_t row, unsigned part,
+		      int state, double now);
+
+/* Own values. */
+void family_inc(struct family *family, uint32_t row, double by);
+void family_observe(struct family *family, uint32_t row, double value);
+
+void registry_commit(struct registry *registry, unsigned part, double now);
+void registry_drop(struct registry *registry, unsigned part, double now);
+
+/* Has anything been shown, changed or removed since the last publish? Looks at
+ * expiry too, so it wants NOW. */
+bool registry_changed(struct registry *registry, double now);
+
+/* A snapshot with a reference for the caller; the same page as before when
+ * nothing changed. Staged values are not in it. */
+struct page *registry_publish(struct registry *registry, double now);
+
+#endif

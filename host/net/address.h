@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Internet addresses with a port, as text and as the system has them. Numbers
+ * only: no name is looked up here, and nothing waits. Any thread.
+ */
+#ifndef NET_ADDRESS_H
+#define NET_ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+enum { ADDRESS_HOST_MAX = 256, ADDRESS_TEXT_MAX = 80 };
+
+/*
+ * Takes "host:port" apart; the host may be empty, a name, or an IPv6 address in
+ * brackets, which are dropped. False when there is no port from 0 to 65535, or
+ * when the host is longer than ADDRESS_HOST_MAX - 1 or is an IPv6 address
+ * without brackets. HOST has ADDRESS_HOST_MAX bytes.
+ */
+bool address_split(const char *text, char *host, unsigned *port);
+
+/* The address HOST, which must be a number ("192.0.2.1", "fe80::1%eth0"), and
+ * PORT; false for anything else. */
+bool address_set(struct sockaddr_storage *address, const char *host,
+		 unsigned port);
+
+/* The reverse of address_text(). */
+bool address_parse(struct sockaddr_storage *address, const char *text);
+
+/* Turns an IPv4 address into the IPv6 one that a socket of both families wants.
+ * Others stay. */
+void address_map(struct sockaddr_storage *address);
+
+/* "192.0.2.1:5000", "[2001:db8::1]:5000". IPv4 addresses that were mapped into
+ * IPv6 look like the first. "" for what is neither. OUT has ADDRESS_TEXT_MAX
+ * bytes. */
+void address_text(const struct sockaddr *address, char *out);
+
+socklen_t address_len(const struct sockaddr *address);
+unsigned address_port(const struct sockaddr *address);
+
+#endif

@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plain non-blocking sockets watched by uv_poll: a refusal then is an ordinary
+ * error of recv(), and what has arrived can be dropped at once.
+ *
+ * Two pieces of memory outlive udp_free(): the socket itself until uv has
+ * closed its poll handle, and a lookup that a resolver thread still works on,
+ * which then finds no socket.
+ */
+#include "net/udp.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/mem.h"
+#include "net/address.h"
+
+enum { ROUND_MAX = 64, DRAIN_MAX = 4096 };
+
+struct entry {
+	struct udp_datagram datagram;
+	struct entry *next;
+};
+
+struct lookup {
+	uv_getaddrinfo_t request;
+	struct udp *udp; /* NULL: nobody waits any more */
+};
+
+struct udp {
+	struct loop *loop;
+	int fd; /* -1 until connected */
+	sa_family_t family;
+	bool polled; /* `poll` was initialised */
+	bool failed; /* `failure` waits to be told */
+	uv_poll_t poll;
+	struct timer soon; /* calls `done` from the loop */
+	struct lookup *lookup;
+	udp_done done;
+	void *arg;
+	struct err failure;
+	struct entry *first;
+	struct entry **last;
+	size_t queued;
+	size_t queued_bytes;
+	unsigned long dropped;
+	unsigned port;
+	char name[ADDRESS_TEXT_MAX];
+	char peer[ADDRESS_TEXT_MAX];
+	char label[ADDRESS_HOST_MAX + 8];
+};
+
+static bool fail(struct udp *udp, struct err *err, int error)
+{
+	return err_set(err, ERR_IO, "udp %s: %s", udp->label,
+		       uv_strerror(uv_translate_sys_error(error)));
+}
+
+/* ---- the queue ---- */
+
+static bool queue_has_room(const struct udp *udp, size_t len)
+{
+	return udp->queued < UDP_QUEUE_DATAGRAMS &&
+	       len <= UDP_QUEUE_BYTES - udp->queued_bytes;
+}
+
+static void queue_add(struct udp *udp, const char *data, size_t len,
+		      const struct sockaddr_storage *from)
+{
+	struct entry *entry = mem_alloc(sizeof *entry);
+
+	entry->datagram = (struct udp_datagram){
+		.data = mem_copy(data, len),
+		.len = len,
+		.from = *from,
+		.time = loop_now(udp->loop),
+	};
+	*udp->last = entry;
+	udp->last = &entry->next;
+	udp->queued++;
+	udp->queued_bytes += len;
+}
+
+bool udp_pending(const struct udp *udp)
+{
+	return udp->first;
+}
+
+bool udp_take(struct udp *udp, struct udp_datagram *datagram)
+{
+	struct entry *entry = udp->first;
+
+	if (!entry)
+		return false;
+	*datagram = entry->datagram;
+	udp->first = entry->next;
+	if (!udp->first)
+		udp->last = &udp->first;
+	udp->queued--;
+	udp->queued_bytes -= datagram->len;
+	free(entry);
+	return true;
+}
+
+static size_t queue_clear(struct udp *udp)
+{
+	struct udp_datagram datagram;
+	size_t n = 0;
+
+	for (; udp_take(udp, &datagram); n++)
+		free(datagram.data);
+	return n;
+}
+
+/* ---- receiving ---- */
+
+/* One datagram, or one error of the socket; false when there is neither. */
+static bool receive_one(struct udp *udp)
+{
+	struct sockaddr_storage from = { 0 };
+	socklen_t size = sizeof from;
+	char data[UDP_DATAGRAM_MAX];
+	ssize_t n = recvfrom(udp->fd, data, sizeof data, 0,
+			     (struct sockaddr *)&from, &size);
+
+	if (n >= 0 && queue_has_room(udp, (size_t)n)) {
+		queue_add(udp, data, (size_t)n, &from);
+	} else if (n >= 0) {
+		udp->dropped++;
+	} else if (errno == EAGAIN) {
+		return false;
+	} else if (errno != EINTR) {
+		udp->failed = true;
+		fail(udp, &udp->failure, errno);
+	}
+	return true;
+}
+
+void udp_collect(struct udp *udp)
+{
+	for (int i = 0; i < ROUND_MAX && receive_one(udp); i++)
+		;
+}
+
+/* Tells whoever waits, if there is something to tell. Must be the last use of
+ * UDP in a callback: it may be gone afterwards. */
+static void tell(struct udp *udp)
+{
+	udp_done done = udp->done;
+	struct err failure;
+
+	if (!done || (!udp->first && !udp->failed))
+		return;
+	udp->done = NULL;
+	if (udp->first) {
+		done(udp->arg, NULL);
+		return;
+	}
+	udp->failed = false;
+	failure = udp->failure;
+	done(udp->arg, &failure);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void watch(struct udp *udp)
+{
+	uv_poll_start(&udp->poll, UV_READABLE, on_poll);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	struct udp *udp = poll->data;
+
+	(void)events;
+	udp_collect(udp);
+	/* uv stops to watch a socket that had an error. */
+	if (status < 0)
+		watch(udp);
+	tell(udp);
+}
+
+static void on_soon(struct timer *timer)
+{
+	struct udp *udp =
+		(struct udp *)((char *)timer - offsetof(struct udp, soon));
+
+	tell(udp);
+}
+
+void udp_wait(struct udp *udp, udp_done done, void *arg)
+{
+	udp->done = done;
+	udp->arg = arg;
+	if (udp->first || udp->failed)
+		timer_start(&udp->soon, 0);
+}
+
+void udp_forget(struct udp *udp)
+{
+	udp->done = NULL;
+	timer_stop(&udp->soon);
+}
+
+size_t udp_drain(struct udp *udp)
+{
+	size_t count = queue_clear(udp);
+	char byte;
+
+	udp->failed = false;
+	for (int i = 0; i < DRAIN_MAX; i++) {
+		if (recv(udp->fd, &byte, 1, 0) >= 0)
+			count++;
+		else if (errno == EAGAIN)
+			break;
+	}
+	return count;
+}
+
+/* ---- sockets ---- */
+
+static struct udp *make(struct loop *loop, const char *host, unsigned port)
+{
+	struct udp *udp = mem_alloc(sizeof *udp);
+
+	udp->loop = loop;
+	udp->fd = -1;
+	udp->last = &udp->first;
+	timer_init(loop, &udp->soon, on_soon);
+	if (strchr(host, ':'))
+		snprintf(udp->label, sizeof udp->label, "[%s]:%u", host, port);
+	else
+		snprintf(udp->label, sizeof udp->label, "%s:%u", host, port);
+	return udp;
+}
+
+static void close_socket(struct udp *udp)
+{
+	if (udp->fd >= 0)
+		close(udp->fd);
+	udp->fd = -1;
+}
+
+static void open_socket(struct udp *udp, sa_family_t family)
+{
+	udp->family = family;
+	udp->fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+/* The socket is bound or connected: from now on it receives. */
+static bool begin(struct udp *udp)
+{
+	struct sockaddr_storage own;
+	socklen_t size = sizeof own;
+
+	if (getsockname(udp->fd, (struct sockaddr *)&own, &size))
+		return false;
+	address_text((struct sockaddr *)&own, udp->name);
+	udp->port = address_port((struct sockaddr *)&own);
+	if (uv_poll_init(loop_uv(udp->loop), &udp->poll, udp->fd))
+		return false;
+	udp->polled = true;
+	udp->poll.data = udp;
+	watch(udp);
+	return true;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void udp_free(struct udp *udp)
+{
+	if (!udp)
+		return;
+	if (udp->lookup) {
+		udp->lookup->udp = NULL;
+		uv_cancel((uv_req_t *)&udp->lookup->request);
+	}
+	udp->done = NULL;
+	timer_release(&udp->soon);
+	queue_clear(udp);
+	if (udp->polled)
+		uv_close((uv_handle_t *)&udp->poll, on_closed);
+	close_socket(udp);
+	if (!udp->polled)
+		free(udp);
+}
+
+/* ---- connecting ---- */
+
+static bool connect_to(struct udp *udp, const struct sockaddr *peer)
+{
+	open_socket(udp, peer->sa_family);
+	if (udp->fd >= 0 && !connect(udp->fd, peer, address_len(peer)) &&
+	    begin(udp)) {
+		address_text(peer, udp->peer);
+		return true;
+	}
+	fail(udp, &udp->failure, errno);
+	close_socket(udp);
+	return false;
+}
+
+static void on_connected(struct timer *timer)
+{
+	struct udp *udp =
+		(struct udp *)((char *)timer - offsetof(struct udp, soon));
+	udp_done done = udp->done;
+	struct err failure = udp->failure;
+
+	timer->fire = on_soon;
+	udp->done = NULL;
+	if (done)
+		done(udp->arg, udp->fd < 0 ? &failure : NULL);
+}
+
+static const char *lookup_reason(int status)
+{
+	switch (status) {
+	case UV_EAI_NONAME:
+	case UV_EAI_NODATA: return "name not known";
+	case UV_EAI_AGAIN: return "no answer from the name server";
+	default: return uv_strerror(status);
+	}
+}
+
+static void on_lookup(uv_getaddrinfo_t *request, int status,
+		      struct addrinfo *list)
+{
+	struct lookup *lookup = request->data;
+	struct udp *udp = lookup->udp;
+	struct addrinfo *at = list;
+
+	free(lookup);
+	if (udp) {
+		udp->lookup = NULL;
+		if (status)
+			err_set(&udp->failure, ERR_IO, "udp %s: %s", udp->label,
+				lookup_reason(status));
+		while (at && !connect_to(udp, at->ai_addr))
+			at = at->ai_next;
+		on_connected(&udp->soon);
+	}
+	uv_freeaddrinfo(list);
+}
+
+static void resolve(struct udp *udp, const char *host)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_DGRAM,
+				  .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV };
+	struct lookup *lookup = mem_alloc(sizeof *lookup);
+	char service[8];
+	int status;
+
+	snprintf(service, sizeof service, "%s", strrchr(udp->label, ':') + 1);
+	lookup->udp = udp;
+	lookup->request.data = lookup;
+	udp->lookup = lookup;
+	status = uv_getaddrinfo(loop_uv(udp->loop), &lookup->request, on_lookup,
+				host, service, &hints);
+	if (!status)
+		return;
+	/* The name cannot be written for the resolver at all. */
+	udp->lookup = NULL;
+	free(lookup);
+	err_set(&udp->failure, ERR_IO, "udp %s: %s", udp->label,
+		lookup_reason(status));
+	timer_start(&udp->soon, 0);
+}
+
+struct udp *udp_connect(struct loop *loop, const char *host, unsigned port,
+			udp_done done, void *arg, struct err *err)
+{
+	struct sockaddr_storage peer;
+	struct udp *udp;
+
+	if (!*host || strlen(host) >= ADDRESS_HOST_MAX) {
+		err_set(err, ERR_USAGE, "udp: a host of 1 to %d bytes expected",
+			ADDRESS_HOST_MAX - 1);
+		return NULL;
+	}
+	if (port == 0 || port > 65535) {
+		err_set(err, ERR_USAGE,
+			"udp %s: port %u is not from 1 to 65535", host, port);
+		return NULL;
+	}
+	udp = make(loop, host, port);
+	udp->soon.fire = on_connected;
+	udp->done = done;
+	udp->arg = arg;
+	if (address_set(&peer, host, port)) {
+		connect_to(udp, (struct sockaddr *)&peer);
+		timer_start(&udp->soon, 0);
+	} else {
+		resolve(udp, host);
+	}
+	return udp;
+}
+
+/* ---- listening ---- */
+
+static bool bind_to(struct udp *udp, const char *host, unsigned port, bool both)
+{
+	struct sockaddr_storage own;
+	int off = 0;
+
+	address_set(&own, host, port);
+	open_socket(udp, own.ss_family);
+	if (udp->fd < 0)
+		return false;
+	if (both)
+		setsockopt(udp->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off,
+			   sizeof off);
+	return !bind(udp->fd, (struct sockaddr *)&own,
+		     address_len((struct sockaddr *)&own)) &&
+	       begin(udp);
+}
+
+/* Both families by one socket, or IPv4 alone where IPv6 is switched off. */
+static bool bind_all(struct udp *udp, unsigned port)
+{
+	if (bind_to(udp, "::", port, true))
+		return true;
+	if (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)
+		return false;
+	close_socket(udp);
+	return bind_to(udp, "0.0.0.0", port, false);
+}
+
+struct udp *udp_listen(struct loop *loop, const char *host, unsigned port,
+		       struct err *err)
+{
+	struct sockaddr_storage own;
+	struct udp *udp;
+
+	if (port > 65535) {
+		err_set(err, ERR_USAGE,
+			"udp listen %s: port %u is not from 0 "
+			"to 65535",
+			host, port);
+		return NULL;
+	}
+	if (*host && !address_set(&own, host, port)) {
+		err_set(err, ERR_USAGE,
+			"udp listen %.255s:%u: the host is not "
+			"an IP address",
+			host, port);
+		return NULL;
+	}
+	udp = make(loop, host, port);
+	if (*host ? bind_to(udp, host, port, false) : bind_all(udp, port))
+		return udp;
+	err_set(err, ERR_IO, "udp listen %s: %s", udp->label,
+		uv_strerror(uv_translate_sys_error(errno)));
+	udp_free(udp);
+	return NULL;
+}
+
+/* ---- sending ---- */
+
+static bool send_bytes(struct udp *udp, const struct sockaddr *addr,
+		       const void *data, size_t len, struct err *err)
+{
+	socklen_t size = addr ? address_len(addr) : 0;
+	ssize_t n;
+
+	udp->failed = false;
+	n = sendto(udp->fd, data, len, 0, addr, size);
+	/* The socket's error is that of an earlier datagram, and this one was
+	 * not sent. */
+	if (n < 0 && errno != EAGAIN)
+		n = sendto(udp->fd, data, len, 0, addr, size);
+	if (n >= 0)
+		return true;
+	if (errno == EAGAIN)
+		return err_set(err, ERR_IO, "udp %s: the send buffer is full",
+			       udp->label);
+	return fail(udp, err, errno);
+}
+
+bool udp_send(struct udp *udp, const void *data, size_t len, struct err *err)
+{
+	return send_bytes(udp, NULL, data, len, err);
+}
+
+bool udp_send_to(struct udp *udp, const struct sockaddr *addr, const void *data,
+		 size_t len, struct err *err)
+{
+	struct sockaddr_storage to = { 0 };
+
+	memcpy(&to, addr, address_len(addr));
+	if (udp->family == AF_INET6)
+		address_map(&to);
+	return send_bytes(udp, (struct sockaddr *)&to, data, len, err);
+}
+
+/* ---- what it is ---- */
+
+unsigned long udp_dropped(const struct udp *udp)
+{
+	return udp->dropped;
+}
+
+const char *udp_name(const struct udp *udp)
+{
+	return udp->name;
+}
+
+const char *udp_peer(const struct udp *udp)
+{
+	return udp->peer;
+}
+
+const char *udp_label(const struct udp *udp)
+{
+	return udp->label;
+}
+
+unsigned udp_port(const struct udp *udp)
+{
+	return udp->port;
+}

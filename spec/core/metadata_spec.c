@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/metadata.h"
+
+static struct metadata *made(struct metadata_desc desc)
+{
+	struct err err = { 0 };
+	struct metadata *metadata = metadata_new(&desc, &err);
+
+	if (!metadata)
+		fail_msg("%s", err.text);
+	return metadata;
+}
+
+static void assert_refused(struct metadata_desc desc, const char *text)
+{
+	struct err err = { 0 };
+
+	assert_null(metadata_new(&desc, &err));
+	assert_string_equal(err.text, text);
+}
+
+static void types_have_names(void **state)
+{
+	enum metric_type type;
+
+	(void)state;
+	for (int i = 0; i <= METRIC_UNKNOWN; i++) {
+		assert_true(metric_type_parse(
+			metric_type_name((enum metric_type)i), &type));
+		assert_int_equal(type, i);
+	}
+	type = METRIC_INFO;
+	assert_false(metric_type_parse("Counter", &type));
+	assert_false(metric_type_parse("", &type));
+	assert_int_equal(type, METRIC_INFO);
+}
+
+static void a_declaration_is_copied(void **state)
+{
+	char name[] = "a_total", help[] = "Help.", unit[] = "seconds";
+	struct metadata *m = made((struct metadata_desc){
+		.type = METRIC_COUNTER,
+		.name = name,
+		.help = help,
+		.unit = unit,
+	});
+
+	(void)state;
+	name[0] = help[0] = unit[0] = 'X';
+	assert_string_equal(m->name, "a_total");
+	assert_int_equal(m->name_len, 7);
+	assert_string_equal(m->help, "Help.");
+	assert_string_equal(m->unit, "seconds");
+	assert_int_equal(m->width, 1);
+	metadata_unref(m);
+}
+
+static void absent_texts_are_empty(void **state)
+{
+	struct metadata *m = made((struct metadata_desc){ .name = "a" });
+
+	(void)state;
+	assert_string_equal(m->help, "");
+	assert_string_equal(m->unit, "");
+	metadata_unref(m);
+}
+
+static void a_histogram_has_a_bound_more_than_given(void **state)
+{
+	static const double bounds[] = { -1, 0.1, 2.5, 1e7 };
+	struct metadata *m = made((struct metadata_desc){
+		.type = METRIC_HISTOGRAM,
+		.name = "h",
+		.bounds = bounds,
+		.nbounds = 4,
+	});
+
+	(void)state;
+	assert_int_equal(m->width, 6);
+	assert_string_equal(m->le[0], "-1");
+	assert_string_equal(m->le[1], "0.1");
+	assert_string_equal(m->le[2], "2.5");
+	assert_string_equal(m->le[3], "10000000");
+	assert_string_equal(m->le[4], "+Inf");
+	metadata_unref(m);
+}
+
+static void a_histogram_without_bounds_counts_all_together(void **state)
+{
+	struct metadata *m = made((struct metadata_desc){
+		.type = METRIC_HISTOGRAM, .name = "h" });
+
+	(void)state;
+	assert_int_equal(m->width, 2);
+	assert_string_equal(m->le[0], "+Inf");
+	metadata_unref(m);
+}
+
+static void a_state_is_found_by_its_name(void **state)
+{
+	static const char *const states[] = { "up", "down", "" };
+	struct metadata *m = made((struct metadata_desc){
+		.type = METRIC_STATESET,
+		.name = "s",
+		.states = states,
+		.nstates = 3,
+	});
+
+	(void)state;
+	assert_int_equal(m->width, 3);
+	assert_int_equal(metadata_state(m, "up", 2), 0);
+	assert_int_equal(metadata_state(m, "downer", 4), 1);
+	assert_int_equal(metadata_state(m, "", 0), 2);
+	assert_int_equal(metadata_state(m, "dow", 3), -1);
+	metadata_unref(m);
+}
+
+static void wrong_names_and_texts_are_refused(void **state)
+{
+	(void)state;
+	assert_refused((struct metadata_desc){ .name = "a-b" },
+		       "metric name 'a-b' is not valid "
+		       "([a-zA-Z_:][a-zA-Z0-9_:]*)");
+	assert_refused((struct metadata_desc){ .name = "" },
+		       "metric name '' is not valid "
+		       "([a-zA-Z_:][a-zA-Z0-9_:]*)");
+	assert_refused((struct metadata_desc){ .name = "a", .help = "\xFF" },
+		       "a: the help is not UTF-8");
+}
+
+static void wrong_states_are_refused(void **state)
+{
+	static const char *const twice[] = { "a", "b", "a" };
+	static const char *const latin[] = { "a", "\xE9" };
+	static const char *const many[METADATA_STATES_MAX + 1];
+	struct metadata_desc desc = { .type = METRIC_STATESET, .name = "s" };
+
+	(void)state;
+	assert_refused(desc, "s: a stateset has 1 to 256 states, got 0");
+	desc.states = many;
+	desc.nstates = METADATA_STATES_MAX + 1;
+	assert_refused(desc, "s: a stateset has 1 to 256 states, got 257");
+	desc.states = twice;
+	desc.nstates = 3;
+	assert_refused(desc, "s: state 'a' is given twice");
+	desc.states = latin;
+	desc.nstates = 2;
+	assert_refused(desc, "s: state 2 is not UTF-8");
+}
+
+static void wrong_buckets_are_refused(void **state)
+{
+	static const double equal[] = { 1, 2, 2 }, infinite[] = { 1, INFINITY };
+	static const double not_a_number[] = { NAN };
+	static const double many[METADATA_BUCKETS_MAX + 1];
+	struct metadata_desc desc = { .type = METRIC_HISTOGRAM, .name = "h" };
+
+	(void)state;
+	desc.bounds = equal;
+	desc.nbounds = 3;
+	assert_refused(desc, "h: buckets must rise, but bucket 3 does not");
+	desc.bounds = infinite;
+	desc.nbounds = 2;
+	assert_refused(desc, "h: bucket 2 is not a finite number (+Inf is "
+			     "added by itself)");
+	desc.bounds = not_a_number;
+	desc.nbounds = 1;
+	assert_refused(desc, "h: bucket 1 is not a finite number (+Inf is "
+			     "added by itself)");
+	desc.bounds = many;
+	desc.nbounds = METADATA_BUCKETS_MAX + 1;
+	assert_refused(desc, "h: more than 256 buckets");
+}
+
+static void assert_disagree(struct metadata_desc a, struct metadata_desc b,
+			    const char *text)
+{
+	struct metadata *x = made(a), *y = made(b);
+	struct err err = { 0 };
+
+	assert_false(metadata_agree(x, y, &err));
+	assert_string_equal(err.text, text);
+	assert_false(metadata_agree(y, x, NULL));
+	metadata_unref(x);
+	metadata_unref(y);
+}
+
+static void what_differs_is_named(void **state)
+{
+	static const double one[] = { 1, 2 }, two[] = { 1, 3 };
+	static const char *const up[] = { "up" }, *const down[] = { "down" };
+	struct metadata_desc a = { .name = "a", .type = METRIC_GAUGE }, b = a;
+
+	(void)state;
+	b.type = METRIC_COUNTER;
+	assert_disagree(a, b, "a: declared as gauge and as counter");
+	b = a;
+	b.help = "x";
+	assert_disagree(a, b, "a: declared with different help texts");
+	b = a;
+	b.unit = "x";
+	assert_disagree(a, b, "a: declared with different units");
+	a.type = METRIC_HISTOGRAM;
+	a.bounds = one;
+	a.nbounds = 2;
+	b = a;
+	b.bounds = two;
+	assert_disagree(a, b, "a: declared with different buckets");
+	b = a;
+	b.nbounds = 1;
+	assert_disagree(a, b, "a: declared with different buckets");
+	a = (struct metadata_desc){
+		.name = "a", .type = METRIC_STATESET, .states = up, .nstates = 1
+	};
+	b = a;
+	b.states = down;
+	assert_disagree(a, b, "a: declared with different states");
+}
+
+static void equal_declarations_agree(void **state)
+{
+	static const double bounds[] = { 0.5, 1 };
+	struct metadata_desc desc = { .name = "a",
+				      .type = METRIC_HISTOGRAM,
+				      .help = "x",
+				      .bounds = bounds,
+				      .nbounds = 2 };
+	struct metadata *x = made(desc), *y = made(desc);
+
+	(void)state;
+	assert_true(metadata_agree(x, y, NULL));
+	assert_true(metadata_agree(x, x, NULL));
+	assert_ptr_equal(metadata_ref(x), x);
+	metadata_unref(x);
+	metadata_unref(x);
+	metadata_unref(y);
+	metadata_unref(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(types_have_names),
+		cmocka_unit_test(a_declaration_is_copied),
+		cmocka_unit_test(absent_texts_are_empty),
+		cmocka_unit_test(a_histogram_has_a_bound_more_than_given),
+		cmocka_unit_test(
+			a_histogram_without_bounds_counts_all_together),
+		cmocka_unit_test(a_state_is_found_by_its_name),
+		cmocka_unit_test(wrong_names_and_texts_are_refused),
+		cmocka_unit_test(wrong_states_are_refused),
+		cmocka_unit_test(wrong_buckets_are_refused),
+		cmocka_unit_test(what_differs_is_named),
+		cmocka_unit_test(equal_declarations_agree),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
