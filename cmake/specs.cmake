@@ -8,6 +8,7 @@ find_program(PYTHON_PROGRAM python3 HINTS /usr/bin REQUIRED)
 
 set(LUNEX_SPEC_ENVIRONMENT
   CMOCKA_MESSAGE_OUTPUT=TAP
+  LUNEX=$<TARGET_FILE:lunex>
   PYTHONDONTWRITEBYTECODE=1
   PYTHONUNBUFFERED=1
   ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1

@@ -1,0 +1,742 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * metric.counter{...} and its sisters make declarations: tables that are
+ * checked at once, so that a mistake is reported at its line. push_metrics()
+ * turns them into families of a registry, which scripts see as `m`. Stands on
+ * core/registry.h; owns nothing but the label sets of kept children.
+ */
+#include "bind/l_metric.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bind/bind.h"
+#include "core/mem.h"
+#include "core/nearest.h"
+#include "core/number.h"
+#include "net/loop.h"
+#include "vm/state.h"
+#include "vm/task.h"
+
+#define CLASS_DECLARATION "lunex.declaration"
+#define CLASS_FAMILY "lunex.family"
+#define CLASS_CHILD "lunex.child"
+
+/* Family and child methods are the hottest calls of a collection. A word that
+ * only our userdata begins with is checked instead of the metatable. */
+static const char family_tag, child_tag;
+
+struct family_object {
+	const void *tag;
+	struct family *family;
+};
+
+struct child_object {
+	const void *tag;
+	struct child child;
+};
+
+static void *tagged(lua_State *L, int arg, size_t size, const void *tag)
+{
+	void *object = NULL;
+
+	if (lua_type(L, arg) == LUA_TUSERDATA && lua_rawlen(L, arg) >= size)
+		object = lua_touserdata(L, arg);
+	return object && *(const void **)object == tag ? object : NULL;
+}
+
+static struct family *check_family(lua_State *L, int arg)
+{
+	struct family_object *object =
+		tagged(L, arg, sizeof *object, &family_tag);
+
+	if (!object)
+		luaL_error(L, "expected a metric as the first argument "
+			      "(m.name:set(...) with a colon)");
+	return object->family;
+}
+
+static struct child *check_child(lua_State *L, int arg)
+{
+	struct child_object *object =
+		tagged(L, arg, sizeof *object, &child_tag);
+
+	if (!object || !object->child.family)
+		luaL_error(L, "expected a kept series as the first argument "
+			      "(child:set(...) with a colon)");
+	return &object->child;
+}
+
+static const char *name_of(const struct family *family)
+{
+	return family_metadata(family)->name;
+}
+
+static unsigned check_part(lua_State *L, const struct family *family)
+{
+	struct task *task = task_current(L);
+	const struct metric_scope *scope = task ? task_context(task) : NULL;
+
+	if (!scope)
+		luaL_error(L,
+			   "%s: metrics can be changed inside collect, probe "
+			   "and start only",
+			   name_of(family));
+	return scope->part;
+}
+
+static double now_of(lua_State *L)
+{
+	return loop_now(vm_loop(vm_of(L)));
+}
+
+/* ---- arguments ---- */
+
+static double check_value(lua_State *L, int arg, const struct family *family)
+{
+	double value = 0;
+	const char *text;
+	size_t len;
+
+	if (lua_type(L, arg) == LUA_TNUMBER)
+		return lua_tonumber(L, arg);
+	if (lua_type(L, arg) == LUA_TSTRING) {
+		text = lua_tolstring(L, arg, &len);
+		if (!number_parse(text, len, &value))
+			luaL_error(L,
+				   "%s: expected a number, got the string "
+				   "'%s'",
+				   name_of(family), text);
+		return value;
+	}
+	luaL_error(L, "%s: expected a number, got %s", name_of(family),
+		   luaL_typename(L, arg));
+	return value;
+}
+
+static int arity_error(lua_State *L, const struct family *family, int got)
+{
+	const struct label_schema *schema = family_schema(family);
+	luaL_Buffer names;
+
+	luaL_buffinit(L, &names);
+	for (unsigned i = 0; i < schema->count; i++) {
+		if (i)
+			luaL_addstring(&names, ", ");
+		luaL_addstring(&names, schema->names[i]);
+	}
+	luaL_pushresult(&names);
+	return luaL_error(L, "%s: expected labels (%s), got %d value%s",
+			  name_of(family), lua_tostring(L, -1), got,
+			  got == 1 ? "" : "s");
+}
+
+/* Labels that are no strings: numbers are written as in the exposition, so that
+ * 5.0 becomes "5". The string takes the argument's place on the stack. */
+static void convert_label(lua_State *L, int arg, const struct family *family,
+			  unsigned label)
+{
+	char text[NUMBER_MAX];
+
+	switch (lua_type(L, arg)) {
+	case LUA_TNUMBER:
+		if (lua_isinteger(L, arg))
+			lua_pushfstring(L, "%I", lua_tointeger(L, arg));
+		else
+			lua_pushlstring(
+				L, text,
+				number_format(text, lua_tonumber(L, arg)));
+		break;
+	case LUA_TBOOLEAN:
+		lua_pushstring(L, lua_toboolean(L, arg) ? "true" : "false");
+		break;
+	default:
+		luaL_error(L, "%s: label '%s' expected a string, got %s",
+			   name_of(family), family_schema(family)->names[label],
+			   luaL_typename(L, arg));
+	}
+	lua_replace(L, arg);
+}
+
+/* The label values from FIRST to the top of the stack. */
+static void check_labels(lua_State *L, int first, const struct family *family,
+			 struct str *values)
+{
+	int got = lua_gettop(L) - first + 1;
+	unsigned n = family_schema(family)->count;
+
+	if (got != (int)n)
+		arity_error(L, family, got < 0 ? 0 : got);
+	for (unsigned i = 0; i < n; i++) {
+		int arg = first + (int)i;
+
+		if (lua_type(L, arg) != LUA_TSTRING)
+			convert_label(L, arg, family, i);
+		values[i].data = lua_tolstring(L, arg, &values[i].len);
+	}
+}
+
+static uint32_t check_row(lua_State *L, int first, struct family *family)
+{
+	struct str values[LABELS_MAX];
+	struct err err;
+	uint32_t row;
+
+	check_labels(L, first, family, values);
+	if (!family_row(family, values, &row, &err))
+		luaL_error(L, "%s", err.text);
+	return row;
+}
+
+static uint32_t check_child_row(lua_State *L, struct child *child)
+{
+	struct err err;
+	uint32_t row;
+
+	if (!child_row(child, &row, &err))
+		luaL_error(L, "%s", err.text);
+	return row;
+}
+
+static void check_type(lua_State *L, const struct family *family,
+		       unsigned types, const char *verb)
+{
+	enum metric_type type = family_metadata(family)->type;
+
+	if (!(types & 1u << type))
+		luaL_error(L, "%s: a %s has no '%s'", name_of(family),
+			   metric_type_name(type), verb);
+}
+
+enum {
+	WITH_INC =
+		1 << METRIC_COUNTER | 1 << METRIC_GAUGE | 1 << METRIC_UNKNOWN,
+	WITH_SET = WITH_INC | 1 << METRIC_INFO | 1 << METRIC_STATESET,
+	WITH_OBSERVE = 1 << METRIC_HISTOGRAM | 1 << METRIC_SUMMARY,
+};
+
+/* ---- verbs, for families and children alike ---- */
+
+/* A state that the family does not know shows as no state at all: the world may
+ * invent states, and the others must not suffer for it. */
+static int set_state(lua_State *L, struct family *family, uint32_t row)
+{
+	size_t len;
+	const char *name = luaL_checklstring(L, 2, &len);
+	int state = metadata_state(family_metadata(family), name, len);
+
+	family_set_state(family, row, check_part(L, family), state, now_of(L));
+	lua_pushboolean(L, state >= 0);
+	return 1;
+}
+
+static int set_row(lua_State *L, struct family *family, uint32_t row,
+		   double value)
+{
+	enum metric_type type = family_metadata(family)->type;
+
+	if (type == METRIC_INFO && (value < 1 || value > 1))
+		luaL_error(L, "%s: the value of an info is always 1",
+			   name_of(family));
+	family_set(family, row, check_part(L, family), value, now_of(L));
+	return 0;
+}
+
+static int inc_row(lua_State *L, struct family *family, uint32_t row, double by)
+{
+	check_part(L, family);
+	if (family_metadata(family)->type == METRIC_COUNTER && !(by >= 0))
+		luaL_error(L, "%s: a counter cannot go down by inc()",
+			   name_of(family));
+	family_inc(family, row, by);
+	return 0;
+}
+
+/* ---- family ---- */
+
+/* family:set(value, labels...) */
+static int l_family_set(lua_State *L)
+{
+	struct family *family = check_family(L, 1);
+	enum metric_type type = family_metadata(family)->type;
+	double value;
+
+	check_type(L, family, WITH_SET, "set");
+	if (type == METRIC_STATESET)
+		return set_state(L, family, check_row(L, 3, family));
+	value = check_value(L, 2, family);
+	return set_row(L, family, check_row(L, 3, family), value);
+}
+
+/* family:inc([by,] labels...) */
+static int l_family_inc(lua_State *L)
+{
+	struct family *family = check_family(L, 1);
+	int labels = (int)family_schema(family)->count;
+	bool given = lua_gettop(L) - 1 != labels;
+	double by;
+
+	check_type(L, family, WITH_INC, "inc");
+	by = given ? check_value(L, 2, family) : 1;
+	return inc_row(L, family, check_row(L, given ? 3 : 2, family), by);
+}
+
+/* family:observe(value, labels...) */
+static int l_family_observe(lua_State *L)
+{
+	struct family *family = check_family(L, 1);
+	double value;
+
+	check_type(L, family, WITH_OBSERVE, "observe");
+	value = check_value(L, 2, family);
+	check_part(L, family);
+	family_observe(family, check_row(L, 3, family), value);
+	return 0;
+}
+
+/* family:with(labels...) -> child */
+static int l_family_with(lua_State *L)
+{
+	struct family *family = check_family(L, 1);
+	struct str values[LABELS_MAX];
+	struct child_object *object;
+	struct err err;
+
+	check_labels(L, 2, family, values);
+	object = push_object(L, sizeof *object, CLASS_CHILD, 0);
+	object->tag = &child_tag;
+	if (!child_init(&object->child, family, values, &err))
+		luaL_error(L, "%s", err.text);
+	return 1;
+}
+
+static int l_family_tostring(lua_State *L)
+{
+	const struct metadata *m = family_metadata(check_family(L, 1));
+
+	lua_pushfstring(L, "%s (%s)", m->name, metric_type_name(m->type));
+	return 1;
+}
+
+/* ---- child ---- */
+
+/* child:set(value) */
+static int l_child_set(lua_State *L)
+{
+	struct child *child = check_child(L, 1);
+	struct family *family = child->family;
+	double value;
+
+	check_type(L, family, WITH_SET, "set");
+	if (family_metadata(family)->type == METRIC_STATESET)
+		return set_state(L, family, check_child_row(L, child));
+	value = check_value(L, 2, family);
+	return set_row(L, family, check_child_row(L, child), value);
+}
+
+/* child:inc([by]) */
+static int l_child_inc(lua_State *L)
+{
+	struct child *child = check_child(L, 1);
+	double by;
+
+	check_type(L, child->family, WITH_INC, "inc");
+	by = lua_isnone(L, 2) ? 1 : check_value(L, 2, child->family);
+	return inc_row(L, child->family, check_child_row(L, child), by);
+}
+
+/* child:observe(value) */
+static int l_child_observe(lua_State *L)
+{
+	struct child *child = check_child(L, 1);
+	double value;
+
+	check_type(L, child->family, WITH_OBSERVE, "observe");
+	value = check_value(L, 2, child->family);
+	check_part(L, child->family);
+	family_observe(child->family, check_child_row(L, child), value);
+	return 0;
+}
+
+static int l_child_gc(lua_State *L)
+{
+	struct child_object *object = lua_touserdata(L, 1);
+
+	child_release(&object->child);
+	return 0;
+}
+
+/* ---- declarations ---- */
+
+static const char *const options_known[] = { "help",	"labels", "unit",
+					     "buckets", "states", "keep",
+					     "ttl",	NULL };
+
+static void check_option_names(lua_State *L, int table)
+{
+	lua_pushnil(L);
+	while (lua_next(L, table)) {
+		const char *key, *near;
+		bool known = false;
+
+		lua_pop(L, 1);
+		if (lua_isinteger(L, -1) && lua_tointeger(L, -1) == 1)
+			continue;
+		if (lua_type(L, -1) != LUA_TSTRING)
+			luaL_error(L, "a metric takes one text, its help, and "
+				      "named options");
+		key = lua_tostring(L, -1);
+		for (int i = 0; options_known[i]; i++)
+			known |= strcmp(options_known[i], key) == 0;
+		near = nearest(key, options_known);
+		if (!known)
+			luaL_error(L, "unknown option '%s'%s%s%s", key,
+				   near ? "; did you mean '" : "",
+				   near ? near : "", near ? "'?" : "");
+	}
+}
+
+/* Field KEY of the declaration must be absent or a list of TYPE. */
+static void check_list(lua_State *L, int table, const char *key, int type)
+{
+	int given = lua_getfield(L, table, key);
+
+	if (given == LUA_TTABLE) {
+		lua_Integer n = luaL_len(L, -1);
+
+		for (lua_Integer i = 1; i <= n; i++) {
+			if (lua_rawgeti(L, -1, i) != type)
+				luaL_error(L,
+					   "option '%s': element %d is a "
+					   "%s, not a %s",
+					   key, (int)i, luaL_typename(L, -1),
+					   lua_typename(L, type));
+			lua_pop(L, 1);
+		}
+	} else if (given != LUA_TNIL) {
+		luaL_error(L, "option '%s': expected a list of %ss, got %s",
+			   key, lua_typename(L, type), luaL_typename(L, -1));
+	}
+	lua_pop(L, 1);
+}
+
+static void check_field(lua_State *L, int table, const char *key, int type)
+{
+	int given = lua_getfield(L, table, key);
+
+	if (given != LUA_TNIL && given != type)
+		luaL_error(L, "option '%s': expected a %s, got %s", key,
+			   lua_typename(L, type), lua_typename(L, given));
+	lua_pop(L, 1);
+}
+
+static int declare(lua_State *L, enum metric_type type)
+{
+	if (lua_type(L, 1) == LUA_TSTRING) {
+		lua_settop(L, 1);
+		lua_createtable(L, 1, 4);
+		lua_insert(L, 1);
+		lua_rawseti(L, 1, 1);
+	}
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	check_option_names(L, 1);
+	if (lua_rawgeti(L, 1, 1) == LUA_TSTRING)
+		lua_setfield(L, 1, "help");
+	else if (!lua_isnil(L, -1))
+		luaL_error(L, "the help text is a %s, not a string",
+			   luaL_typename(L, -1));
+	lua_settop(L, 1);
+	check_field(L, 1, "help", LUA_TSTRING);
+	check_field(L, 1, "unit", LUA_TSTRING);
+	check_field(L, 1, "keep", LUA_TBOOLEAN);
+	check_field(L, 1, "ttl", LUA_TNUMBER);
+	check_list(L, 1, "labels", LUA_TSTRING);
+	check_list(L, 1, "states", LUA_TSTRING);
+	check_list(L, 1, "buckets", LUA_TNUMBER);
+	lua_pushinteger(L, type);
+	lua_setfield(L, 1, "type");
+	luaL_where(L, 1);
+	lua_setfield(L, 1, "where");
+	luaL_setmetatable(L, CLASS_DECLARATION);
+	return 1;
+}
+
+/* metric.counter { help, labels = {...}, unit =, keep =, ttl = } */
+static int l_metric_counter(lua_State *L)
+{
+	return declare(L, METRIC_COUNTER);
+}
+
+/* metric.gauge { help, ... } */
+static int l_metric_gauge(lua_State *L)
+{
+	return declare(L, METRIC_GAUGE);
+}
+
+/* metric.histogram { help, buckets = { 0.1, 1, 10 }, ... } */
+static int l_metric_histogram(lua_State *L)
+{
+	return declare(L, METRIC_HISTOGRAM);
+}
+
+/* metric.summary { help, ... } */
+static int l_metric_summary(lua_State *L)
+{
+	return declare(L, METRIC_SUMMARY);
+}
+
+/* metric.info { help, labels = {...} } */
+static int l_metric_info(lua_State *L)
+{
+	return declare(L, METRIC_INFO);
+}
+
+/* metric.stateset { help, states = { "up", "down" }, ... } */
+static int l_metric_stateset(lua_State *L)
+{
+	return declare(L, METRIC_STATESET);
+}
+
+/* metric.unknown { help, ... } */
+static int l_metric_unknown(lua_State *L)
+{
+	return declare(L, METRIC_UNKNOWN);
+}
+
+/* ---- from declarations to families ---- */
+
+static bool is_declaration(lua_State *L, int index)
+{
+	bool same = false;
+
+	if (lua_istable(L, index) && lua_getmetatable(L, index)) {
+		luaL_getmetatable(L, CLASS_DECLARATION);
+		same = lua_rawequal(L, -1, -2);
+		lua_pop(L, 2);
+	}
+	return same;
+}
+
+static const char *string_field(lua_State *L, int table, const char *key)
+{
+	const char *s;
+
+	lua_getfield(L, table, key);
+	s = lua_tostring(L, -1);
+	lua_pop(L, 1); /* the table keeps it alive */
+	return s;
+}
+
+/* The strings of list KEY into LIST, which has room for MAX; -1: too many. */
+static int string_list(lua_State *L, int table, const char *key,
+		       const char **list, int max)
+{
+	int n = 0;
+
+	if (lua_getfield(L, table, key) == LUA_TTABLE) {
+		n = (int)luaL_len(L, -1);
+		for (int i = 0; i < n && i < max; i++) {
+			lua_rawgeti(L, -1, i + 1);
+			list[i] = lua_tostring(L, -1);
+			lua_pop(L, 1);
+		}
+	}
+	lua_pop(L, 1);
+	return n > max ? -1 : n;
+}
+
+static const double default_buckets[] = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+					  0.5,	 1,    2.5,   5,    10 };
+
+static int number_list(lua_State *L, int table, double *list, int max)
+{
+	int n = (int)(sizeof default_buckets / sizeof *default_buckets);
+
+	if (lua_getfield(L, table, "buckets") == LUA_TTABLE) {
+		n = (int)luaL_len(L, -1);
+		for (int i = 0; i < n && i < max; i++) {
+			lua_rawgeti(L, -1, i + 1);
+			list[i] = lua_tonumber(L, -1);
+			lua_pop(L, 1);
+		}
+	} else {
+		memcpy(list, default_buckets, sizeof default_buckets);
+	}
+	lua_pop(L, 1);
+	return n > max ? -1 : n;
+}
+
+/* Declares the metric NAME from the declaration on top of the stack. */
+static struct family *add_family(lua_State *L, const char *name,
+				 struct registry *registry, struct err *err)
+{
+	const char *labels[LABELS_MAX], *states[METADATA_STATES_MAX];
+	double bounds[METADATA_BUCKETS_MAX];
+	struct family_options options = { 0 };
+	struct metadata_desc *m = &options.metadata;
+	int table = lua_gettop(L), nlabels, nstates, nbounds;
+
+	nlabels = string_list(L, table, "labels", labels, LABELS_MAX);
+	nstates = string_list(L, table, "states", states, METADATA_STATES_MAX);
+	nbounds = number_list(L, table, bounds, METADATA_BUCKETS_MAX);
+	if (nlabels < 0 || nstates < 0 || nbounds < 0) {
+		err_set(err, ERR_LIMIT,
+			"%s: more than %d labels, %d states or %d buckets",
+			name, LABELS_MAX, METADATA_STATES_MAX,
+			METADATA_BUCKETS_MAX);
+		return NULL;
+	}
+	lua_getfield(L, table, "type");
+	m->type = (enum metric_type)lua_tointeger(L, -1);
+	lua_getfield(L, table, "keep");
+	options.keep = lua_toboolean(L, -1);
+	lua_getfield(L, table, "ttl");
+	options.ttl = lua_tonumber(L, -1);
+	lua_pop(L, 3);
+	m->name = name;
+	m->help = string_field(L, table, "help");
+	m->unit = string_field(L, table, "unit");
+	m->states = states;
+	m->nstates = (unsigned)nstates;
+	m->bounds = bounds;
+	m->nbounds = (unsigned)nbounds;
+	options.labels = labels;
+	options.nlabels = (unsigned)nlabels;
+	return registry_add(registry, &options, err);
+}
+
+static void push_family(lua_State *L, struct family *family)
+{
+	struct family_object *object =
+		push_object(L, sizeof *object, CLASS_FAMILY, 0);
+
+	object->tag = &family_tag;
+	object->family = family;
+}
+
+/* __index of m: (m, key), upvalue: the registry */
+static int l_metrics_index(lua_State *L)
+{
+	struct registry *registry = lua_touserdata(L, lua_upvalueindex(1));
+	const char *key = luaL_tolstring(L, 2, NULL);
+	const char *near = nearest(key, registry_names(registry));
+
+	return luaL_error(L, "no metric '%s' is declared%s%s%s", key,
+			  near ? "; did you mean '" : "", near ? near : "",
+			  near ? "'?" : "");
+}
+
+static int l_metrics_newindex(lua_State *L)
+{
+	return luaL_error(L,
+			  "m.%s = ...: a metric is changed with "
+			  "m.name:set(value)",
+			  luaL_tolstring(L, 2, NULL));
+}
+
+/* Name and value of an entry of `metrics` are on the stack. */
+static void bad_declaration(lua_State *L)
+{
+	const char *type = luaL_typename(L, -1);
+	const char *name = luaL_tolstring(L, -2, NULL);
+
+	luaL_error(L,
+		   "metrics: '%s' is a %s, not a declaration such as "
+		   "metric.gauge { \"help\" }",
+		   name, type);
+}
+
+void push_metrics(lua_State *L, int index, struct registry *registry, bool *ttl)
+{
+	int table = lua_absindex(L, index), m;
+	struct err err;
+
+	lua_newtable(L);
+	m = lua_gettop(L);
+	lua_pushnil(L);
+	while (lua_next(L, table)) { /* m name declaration */
+		struct family *family;
+		const char *name;
+
+		if (lua_type(L, -2) != LUA_TSTRING || !is_declaration(L, -1))
+			bad_declaration(L);
+		name = lua_tostring(L, -2);
+		family = add_family(L, name, registry, &err);
+		if (!family)
+			luaL_error(L, "%s%s", string_field(L, -1, "where"),
+				   err.text);
+		lua_getfield(L, -1, "ttl");
+		*ttl |= lua_tonumber(L, -1) > 0;
+		lua_pop(L, 2);
+		push_family(L, family);
+		lua_setfield(L, m, name); /* m name */
+	}
+	lua_pushlightuserdata(L, registry);
+	lua_pushcclosure(L, l_metrics_index, 1);
+	lua_pushcfunction(L, l_metrics_newindex);
+	push_strict(L, m);
+	lua_replace(L, m);
+}
+
+bool metric_declared(lua_State *L, int index, const char *name,
+		     const char **help, const char **type)
+{
+	bool found;
+
+	lua_getfield(L, index, name);
+	found = is_declaration(L, -1);
+	if (found) {
+		*help = string_field(L, lua_gettop(L), "help");
+		lua_getfield(L, -1, "type");
+		*type = metric_type_name(
+			(enum metric_type)lua_tointeger(L, -1));
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	return found;
+}
+
+/* ---- tables ---- */
+
+static const luaL_Reg family_methods[] = {
+	{ "set", l_family_set },
+	{ "inc", l_family_inc },
+	{ "observe", l_family_observe },
+	{ "with", l_family_with },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg family_metas[] = {
+	{ "__tostring", l_family_tostring },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg child_methods[] = {
+	{ "set", l_child_set },
+	{ "inc", l_child_inc },
+	{ "observe", l_child_observe },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg child_metas[] = {
+	{ "__gc", l_child_gc },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg functions[] = {
+	{ "counter", l_metric_counter },     { "gauge", l_metric_gauge },
+	{ "histogram", l_metric_histogram }, { "summary", l_metric_summary },
+	{ "info", l_metric_info },	     { "stateset", l_metric_stateset },
+	{ "unknown", l_metric_unknown },     { NULL, NULL },
+};
+
+int luaopen_metric(lua_State *L)
+{
+	bind_class(L, CLASS_FAMILY, family_methods, family_metas);
+	bind_class(L, CLASS_CHILD, child_methods, child_metas);
+	luaL_newmetatable(L, CLASS_DECLARATION);
+	lua_pop(L, 1);
+	luaL_newlib(L, functions);
+	return 1;
+}

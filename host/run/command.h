@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line. lua/cli.lua understands it, in a small state that is gone
+ * before anything runs; this carries out what it decided.
+ */
+#ifndef RUN_COMMAND_H
+#define RUN_COMMAND_H
+
+/*
+ * The whole program; the exit status: 0 good or stopped by a signal, 1 failed
+ * at run time, 2 wrong usage. A failure is one sentence on standard error. To
+ * be called while there is one thread.
+ */
+int command_run(int argc, char **argv);
+
+#endif

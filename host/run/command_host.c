@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/command_host.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <lauxlib.h>
+
+#include "bind/bind.h"
+#include "core/nearest.h"
+#include "core/registry.h"
+#include "run/declaration.h"
+#include "run/lint.h"
+#include "run/source.h"
+#include "vm/state.h"
+
+#define HOLDER "lunex.command"
+
+enum { MEMORY = 64 * 1024 * 1024, SLICE = 1 };
+
+/* Owns what a function has in C while it talks to Lua, which may raise. */
+struct holder {
+	char *text;
+	DIR *folder;
+	struct declaration *declaration;
+	struct registry *registry;
+};
+
+static void release(struct holder *holder)
+{
+	free(holder->text);
+	if (holder->folder)
+		closedir(holder->folder);
+	registry_free(holder->registry);
+	declaration_free(holder->declaration);
+	*holder = (struct holder){ NULL, NULL, NULL, NULL };
+}
+
+static struct holder *push_holder(lua_State *L)
+{
+	return push_object(L, sizeof(struct holder), HOLDER, 0);
+}
+
+/* getenv(name) -> text | nil */
+static int l_getenv(lua_State *L)
+{
+	lua_pushstring(L, getenv(luaL_checkstring(L, 1)));
+	return 1;
+}
+
+/* exists(path) -> boolean; folders do not count */
+static int l_exists(lua_State *L)
+{
+	struct stat info;
+	bool found = stat(luaL_checkstring(L, 1), &info) == 0;
+
+	lua_pushboolean(L, found && !S_ISDIR(info.st_mode));
+	return 1;
+}
+
+/* read(path) -> text | nil, message */
+static int l_read(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	struct holder *holder = push_holder(L);
+	struct err err;
+	size_t len;
+
+	holder->text = source_read(path, &len, &err);
+	if (!holder->text)
+		return push_failure(L, &err);
+	lua_pushlstring(L, holder->text, len);
+	release(holder);
+	return 1;
+}
+
+/* list(folder) -> names; none when it cannot be read */
+static int l_list(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	struct holder *holder = push_holder(L);
+	struct dirent *entry;
+	lua_Integer n = 0;
+
+	lua_newtable(L);
+	holder->folder = opendir(path);
+	while (holder->folder && (entry = readdir(holder->folder)) != NULL) {
+		lua_pushstring(L, entry->d_name);
+		lua_rawseti(L, -2, ++n);
+	}
+	release(holder);
+	return 1;
+}
+
+/* absolute(path) -> path; links are followed, and it stays as it is when it
+ * leads nowhere */
+static int l_absolute(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	char full[PATH_MAX];
+
+	lua_pushstring(L, realpath(path, full) ? full : path);
+	return 1;
+}
+
+/* nearest(name, names) -> name | nil */
+static int l_nearest(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 1);
+	lua_Integer n = luaL_len(L, 2);
+	const char **names;
+
+	names = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *names, 0);
+	for (lua_Integer i = 0; i < n; i++) {
+		lua_geti(L, 2, i + 1); /* stays in the table */
+		names[i] = luaL_checkstring(L, -1);
+		lua_pop(L, 1);
+	}
+	names[n] = NULL;
+	lua_pushstring(L, nearest(name, names));
+	return 1;
+}
+
+/* ---- scripts ---- */
+
+/* package.FIELD becomes field lua_FIELD of the table at 2, in which ";;" stands
+ * for the DEFAULTS. */
+static void set_path(lua_State *L, const char *name, const char *field,
+		     int defaults)
+{
+	if (lua_getfield(L, 2, name) != LUA_TSTRING) {
+		lua_pop(L, 1);
+		return;
+	}
+	lua_getglobal(L, "package");
+	lua_pushfstring(L, ";%s", lua_tostring(L, defaults));
+	luaL_gsub(L, lua_tostring(L, -3), ";;", lua_tostring(L, -1));
+	lua_setfield(L, -3, field); /* path package defaults */
+	lua_pop(L, 3);
+}
+
+/* Declares the metrics in a registry of no further use. A `metrics` function
+ * is only asked when nothing is missing in the configuration. */
+static bool register_metrics(lua_State *L, struct holder *holder,
+			     struct err *err)
+{
+	static const struct registry_options options = { NULL, 0, 0 };
+	struct declaration *declaration = holder->declaration;
+	bool configured =
+		declaration_configure(declaration, vm_of(L), NULL, err);
+	int type;
+
+	declaration_push(L, declaration);
+	type = lua_getfield(L, -1, "metrics");
+	lua_pop(L, 2);
+	if (type == LUA_TFUNCTION && !configured)
+		return true;
+	holder->registry = registry_new(&options);
+	return declaration_register(declaration, vm_of(L), holder->registry,
+				    err);
+}
+
+/* Leaves a list of advice, "file:line: ...", on the stack. */
+static void push_advice(lua_State *L, const struct holder *holder)
+{
+	const struct declaration *d = holder->declaration;
+	const char *const *name;
+	struct err advice;
+	lua_Integer n = 0;
+	int line;
+
+	lua_newtable(L);
+	if (!holder->registry)
+		return;
+	for (name = registry_names(holder->registry); *name; name++) {
+		struct family *f = registry_find(holder->registry, *name);
+
+		if (!lint_metric(family_metadata(f), &advice))
+			continue;
+		line = source_line(d->source, "metrics", *name);
+		if (line)
+			lua_pushfstring(L, "%s:%d: %s", d->path, line,
+					advice.text);
+		else
+			lua_pushfstring(L, "%s: %s", d->path, advice.text);
+		lua_rawseti(L, -2, ++n);
+	}
+}
+
+/* declaration(path [, paths [, check]]) -> table, advice | nil, message
+ * Upvalues: package.path and package.cpath as they were. */
+static int l_declaration(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	bool check = lua_toboolean(L, 3);
+	struct holder *holder;
+	struct err err;
+
+	lua_settop(L, 2);
+	if (lua_istable(L, 2)) {
+		set_path(L, "lua_path", "path", lua_upvalueindex(1));
+		set_path(L, "lua_cpath", "cpath", lua_upvalueindex(2));
+	}
+	holder = push_holder(L);
+	holder->declaration = declaration_load(vm_of(L), path, &err);
+	/* The script's limits are made for it, not for the command line. */
+	vm_set_limits(vm_of(L), MEMORY, SLICE);
+	if (!holder->declaration ||
+	    (check && !register_metrics(L, holder, &err)))
+		return push_failure(L, &err);
+	declaration_push(L, holder->declaration);
+	push_advice(L, holder);
+	release(holder);
+	return 2;
+}
+
+static void push_declaration_function(lua_State *L)
+{
+	lua_getglobal(L, "package");
+	lua_getfield(L, -1, "path");
+	lua_getfield(L, -2, "cpath");
+	lua_pushcclosure(L, l_declaration, 2);
+	lua_remove(L, -2);
+}
+
+/* ---- the table ---- */
+
+/* share/lunex beside the folder that the program is in: PREFIX/bin/lunex. */
+static void push_data_folder(lua_State *L)
+{
+	char program[PATH_MAX], full[PATH_MAX];
+	const char *folder;
+	char *slash;
+
+	if (!realpath("/proc/self/exe", program))
+		luaL_error(L, "cannot read /proc/self/exe: %s",
+			   strerror(errno));
+	slash = strrchr(program, '/');
+	*slash = '\0';
+	folder = lua_pushfstring(L, "%s/../share/lunex", program);
+	if (realpath(folder, full)) {
+		lua_pop(L, 1);
+		lua_pushstring(L, full);
+	}
+}
+
+static int l_gc(lua_State *L)
+{
+	release(luaL_checkudata(L, 1, HOLDER));
+	return 0;
+}
+
+static const luaL_Reg functions[] = {
+	{ "absolute", l_absolute },
+	{ "exists", l_exists },
+	{ "getenv", l_getenv },
+	{ "list", l_list },
+	{ "nearest", l_nearest },
+	{ "read", l_read },
+	{ NULL, NULL },
+};
+
+void push_command_host(lua_State *L)
+{
+	static const luaL_Reg none[] = { { NULL, NULL } };
+	static const luaL_Reg metas[] = { { "__gc", l_gc }, { NULL, NULL } };
+
+	bind_class(L, HOLDER, none, metas);
+	luaL_newlib(L, functions);
+	push_declaration_function(L);
+	lua_setfield(L, -2, "declaration");
+	push_data_folder(L);
+	lua_setfield(L, -2, "data");
+	lua_pushliteral(L, "lunex " LUNEX_VERSION " (" LUA_RELEASE ")");
+	lua_setfield(L, -2, "version");
+}

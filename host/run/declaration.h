@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table that a script returns, checked and in C: everything that the host
+ * needs to know without asking Lua. The functions stay in Lua, anchored in the
+ * registry of the state under addresses inside the declaration, and go with the
+ * state.
+ *
+ * Every mistake is one sentence with file and line. Where Lua keeps no line
+ * (a key of a table), the line is looked up in the source text.
+ */
+#ifndef RUN_DECLARATION_H
+#define RUN_DECLARATION_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/err.h"
+#include "core/registry.h"
+#include "run/config.h"
+#include "vm/state.h"
+
+struct declaration {
+	char *path;
+	char *source; /* the script's text */
+	char *name;
+	char *listen;	 /* NULL: none given */
+	char *landing;	 /* what "/" says to a client that is no browser */
+	double interval; /* 0: collected on scrape */
+	double timeout;	 /* 0: none given */
+	size_t memory;	 /* limits; 0: the default */
+	double cpu;
+	size_t series;
+	char **parts; /* names in order; nparts 0: there is no collect */
+	unsigned nparts;
+	bool has_start;
+	bool has_ttl; /* known after declaration_register */
+	struct label_pair *labels;
+	unsigned nlabels;
+	char anchors[3]; /* private: keys of table, config and metrics */
+};
+
+/*
+ * Loads the script at PATH into VM and checks what it returns. NULL and ERR.
+ * Good as long as the state is.
+ */
+struct declaration *declaration_load(struct vm *vm, const char *path,
+				     struct err *err);
+void declaration_free(struct declaration *declaration);
+
+/* Leaves the script's table on the stack. */
+void declaration_push(lua_State *L, const struct declaration *declaration);
+
+/*
+ * Makes the strict table of configuration values: CONFIG's (NULL: none), and
+ * the defaults for the rest. An unknown key, a wrong type and a missing
+ * required value are errors.
+ */
+bool declaration_configure(struct declaration *declaration, struct vm *vm,
+			   const struct config *config, struct err *err);
+
+/* Declares the script's families in REGISTRY (a `metrics` function is called
+ * with the configuration, so that comes first) and makes the table `m`. */
+bool declaration_register(struct declaration *declaration, struct vm *vm,
+			  struct registry *registry, struct err *err);
+
+/* Leave the function of part I, or `start`, and m and config on the stack: for
+ * task_start() with two arguments. May raise (memory). */
+void declaration_push_part(lua_State *L, const struct declaration *declaration,
+			   unsigned part);
+void declaration_push_start(lua_State *L,
+			    const struct declaration *declaration);
+
+#endif

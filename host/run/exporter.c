@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/exporter.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "bind/l_metric.h"
+#include "bind/modules.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/registry.h"
+#include "run/collect.h"
+#include "vm/state.h"
+#include "vm/task.h"
+
+static const double default_timeout = 10;
+static const double restart_first = 1, restart_most = 60;
+
+struct exporter {
+	struct exporter_options options;
+	char *path;
+	pthread_t thread;
+	struct loop *loop;
+	struct message stop;
+
+	/* the thread's */
+	_Atomic(struct vm *) vm;
+	struct declaration *declaration;
+	struct registry *registry;
+	struct collector *collector;
+	struct timer schedule;
+	double started; /* the last scheduled collection */
+	struct metric_scope live;
+	struct task *start_task;
+	struct timer restart;
+	double restart_after;
+	struct exporter_question *waiting; /* linked by their messages */
+	struct page *shown;		   /* borrowed from the registry */
+	bool stopping;
+
+	/* everybody's */
+	struct page_slot slot;
+	struct exporter_status status;
+};
+
+/* ---- publishing ---- */
+
+static void publish(void *arg)
+{
+	struct exporter *e = arg;
+	struct page *page = registry_publish(e->registry, loop_now(e->loop));
+	struct vm *vm = atomic_load(&e->vm);
+
+	atomic_store_explicit(&e->status.series, page->series,
+			      memory_order_relaxed);
+	atomic_store_explicit(&e->status.memory, vm_memory(vm),
+			      memory_order_relaxed);
+	atomic_store_explicit(&e->status.cpu_seconds, vm_cpu_seconds(vm),
+			      memory_order_relaxed);
+	if (page == e->shown) {
+		page_unref(page);
+		return;
+	}
+	e->shown = page;
+	page_slot_set(&e->slot, page);
+}
+
+/* ---- questions ---- */
+
+static void deliver_answer(struct message *message)
+{
+	struct exporter_question *question = (void *)message;
+
+	question->answered(question);
+}
+
+static void answer(struct exporter_question *question)
+{
+	question->message.deliver = deliver_answer;
+	loop_post(question->asker, &question->message);
+}
+
+static void answer_all(struct exporter *e)
+{
+	while (e->waiting) {
+		struct exporter_question *question = e->waiting;
+
+		e->waiting = (void *)question->message.next;
+		answer(question);
+	}
+}
+
+static double timeout_of(const struct exporter *e)
+{
+	if (e->options.timeout >= 0)
+		return e->options.timeout;
+	return e->declaration->timeout > 0 ? e->declaration->timeout
+					   : default_timeout;
+}
+
+static double interval_of(const struct exporter *e)
+{
+	return e->options.interval >= 0 ? e->options.interval
+					: e->declaration->interval;
+}
+
+static void deliver_question(struct message *message)
+{
+	struct exporter_question *question = (void *)message;
+	struct exporter *e = question->exporter;
+	double seconds = timeout_of(e);
+	bool first =
+		e->declaration->nparts &&
+		!atomic_load_explicit(&e->status.ready, memory_order_relaxed);
+
+	if (e->stopping) {
+		answer(question);
+	} else if (exporter_on_scrape(e) || first) {
+		question->message.next =
+			e->waiting ? &e->waiting->message : NULL;
+		e->waiting = question;
+		if (question->seconds < seconds)
+			seconds = question->seconds;
+		collector_run(e->collector, seconds);
+	} else {
+		publish(e);
+		answer(question);
+	}
+}
+
+void exporter_ask(struct exporter_question *question)
+{
+	question->message.deliver = deliver_question;
+	loop_post(question->exporter->loop, &question->message);
+}
+
+/* ---- collections ---- */
+
+static double epoch(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void collected(void *arg, const struct err *err)
+{
+	struct exporter *e = arg;
+
+	atomic_fetch_add_explicit(err ? &e->status.collections_failed
+				      : &e->status.collections_ok,
+				  1, memory_order_relaxed);
+	if (!err)
+		atomic_store_explicit(&e->status.last_success, epoch(),
+				      memory_order_relaxed);
+	atomic_store_explicit(&e->status.ready, true, memory_order_release);
+	if (e->options.collected)
+		e->options.collected(e->options.arg, err);
+	answer_all(e);
+}
+
+/* Collections begin an interval apart, however long each takes; one that is
+ * late begins at once and is not made up for. */
+static void schedule_fired(struct timer *timer)
+{
+	struct exporter *e =
+		(void *)((char *)timer - offsetof(struct exporter, schedule));
+	double interval = interval_of(e), now = loop_now(e->loop);
+	double seconds = timeout_of(e);
+
+	e->started += interval;
+	if (e->started < now)
+		e->started = now;
+	collector_run(e->collector, seconds);
+	timer_start(timer, e->started + interval - now);
+}
+
+/* ---- the long-running task ---- */
+
+static void start_ended(struct task *task, lua_State *co, int results,
+			const struct err *err, void *arg)
+{
+	struct exporter *e = arg;
+
+	(void)task;
+	(void)co;
+	(void)results;
+	if (!e->start_task)
+		return;
+	e->start_task = NULL;
+	if (!err)
+		return;
+	log_warn("start failed", "exporter", e->declaration->name, "error",
+		 err->text);
+	if (!e->declaration->nparts)
+		collector_set_up(e->collector, false);
+	timer_start(&e->restart, e->restart_after);
+	e->restart_after *= 2;
+	if (e->restart_after > restart_most)
+		e->restart_after = restart_most;
+}
+
+static void call_start(lua_State *L, void *arg)
+{
+	struct exporter *e = arg;
+
+	declaration_push_start(L, e->declaration);
+	e->start_task = task_start(L, 2, 0, start_ended, e);
+	task_set_context(e->start_task, &e->live);
+}
+
+static void run_start(struct timer *timer)
+{
+	struct exporter *e =
+		(void *)((char *)timer - offsetof(struct exporter, restart));
+	struct err err;
+
+	if (!e->declaration->nparts)
+		collector_set_up(e->collector, true);
+	if (!vm_call(atomic_load(&e->vm), call_start, e, &err))
+		log_warn("start failed", "exporter", e->declaration->name,
+			 "error", err.text);
+}
+
+/* ---- the thread ---- */
+
+static bool open_vm(struct exporter *e, struct err *err)
+{
+	struct vm_options options = {
+		.loop = e->loop,
+		.lua_path = e->options.lua_path,
+		.lua_cpath = e->options.lua_cpath,
+		.open = modules_open,
+		.owner = e,
+	};
+	struct vm *vm = vm_new(&options, err);
+
+	atomic_store(&e->vm, vm);
+	return vm != NULL;
+}
+
+static bool load(struct exporter *e, struct err *err)
+{
+	struct registry_options registry = { 0 };
+	struct collector_options collector = {
+		.publish = publish,
+		.done = collected,
+		.arg = e,
+	};
+
+	if (!open_vm(e, err))
+		return false;
+	collector.vm = atomic_load(&e->vm);
+	e->declaration = declaration_load(collector.vm, e->path, err);
+	if (!e->declaration)
+		return false;
+	vm_set_name(collector.vm, e->declaration->name);
+	registry.labels = e->declaration->labels;
+	registry.nlabels = e->declaration->nlabels;
+	registry.series_max = e->declaration->series;
+	e->registry = registry_new(&registry);
+	if (!declaration_configure(e->declaration, collector.vm,
+				   e->options.config, err) ||
+	    !declaration_register(e->declaration, collector.vm, e->registry,
+				  err))
+		return false;
+	collector.registry = e->registry;
+	collector.declaration = e->declaration;
+	e->collector = collector_new(&collector, err);
+	return e->collector != NULL;
+}
+
+static void run(struct exporter *e)
+{
+	if (e->declaration->has_start)
+		run_start(&e->restart);
+	if (!e->declaration->nparts)
+		atomic_store(&e->status.ready, true);
+	if (e->declaration->nparts && interval_of(e) > 0) {
+		e->started = loop_now(e->loop) - interval_of(e);
+		schedule_fired(&e->schedule);
+	}
+	loop_run(e->loop);
+}
+
+/* Everything of Lua goes before the registry that its userdata point into, and
+ * before the loop that its handles live on. */
+static void unload(struct exporter *e)
+{
+	struct vm *vm = atomic_load(&e->vm);
+
+	e->stopping = true;
+	timer_release(&e->schedule);
+	timer_release(&e->restart);
+	e->start_task = NULL;
+	collector_free(e->collector);
+	answer_all(e);
+	atomic_store(&e->vm, NULL);
+	vm_free(vm);
+	registry_free(e->registry);
+	e->collector = NULL;
+	e->registry = NULL;
+}
+
+static void *thread_main(void *arg)
+{
+	struct exporter *e = arg;
+	struct err err;
+	bool ok = load(e, &err);
+
+	e->options.loaded(e->options.arg, ok ? NULL : &err);
+	if (ok)
+		run(e);
+	unload(e);
+	return NULL;
+}
+
+static void deliver_stop(struct message *message)
+{
+	struct exporter *e =
+		(void *)((char *)message - offsetof(struct exporter, stop));
+
+	e->stopping = true;
+	loop_stop(e->loop);
+}
+
+struct exporter *exporter_new(const struct exporter_options *options)
+{
+	struct exporter *e = mem_alloc(sizeof *e);
+
+	e->options = *options;
+	e->path = mem_string(options->path);
+	e->loop = loop_new();
+	e->stop.deliver = deliver_stop;
+	e->live.part = REGISTRY_LIVE;
+	e->restart_after = restart_first;
+	timer_init(e->loop, &e->schedule, schedule_fired);
+	timer_init(e->loop, &e->restart, run_start);
+	if (pthread_create(&e->thread, NULL, thread_main, e)) {
+		log_error("cannot create a thread", "script", options->path);
+		abort();
+	}
+	return e;
+}
+
+void exporter_stop(struct exporter *exporter)
+{
+	loop_post(exporter->loop, &exporter->stop);
+}
+
+bool exporter_free(struct exporter *e, double seconds)
+{
+	struct timespec until;
+	long ns = (long)((seconds - (double)(long)seconds) * 1e9);
+	bool all;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += (time_t)seconds + (until.tv_nsec + ns) / 1000000000;
+	until.tv_nsec = (until.tv_nsec + ns) % 1000000000;
+	if (pthread_timedjoin_np(e->thread, NULL, &until))
+		return false;
+	all = loop_free(e->loop);
+	page_slot_set(&e->slot, NULL);
+	declaration_free(e->declaration);
+	free(e->path);
+	free(e);
+	return all;
+}
+
+/* ---- for everybody ---- */
+
+const struct declaration *exporter_declaration(const struct exporter *exporter)
+{
+	return exporter->declaration;
+}
+
+const struct exporter_status *exporter_status(const struct exporter *exporter)
+{
+	return &exporter->status;
+}
+
+double exporter_busy_seconds(const struct exporter *exporter)
+{
+	struct vm *vm = atomic_load(&exporter->vm);
+
+	return vm ? vm_busy_seconds(vm) : 0;
+}
+
+bool exporter_on_scrape(const struct exporter *exporter)
+{
+	return exporter->declaration->nparts && interval_of(exporter) <= 0;
+}
+
+bool exporter_wants_asking(const struct exporter *e)
+{
+	return exporter_on_scrape(e) || e->declaration->has_start ||
+	       e->declaration->has_ttl ||
+	       !atomic_load_explicit(&e->status.ready, memory_order_acquire);
+}
+
+struct page *exporter_page(struct exporter *exporter)
+{
+	return page_slot_get(&exporter->slot);
+}

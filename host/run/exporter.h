@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An exporter: a script in its own thread with its own loop, Lua state and
+ * registry. Others know it by this handle: they read its page, its counters
+ * (atomics) and send it messages; they never touch what the thread owns.
+ */
+#ifndef RUN_EXPORTER_H
+#define RUN_EXPORTER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "core/page.h"
+#include "net/loop.h"
+#include "run/config.h"
+#include "run/declaration.h"
+
+struct exporter_options {
+	const char *path;
+	const struct config *config; /* outlives the exporter */
+	double interval;	     /* overrides the script's; < 0: does not */
+	double timeout;		     /* the same */
+	const char *lua_path, *lua_cpath;
+	/* Called once in the exporter's thread when it has loaded (ERR NULL) or
+	 * cannot run. */
+	void (*loaded)(void *arg, const struct err *err);
+	/* Called in the exporter's thread after each collection, before it is
+	 * answered for; ERR is the first failure. May be NULL. */
+	void (*collected)(void *arg, const struct err *err);
+	void *arg;
+};
+
+/* What anybody may read at any time. */
+struct exporter_status {
+	_Atomic uint64_t collections_ok;
+	_Atomic uint64_t collections_failed;
+	_Atomic uint64_t series;
+	_Atomic uint64_t memory;
+	_Atomic double cpu_seconds;
+	_Atomic double last_success; /* seconds since the epoch; 0: never */
+	_Atomic bool ready;	     /* one collection is over */
+};
+
+struct exporter;
+
+/* Starts the thread; `loaded` tells how it went. */
+struct exporter *exporter_new(const struct exporter_options *options);
+
+/* Asks the thread to cancel everything and end. Returns at once. */
+void exporter_stop(struct exporter *exporter);
+
+/* Waits for the thread at most SECONDS and frees everything. False when it is
+ * stuck, or the resolver with a name of it: then not everything was freed, and
+ * the process should end by _exit(), which waits for nobody. */
+bool exporter_free(struct exporter *exporter, double seconds);
+
+/* Good after `loaded` said so, until exporter_free. Immutable. */
+const struct declaration *exporter_declaration(const struct exporter *exporter);
+const struct exporter_status *exporter_status(const struct exporter *exporter);
+
+/* Seconds that the thread has been inside Lua or C without coming back. Not
+ * after exporter_stop(). */
+double exporter_busy_seconds(const struct exporter *exporter);
+
+/* Collected on scrape? Scheduled otherwise. */
+bool exporter_on_scrape(const struct exporter *exporter);
+
+/* Must be asked before its page is shown: collected on scrape, or something
+ * outside of collections may have changed it. */
+bool exporter_wants_asking(const struct exporter *exporter);
+
+/* The present page, a reference; NULL before the first. */
+struct page *exporter_page(struct exporter *exporter);
+
+/*
+ * A question: bring your page up to date. The asker embeds it; `answered` runs
+ * in the loop ASKER, once, always. A collection is run if need be, ended by
+ * SECONDS from now at the latest; simultaneous questions share one.
+ */
+struct exporter_question {
+	struct message message; /* private */
+	struct exporter *exporter;
+	struct loop *asker;
+	double seconds;
+	void (*answered)(struct exporter_question *question);
+};
+
+void exporter_ask(struct exporter_question *question);
+
+#endif

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exporter.load() starts an exporter as the program does, but collected only
+ * when asked: e:collect() is one collection, e:page() the text that it shows.
+ * Stands on run/exporter.h. Messages from the exporter's thread come through
+ * the loop of the spec; each is an allocation of its own that survives a spec
+ * that was cancelled meanwhile.
+ */
+#include "run/l_exporter.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bind/bind.h"
+#include "core/exposition.h"
+#include "core/mem.h"
+#include "run/config.h"
+#include "run/exporter.h"
+#include "vm/state.h"
+#include "vm/task.h"
+
+#define CLASS "lunex.exporter"
+
+/* What the exporter's thread writes: read only when a message has come. */
+struct link {
+	struct ticket *loading;
+	bool failed; /* the last collection */
+	struct err err;
+};
+
+struct object {
+	struct op op; /* first: loading or a question is under way */
+	struct link *link;
+	struct exporter *exporter;
+	struct config *config;
+	struct ticket *ticket; /* what will wake op */
+	char *temporary;       /* a file to be removed, or NULL */
+	bool failed;
+	struct err err;
+};
+
+/* Finds the object when something is over; `object` is cleared by a cancel. */
+struct ticket {
+	struct exporter_question question;
+	struct message loaded;
+	struct object *object;
+	struct loop *loop;
+	bool failed;
+	struct err err;
+};
+
+static struct object *check_exporter(lua_State *L)
+{
+	struct object *object = luaL_checkudata(L, 1, CLASS);
+
+	luaL_argcheck(L, object->exporter, 1, "the exporter is closed");
+	return object;
+}
+
+static void on_cancel(struct op *op)
+{
+	struct object *object = (void *)op;
+
+	if (object->ticket)
+		object->ticket->object = NULL;
+	object->ticket = NULL;
+}
+
+static void arrive(struct ticket *ticket)
+{
+	struct object *object = ticket->object;
+
+	if (object) {
+		object->ticket = NULL;
+		object->failed = ticket->failed;
+		object->err = ticket->err;
+		task_wake(&object->op);
+	}
+	free(ticket);
+}
+
+static struct ticket *new_ticket(lua_State *L, struct object *object)
+{
+	struct ticket *ticket = mem_alloc(sizeof *ticket);
+
+	ticket->object = object;
+	ticket->loop = vm_loop(vm_of(L));
+	object->ticket = ticket;
+	object->op = (struct op){ .cancel = on_cancel };
+	return ticket;
+}
+
+/* ---- loading ---- */
+
+static void remove_temporary(struct object *object)
+{
+	if (object->temporary)
+		unlink(object->temporary);
+	free(object->temporary);
+	object->temporary = NULL;
+}
+
+static void deliver_loaded(struct message *message)
+{
+	arrive((void *)((char *)message - offsetof(struct ticket, loaded)));
+}
+
+/* In the exporter's thread. */
+static void on_loaded(void *arg, const struct err *err)
+{
+	struct link *link = arg;
+	struct ticket *ticket = link->loading;
+
+	ticket->failed = err != NULL;
+	if (err)
+		ticket->err = *err;
+	ticket->loaded.deliver = deliver_loaded;
+	loop_post(ticket->loop, &ticket->loaded);
+}
+
+/* In the exporter's thread. */
+static void on_collected(void *arg, const struct err *err)
+{
+	struct link *link = arg;
+
+	link->failed = err != NULL;
+	if (err)
+		link->err = *err;
+}
+
+static int k_load(lua_State *L, int status, lua_KContext ctx)
+{
+	struct object *object = luaL_checkudata(L, -1, CLASS);
+
+	(void)status;
+	(void)ctx;
+	remove_temporary(object);
+	if (!object->failed)
+		return 1;
+	exporter_free(object->exporter, 5);
+	object->exporter = NULL;
+	return push_failure(L, &object->err);
+}
+
+/* A script that is given as text becomes a file for as long as it takes to
+ * start. */
+static const char *path_of(lua_State *L, int arg, struct object *object)
+{
+	const char *text = luaL_checkstring(L, arg);
+	char path[] = "/tmp/lunex-spec-XXXXXX";
+	FILE *file;
+	int fd;
+
+	if (!strchr(text, '\n'))
+		return text;
+	fd = mkstemp(path);
+	file = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!file)
+		luaL_error(L, "cannot make a temporary file");
+	fputs(text, file);
+	fclose(file);
+	object->temporary = mem_string(path);
+	return object->temporary;
+}
+
+/* exporter.load(path or text [, config [, options]]) -> exporter | nil, message
+ */
+static int l_load(lua_State *L)
+{
+	static const char *const known[] = { "interval", "timeout", NULL };
+	struct exporter_options options = { .loaded = on_loaded,
+					    .collected = on_collected };
+	struct object *object;
+
+	check_options(L, 3, known);
+	options.interval = opt_seconds(L, 3, "interval", 0);
+	options.timeout = opt_seconds(L, 3, "timeout", -1);
+	lua_settop(L, 3);
+	object = push_object(L, sizeof *object, CLASS, 0);
+	options.path = path_of(L, 1, object);
+	if (!lua_isnil(L, 2))
+		object->config = config_from_lua(L, 2);
+	options.config = object->config;
+	object->link = mem_alloc(sizeof *object->link);
+	object->link->loading = new_ticket(L, object);
+	options.arg = object->link;
+	object->exporter = exporter_new(&options);
+	return task_await(L, &object->op, 0, k_load);
+}
+
+/* ---- collecting ---- */
+
+static void on_answered(struct exporter_question *question)
+{
+	arrive((void *)question);
+}
+
+static int k_collect(lua_State *L, int status, lua_KContext ctx)
+{
+	struct object *object = check_exporter(L);
+
+	(void)status;
+	(void)ctx;
+	lua_pushboolean(L, !object->link->failed);
+	if (!object->link->failed)
+		return 1;
+	lua_pushstring(L, object->link->err.text);
+	return 2;
+}
+
+/* e:collect([seconds]) -> true | false, the first failure */
+static int l_collect(lua_State *L)
+{
+	struct object *object = check_exporter(L);
+	double seconds = lua_isnoneornil(L, 2) ? 60 : check_seconds(L, 2);
+	struct ticket *ticket = new_ticket(L, object);
+
+	ticket->question.exporter = object->exporter;
+	ticket->question.asker = ticket->loop;
+	ticket->question.seconds = seconds;
+	ticket->question.answered = on_answered;
+	exporter_ask(&ticket->question);
+	return task_await(L, &object->op, 0, k_collect);
+}
+
+/* e:page() -> text */
+static int l_page(lua_State *L)
+{
+	struct object *object = check_exporter(L);
+	struct page *page = exporter_page(object->exporter);
+	struct exposition *exposition =
+		exposition_new(&page, page ? 1 : 0, NULL);
+	struct buf text;
+
+	buf_init(&text, 1 << 26);
+	for (size_t i = 0; i < exposition_blocks(exposition); i++) {
+		struct bytes *bytes = exposition_text(exposition, i);
+
+		buf_add(&text, bytes->data, bytes->len);
+		bytes_unref(bytes);
+	}
+	exposition_unref(exposition);
+	page_unref(page);
+	lua_pushlstring(L, buf_text(&text), text.len);
+	buf_release(&text);
+	return 1;
+}
+
+static int l_close(lua_State *L)
+{
+	struct object *object = luaL_checkudata(L, 1, CLASS);
+	struct exporter *exporter = object->exporter;
+
+	object->exporter = NULL;
+	if (exporter) {
+		exporter_stop(exporter);
+		if (!exporter_free(exporter, 10)) {
+			fprintf(stderr, "an exporter does not stop\n");
+			abort();
+		}
+	}
+	config_free(object->config);
+	object->config = NULL;
+	free(object->link);
+	object->link = NULL;
+	remove_temporary(object);
+	return 0;
+}
+
+static const luaL_Reg methods[] = {
+	{ "collect", l_collect },
+	{ "page", l_page },
+	{ "close", l_close },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg metas[] = {
+	{ "__gc", l_close },
+	{ "__close", l_close },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg functions[] = {
+	{ "load", l_load },
+	{ NULL, NULL },
+};
+
+int luaopen_exporter(lua_State *L)
+{
+	bind_class(L, CLASS, methods, metas);
+	luaL_newlib(L, functions);
+	return 1;
+}

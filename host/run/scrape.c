@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The exposition of the last scrape is kept, and with it the responses made
+ * from it: a scrape whose pages are the same answers with the same bytes.
+ * Nothing is freed under an open answer: responses hold their exposition.
+ */
+#include "run/scrape.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/exposition.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/number.h"
+#include "core/text.h"
+#include "web/negotiate.h"
+#include "web/response.h"
+
+/* An exporter that is not collected on scrape and does not answer in time is
+ * busy: it is served from its last page. */
+static const double scheduled_wait = 0.05;
+
+/* Without the header of Prometheus. An exporter's own timeout is mostly less.
+ */
+static const double default_seconds = 120;
+
+/* Taken off the scrape's timeout for the way back, and what remains of it for
+ * an exporter that ends at its deadline to say so. */
+static const double offset = 0.5, grace = 0.2;
+
+struct scraper {
+	struct loop *loop;
+	struct exporter *const *exporters;
+	size_t n;
+	struct host_metrics *host;
+	struct exposition *exposition; /* of all pages */
+	struct response *text, *gzip;  /* made from it, or NULL */
+	struct deflate *deflate;
+	unsigned conflicts; /* already told */
+};
+
+struct scrape {
+	struct scraper *scraper;
+	struct request *request; /* NULL: answered */
+	struct exporter *only;	 /* NULL: all */
+	struct timer patience;
+	size_t asked;
+	size_t open;   /* questions without an answer */
+	size_t needed; /* of them, those that cannot be done without */
+	struct question {
+		struct exporter_question question;
+		struct scrape *scrape;
+		bool needed;
+		bool answered;
+	} questions[];
+};
+
+/* ---- responses ---- */
+
+static struct response *response_of(const struct iovec *iov, size_t n,
+				    void (*release)(void *), void *owner,
+				    const char *encoding)
+{
+	const char *headers[] = { "Content-Type",
+				  TEXT_CONTENT_TYPE,
+				  "Vary",
+				  "Accept-Encoding",
+				  "Content-Encoding",
+				  encoding,
+				  NULL };
+
+	if (!encoding)
+		headers[4] = NULL;
+	return response_new(iov, n, release, owner, headers);
+}
+
+struct texts {
+	size_t n;
+	struct bytes *texts[];
+};
+
+static void release_texts(void *owner)
+{
+	struct texts *texts = owner;
+
+	for (size_t i = 0; i < texts->n; i++)
+		bytes_unref(texts->texts[i]);
+	free(texts);
+}
+
+static struct response *text_response(struct exposition *exposition)
+{
+	size_t n = exposition_blocks(exposition);
+	struct texts *texts =
+		mem_alloc(sizeof *texts + n * sizeof texts->texts[0]);
+	struct iovec *iov = mem_array(n, sizeof *iov);
+	struct response *response;
+
+	texts->n = n;
+	for (size_t i = 0; i < n; i++) {
+		texts->texts[i] = exposition_text(exposition, i);
+		iov[i].iov_base = texts->texts[i]->data;
+		iov[i].iov_len = texts->texts[i]->len;
+	}
+	response = response_of(iov, n, release_texts, texts, NULL);
+	free(iov);
+	return response;
+}
+
+struct gzip_body {
+	struct exposition *exposition;
+	unsigned char trailer[DEFLATE_TRAILER_SIZE];
+};
+
+static void release_gzip(void *owner)
+{
+	struct gzip_body *body = owner;
+
+	exposition_unref(body->exposition);
+	free(body);
+}
+
+static struct response *gzip_response(struct exposition *exposition,
+				      struct deflate *deflate)
+{
+	size_t n = exposition_blocks(exposition);
+	const struct deflate_piece **pieces = mem_array(n, sizeof *pieces);
+	struct iovec *iov = mem_array(n + 2, sizeof *iov);
+	struct gzip_body *body = mem_alloc(sizeof *body);
+	struct response *response;
+
+	exposition_compress(exposition, deflate);
+	body->exposition = exposition_ref(exposition);
+	iov[0].iov_base = (void *)(uintptr_t)deflate_gzip_header;
+	iov[0].iov_len = DEFLATE_HEADER_SIZE;
+	for (size_t i = 0; i < n; i++) {
+		pieces[i] = exposition_piece(exposition, i);
+		iov[i + 1].iov_base = pieces[i]->data;
+		iov[i + 1].iov_len = pieces[i]->size;
+	}
+	deflate_gzip_trailer(pieces, n, body->trailer);
+	iov[n + 1].iov_base = body->trailer;
+	iov[n + 1].iov_len = DEFLATE_TRAILER_SIZE;
+	response = response_of(iov, n + 2, release_gzip, body, "gzip");
+	free(iov);
+	free(pieces);
+	return response;
+}
+
+/* ---- the merged exposition ---- */
+
+static void forget(struct scraper *scraper)
+{
+	response_unref(scraper->text);
+	response_unref(scraper->gzip);
+	scraper->text = scraper->gzip = NULL;
+	exposition_unref(scraper->exposition);
+	scraper->exposition = NULL;
+}
+
+/* Two scripts that declare one family differently show at merging. */
+static void tell_conflicts(struct scraper *scraper)
+{
+	unsigned n = exposition_conflicts(scraper->exposition);
+
+	if (n && n != scraper->conflicts)
+		log_warn("metrics are left out: exporters declare them "
+			 "differently");
+	scraper->conflicts = n;
+}
+
+static struct exposition *present(struct scraper *scraper,
+				  struct page *const *pages, size_t n)
+{
+	struct exposition *former = scraper->exposition;
+
+	if (former && exposition_shows(former, pages, n))
+		return former;
+	scraper->exposition = NULL;
+	response_unref(scraper->text);
+	response_unref(scraper->gzip);
+	scraper->text = scraper->gzip = NULL;
+	scraper->exposition = exposition_new(pages, n, former);
+	exposition_unref(former);
+	tell_conflicts(scraper);
+	return scraper->exposition;
+}
+
+static bool wants_gzip(const struct request *request)
+{
+	return negotiate_gzip(request_header(request, "Accept-Encoding"));
+}
+
+/* The text of a large page is not kept for the next scrape. */
+static void answer_all(struct scraper *scraper, struct request *request,
+		       struct page *const *pages, size_t n)
+{
+	struct exposition *exposition = present(scraper, pages, n);
+	struct response *response;
+
+	if (wants_gzip(request)) {
+		if (!scraper->gzip)
+			scraper->gzip =
+				gzip_response(exposition, scraper->deflate);
+		request_answer(request, 200, scraper->gzip);
+	} else if (scraper->text) {
+		request_answer(request, 200, scraper->text);
+	} else {
+		response = text_response(exposition);
+		request_answer(request, 200, response);
+		if (exposition_keeps_text(exposition))
+			scraper->text = response;
+		else
+			response_unref(response);
+	}
+}
+
+static void answer_one(struct scraper *scraper, struct request *request,
+		       struct page *page)
+{
+	struct exposition *exposition =
+		exposition_new(&page, page ? 1 : 0, NULL);
+	struct response *response =
+		wants_gzip(request)
+			? gzip_response(exposition, scraper->deflate)
+			: text_response(exposition);
+
+	request_answer(request, 200, response);
+	response_unref(response);
+	exposition_unref(exposition);
+}
+
+/* Has SCRAPE (NULL: nobody was asked) waited for the exporter in vain, and
+ * would its page be a lie? A scheduled one is served from its last page; one
+ * that is collected on scrape and stuck is not shown. */
+static bool is_missing(const struct scrape *scrape,
+		       const struct exporter *exporter)
+{
+	for (size_t i = 0; scrape && i < scrape->asked; i++) {
+		const struct question *q = &scrape->questions[i];
+
+		if (q->question.exporter == exporter)
+			return q->needed && !q->answered &&
+			       exporter_busy_seconds(exporter) > grace;
+	}
+	return false;
+}
+
+/* ONLY is the exporter that was asked for by name, or NULL. */
+static void answer(struct scraper *scraper, struct request *request,
+		   const struct exporter *only, const struct scrape *scrape)
+{
+	struct page **pages = mem_array(scraper->n + 1, sizeof *pages), *page;
+	size_t n = 0;
+
+	for (size_t i = 0; i < scraper->n; i++) {
+		struct exporter *exporter = scraper->exporters[i];
+
+		if ((only && only != exporter) || is_missing(scrape, exporter))
+			continue;
+		page = exporter_page(exporter);
+		if (page)
+			pages[n++] = page;
+	}
+	if (only) {
+		answer_one(scraper, request, n ? pages[0] : NULL);
+	} else {
+		pages[n++] = host_metrics_page(scraper->host,
+					       loop_now(scraper->loop));
+		answer_all(scraper, request, pages, n);
+	}
+	while (n)
+		page_unref(pages[--n]);
+	free(pages);
+}
+
+/* ---- asking ---- */
+
+static void end(struct scrape *scrape)
+{
+	struct request *request = scrape->request;
+
+	scrape->request = NULL;
+	if (request)
+		answer(scrape->scraper, request, scrape->only, scrape);
+	timer_stop(&scrape->patience);
+	if (scrape->open)
+		return; /* the last late answer comes here again */
+	timer_release(&scrape->patience);
+	free(scrape);
+}
+
+static void answered(struct exporter_question *exporter_question)
+{
+	struct question *question = (void *)exporter_question;
+	struct scrape *scrape = question->scrape;
+
+	question->answered = true;
+	scrape->open--;
+	scrape->needed -= question->needed;
+	if (!scrape->open)
+		end(scrape);
+}
+
+static void patience_ended(struct timer *timer)
+{
+	struct scrape *scrape =
+		(void *)((char *)timer - offsetof(struct scrape, patience));
+
+	if (scrape->request && !scrape->needed)
+		end(scrape);
+}
+
+static void expired(struct request *request, void *arg)
+{
+	struct scrape *scrape = arg;
+
+	if (request_stopping(request)) {
+		scrape->request = NULL;
+		request_answer_text(request, 503, "text/plain; charset=utf-8",
+				    "lunex is stopping\n");
+	}
+	end(scrape);
+}
+
+/* Seconds that the scrape leaves to a collection. */
+static double seconds_of(const struct request *request)
+{
+	const char *text =
+		request_header(request, "X-Prometheus-Scrape-Timeout-Seconds");
+	double seconds;
+
+	if (!text || !number_parse(text, strlen(text), &seconds) ||
+	    !(seconds > 0) || seconds > default_seconds)
+		return default_seconds;
+	return seconds > 2 * offset ? seconds - offset : seconds / 2;
+}
+
+static void prepare(struct scrape *scrape, struct exporter *exporter,
+		    double seconds)
+{
+	struct question *question = &scrape->questions[scrape->asked++];
+	bool ready = atomic_load(&exporter_status(exporter)->ready);
+
+	question->scrape = scrape;
+	question->needed = exporter_on_scrape(exporter) || !ready;
+	question->question.exporter = exporter;
+	question->question.asker = scrape->scraper->loop;
+	question->question.seconds = seconds;
+	question->question.answered = answered;
+	scrape->needed += question->needed;
+}
+
+/* Suspends the request until the exporters that want it have been asked. */
+static void ask(struct scraper *scraper, struct request *request,
+		struct exporter *only)
+{
+	double seconds = seconds_of(request);
+	struct scrape *scrape = mem_alloc(
+		sizeof *scrape + scraper->n * sizeof scrape->questions[0]);
+
+	scrape->scraper = scraper;
+	scrape->request = request;
+	scrape->only = only;
+	timer_init(scraper->loop, &scrape->patience, patience_ended);
+	for (size_t i = 0; i < scraper->n; i++)
+		if ((!only || only == scraper->exporters[i]) &&
+		    exporter_wants_asking(scraper->exporters[i]))
+			prepare(scrape, scraper->exporters[i], seconds);
+	scrape->open = scrape->asked;
+	if (!scrape->open) { /* it has become ready meanwhile */
+		end(scrape);
+		return;
+	}
+	request_suspend(request, seconds + grace, expired, scrape);
+	if (scrape->needed < scrape->open)
+		timer_start(&scrape->patience, scheduled_wait);
+	for (size_t i = 0; i < scrape->asked; i++)
+		exporter_ask(&scrape->questions[i].question);
+}
+
+static struct exporter *by_name(const struct scraper *scraper, const char *name)
+{
+	for (size_t i = 0; i < scraper->n; i++)
+		if (strcmp(exporter_declaration(scraper->exporters[i])->name,
+			   name) == 0)
+			return scraper->exporters[i];
+	return NULL;
+}
+
+static bool anybody_wants_asking(const struct scraper *scraper,
+				 const struct exporter *only)
+{
+	for (size_t i = 0; i < scraper->n; i++)
+		if ((!only || only == scraper->exporters[i]) &&
+		    exporter_wants_asking(scraper->exporters[i]))
+			return true;
+	return false;
+}
+
+void scrape_handle(struct request *request, void *arg)
+{
+	struct scraper *scraper = arg;
+	const char *name = request_query(request, "exporter");
+	struct exporter *only = name ? by_name(scraper, name) : NULL;
+
+	if (name && !only)
+		request_answer_text(request, 404, "text/plain; charset=utf-8",
+				    "no exporter of that name\n");
+	else if (anybody_wants_asking(scraper, only))
+		ask(scraper, request, only);
+	else
+		answer(scraper, request, only, NULL);
+}
+
+/* ---- life ---- */
+
+struct scraper *scraper_new(struct loop *loop,
+			    struct exporter *const *exporters, size_t n,
+			    struct host_metrics *host)
+{
+	struct scraper *scraper = mem_alloc(sizeof *scraper);
+
+	scraper->loop = loop;
+	scraper->exporters = exporters;
+	scraper->n = n;
+	scraper->host = host;
+	scraper->deflate = deflate_new();
+	return scraper;
+}
+
+void scraper_free(struct scraper *scraper)
+{
+	if (!scraper)
+		return;
+	forget(scraper);
+	deflate_free(scraper->deflate);
+	free(scraper);
+}

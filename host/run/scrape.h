@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Scrapes: asks the exporters that want asking, waits for the last answer or
+ * the deadline, merges the pages and answers from the blocks of the merged
+ * exposition. In the web thread.
+ */
+#ifndef RUN_SCRAPE_H
+#define RUN_SCRAPE_H
+
+#include <stddef.h>
+
+#include "net/loop.h"
+#include "run/exporter.h"
+#include "run/host_metrics.h"
+#include "web/request.h"
+
+struct scraper;
+
+/* Everything given outlives it. */
+struct scraper *scraper_new(struct loop *loop,
+			    struct exporter *const *exporters, size_t n,
+			    struct host_metrics *host);
+
+/* After the server and the exporters have stopped: no answer may be open. */
+void scraper_free(struct scraper *scraper);
+
+/* Handler of the telemetry path; ARG is the scraper. `?exporter=NAME` shows one
+ * exporter alone. */
+void scrape_handle(struct request *request, void *arg);
+
+#endif

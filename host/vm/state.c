@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A state, its allocator and its clock. Every way into Lua of this program is
+ * vm_call() here or the scheduler's resume in vm/task.c; both stand between
+ * vm_enter() and vm_leave(), which is where the slice begins and CPU is
+ * counted.
+ */
+#include "vm/state.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <lauxlib.h>
+
+#include "core/log.h"
+#include "core/mem.h"
+#include "vm/library.h"
+#include "vm/slice.h"
+#include "vm/task.h"
+
+enum {
+	SECOND = 1000000000,
+	WARNING_MAX = 512,
+	RESERVE = 64 << 10, /* bytes above the ceiling */
+	ROOM = 32,	    /* a part of the ceiling */
+};
+
+static const size_t MEMORY_DEFAULT = (size_t)64 << 20;
+
+struct vm {
+	lua_State *L;
+	struct loop *loop;
+	const char *name;
+	void *owner;
+	struct scheduler *scheduler;
+	struct slice slice;
+	size_t ceiling;
+	atomic_size_t used;   /* written by the owner thread only */
+	size_t allocations;   /* counted only when fail_at is set */
+	size_t fail_at;	      /* 0: never */
+	bool granted;	      /* the next allocation is not refused */
+	bool pressed;	      /* the last request was refused */
+	unsigned depth;	      /* of vm_enter without vm_leave */
+	unsigned closing;     /* of vm_enter_closing */
+	int64_t entered;      /* CPU clock at the outermost vm_enter */
+	_Atomic int64_t busy; /* monotonic time of it; 0: not inside */
+	_Atomic int64_t cpu;  /* nanoseconds inside, finished visits */
+	size_t warning_len;
+	char warning[WARNING_MAX];
+};
+
+/* ---- the extra space ---------------------------------------------------- */
+
+/* A struct vm is aligned, so the lowest bits of its address are free. */
+#define MARKED ((uintptr_t)1)
+#define RUNAWAY ((uintptr_t)2)
+
+static uintptr_t *extra(lua_State *L)
+{
+	return lua_getextraspace(L);
+}
+
+struct vm *vm_of(lua_State *L)
+{
+	return (struct vm *)(*extra(L) & ~(MARKED | RUNAWAY));
+}
+
+void vm_mark(lua_State *co)
+{
+	*extra(co) |= MARKED;
+}
+
+bool vm_is_marked(lua_State *co)
+{
+	return *extra(co) & MARKED;
+}
+
+void vm_set_runaway(lua_State *co, bool runaway)
+{
+	if (runaway)
+		*extra(co) |= RUNAWAY;
+	else
+		*extra(co) &= ~RUNAWAY;
+}
+
+bool vm_is_runaway(lua_State *co)
+{
+	return *extra(co) & RUNAWAY;
+}
+
+/* ---- memory ------------------------------------------------------------- */
+
+/* Lua answers no question about the collector while it runs a finalizer. */
+static bool in_finalizer(struct vm *vm)
+{
+	return vm->L && lua_gc(vm->L, LUA_GCCOUNT) < 0;
+}
+
+/*
+ * A finalizer whose call has no memory is skipped by Lua for ever, and with it
+ * the resource, so finalizers and closing tasks may use a reserve.
+ *
+ * A refusal makes Lua collect everything and ask once more. That second request
+ * must find some room, or a script at its limit would go on for a long time,
+ * collecting the whole heap for every few bytes.
+ */
+static bool refused(struct vm *vm, size_t used, size_t more)
+{
+	size_t ceiling = vm->ceiling;
+	bool fail = vm->fail_at && ++vm->allocations >= vm->fail_at;
+
+	if (vm->pressed)
+		ceiling -= ceiling / ROOM;
+	vm->pressed = false;
+	if (!fail && more <= ceiling && used <= ceiling - more)
+		return false;
+	if (!in_finalizer(vm) && (fail || vm->closing == 0)) {
+		vm->pressed = true;
+		return true;
+	}
+	ceiling = vm->ceiling + RESERVE;
+	return more > ceiling || used > ceiling - more;
+}
+
+/* Growth within the limits, or NULL. */
+static void *grow(struct vm *vm, void *p, size_t used, size_t old, size_t size)
+{
+	if (vm->granted) {
+		vm->granted = false;
+		return mem_realloc(p, size);
+	}
+	return refused(vm, used, size - old) ? NULL : realloc(p, size);
+}
+
+/* Frees and shrinks never fail, as Lua requires. */
+static void *allocate(void *arg, void *p, size_t old, size_t size)
+{
+	struct vm *vm = arg;
+	size_t used = atomic_load_explicit(&vm->used, memory_order_relaxed);
+	void *result = NULL;
+
+	if (!p)
+		old = 0; /* it was the type of the new object */
+	if (size > old) {
+		result = grow(vm, p, used, old, size);
+		if (!result)
+			return NULL;
+	} else if (size == 0) {
+		free(p);
+	} else {
+		result = realloc(p, size);
+		if (!result)
+			result = p;
+	}
+	atomic_store_explicit(&vm->used, used - old + size,
+			      memory_order_relaxed);
+	return result;
+}
+
+void vm_grant(struct vm *vm)
+{
+	vm->granted = true;
+}
+
+void vm_set_limits(struct vm *vm, size_t memory, double slice)
+{
+	if (memory)
+		vm->ceiling = memory;
+	if (slice > 0)
+		slice_set(&vm->slice, slice);
+}
+
+size_t vm_memory(const struct vm *vm)
+{
+	return atomic_load_explicit(&vm->used, memory_order_relaxed);
+}
+
+/* ---- time --------------------------------------------------------------- */
+
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * SECOND + now.tv_nsec;
+}
+
+lua_State *vm_enter(struct vm *vm, lua_State *L)
+{
+	if (vm->depth++ == 0) {
+		vm->entered = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+		slice_start(&vm->slice, vm->entered);
+		atomic_store_explicit(&vm->busy, clock_ns(CLOCK_MONOTONIC),
+				      memory_order_relaxed);
+	}
+	return slice_switch(&vm->slice, L);
+}
+
+void vm_leave(struct vm *vm, lua_State *before)
+{
+	int64_t cpu;
+
+	assert(vm->depth > 0);
+	slice_switch(&vm->slice, before);
+	if (--vm->depth > 0)
+		return;
+	cpu = atomic_load_explicit(&vm->cpu, memory_order_relaxed);
+	cpu += clock_ns(CLOCK_THREAD_CPUTIME_ID) - vm->entered;
+	atomic_store_explicit(&vm->cpu, cpu, memory_order_relaxed);
+	atomic_store_explicit(&vm->busy, 0, memory_order_relaxed);
+}
+
+lua_State *vm_enter_closing(struct vm *vm, lua_State *L)
+{
+	vm->closing++;
+	return vm_enter(vm, L);
+}
+
+void vm_leave_closing(struct vm *vm, lua_State *before)
+{
+	vm_leave(vm, before);
+	vm->closing--;
+}
+
+struct slice *vm_slice(struct vm *vm)
+{
+	return &vm->slice;
+}
+
+double vm_cpu_seconds(const struct vm *vm)
+{
+	return (double)atomic_load_explicit(&vm->cpu, memory_order_relaxed) /
+	       SECOND;
+}
+
+double vm_busy_seconds(const struct vm *vm)
+{
+	int64_t since = atomic_load_explicit(&vm->busy, memory_order_relaxed);
+
+	if (since == 0)
+		return 0;
+	return (double)(clock_ns(CLOCK_MONOTONIC) - since) / SECOND;
+}
+
+/* ---- errors ------------------------------------------------------------- */
+
+int vm_l_handler(lua_State *L)
+{
+	slice_renew(&vm_of(L)->slice);
+	return 1;
+}
+
+static void memory_error(const struct vm *vm, struct err *err)
+{
+	bool small = vm->ceiling < (size_t)1 << 20;
+	double size = (double)vm->ceiling / (small ? 1 << 10 : 1 << 20);
+
+	err_set(err, ERR_LIMIT, "memory limit of %.4g %s exceeded", size,
+		small ? "KiB" : "MiB");
+}
+
+void vm_error(lua_State *L, int status, struct err *err)
+{
+	struct vm *vm = vm_of(L);
+
+	if (status == LUA_ERRMEM)
+		memory_error(vm, err);
+	else if (lua_type(L, -1) == LUA_TSTRING)
+		err_set(err, vm->slice.over ? ERR_LIMIT : ERR_USAGE, "%s",
+			lua_tostring(L, -1));
+	else
+		err_set(err, ERR_USAGE, "error object is a %s value",
+			lua_typename(L, lua_type(L, -1)));
+}
+
+/* Nothing runs Lua outside of a protected entry, so this is a bug of ours. */
+static int on_panic(lua_State *L)
+{
+	const char *message = "error object is not a string";
+
+	if (lua_type(L, -1) == LUA_TSTRING)
+		message = lua_tostring(L, -1);
+	log_error("unprotected Lua error", "err", message);
+	abort();
+}
+
+/* Pieces of one warning, such as "error in __gc"; logged when it is whole. */
+static void on_warning(void *arg, const char *text, int more)
+{
+	struct vm *vm = arg;
+	size_t len = strlen(text), room = WARNING_MAX - 1 - vm->warning_len;
+
+	if (!more && vm->warning_len == 0 && text[0] == '@')
+		return; /* a control message: warnings are always on */
+	if (len > room)
+		len = room;
+	memcpy(vm->warning + vm->warning_len, text, len);
+	vm->warning_len += len;
+	vm->warning[vm->warning_len] = '\0';
+	if (more)
+		return;
+	log_warn(vm->warning, "exporter", vm->name);
+	vm->warning_len = 0;
+}
+
+/* ---- the protected entry ------------------------------------------------ */
+
+struct call {
+	void (*fn)(lua_State *L, void *arg);
+	void *arg;
+};
+
+static int l_call(lua_State *L)
+{
+	struct call *call = lua_touserdata(L, 1);
+
+	lua_settop(L, 0);
+	call->fn(L, call->arg);
+	return 0;
+}
+
+bool vm_call(struct vm *vm, void (*fn)(lua_State *L, void *arg), void *arg,
+	     struct err *err)
+{
+	struct call call = { fn, arg };
+	lua_State *L = vm->L, *before;
+	int top = lua_gettop(L);
+	int status;
+
+	if (!lua_checkstack(L, 4)) {
+		memory_error(vm, err);
+		return false;
+	}
+	before = vm_enter(vm, L);
+	lua_pushcfunction(L, vm_l_handler);
+	lua_pushcfunction(L, l_call);
+	lua_pushlightuserdata(L, &call);
+	status = lua_pcall(L, 1, 0, top + 1);
+	if (status != LUA_OK)
+		vm_error(L, status, err);
+	lua_settop(L, top);
+	vm_leave(vm, before);
+	return status == LUA_OK;
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+/*
+ * Lua makes these strings at moments when nobody could catch a memory error.
+ * Short strings exist once, so while the registry keeps them, making them again
+ * does not allocate.
+ */
+static void keep_messages(lua_State *L)
+{
+	static const char *const messages[] = {
+		"C stack overflow",
+		"error in error handling",
+		"cannot resume dead coroutine",
+		"cannot resume non-suspended coroutine",
+	};
+
+	for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
+		lua_pushstring(L, messages[i]);
+		lua_rawsetp(L, LUA_REGISTRYINDEX, messages[i]);
+	}
+}
+
+static void open_state(lua_State *L, void *arg)
+{
+	keep_messages(L);
+	task_scheduler_open(vm_of(L)->scheduler, L);
+	library_open(L, arg);
+}
+
+struct vm *vm_new(const struct vm_options *options, struct err *err)
+{
+	struct vm *vm = mem_alloc(sizeof *vm);
+
+	vm->loop = options->loop;
+	vm->name = options->name;
+	vm->owner = options->owner;
+	vm->ceiling = options->memory ? options->memory : MEMORY_DEFAULT;
+	vm->fail_at = options->fail_at;
+	vm->L = lua_newstate(allocate, vm);
+	if (!vm->L) {
+		memory_error(vm, err);
+		free(vm);
+		return NULL;
+	}
+	*(struct vm **)lua_getextraspace(vm->L) = vm;
+	lua_atpanic(vm->L, on_panic);
+	lua_setwarnf(vm->L, on_warning, vm);
+	slice_init(&vm->slice, vm->L, options->slice > 0 ? options->slice : 1);
+	vm->scheduler = task_scheduler_new(vm);
+	if (!vm_call(vm, open_state, (void *)options, err)) {
+		vm_free(vm);
+		return NULL;
+	}
+	return vm;
+}
+
+void vm_free(struct vm *vm)
+{
+	lua_State *before;
+
+	if (!vm)
+		return;
+	assert(vm->depth == 0);
+	task_scheduler_stop(vm->scheduler);
+	before = vm_enter_closing(vm, vm->L);
+	lua_close(vm->L);
+	vm_leave_closing(vm, before);
+	slice_release(&vm->slice);
+	assert(vm_memory(vm) == 0);
+	task_scheduler_free(vm->scheduler);
+	free(vm);
+}
+
+void *vm_owner(const struct vm *vm)
+{
+	return vm->owner;
+}
+
+struct loop *vm_loop(const struct vm *vm)
+{
+	return vm->loop;
+}
+
+const char *vm_name(const struct vm *vm)
+{
+	return vm->name;
+}
+
+void vm_set_name(struct vm *vm, const char *name)
+{
+	vm->name = name;
+}
+
+lua_State *vm_main(const struct vm *vm)
+{
+	return vm->L;
+}
+
+struct scheduler *vm_scheduler(const struct vm *vm)
+{
+	return vm->scheduler;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One Lua state with its limits: the only lua_newstate and lua_close. The
+ * thread that made it is the only one that touches it, except for the counters
+ * that say so.
+ *
+ * The way from a lua_State to everything of ours is vm_of(): one pointer in the
+ * state's extra space, which Lua copies into every new coroutine.
+ */
+#ifndef VM_STATE_H
+#define VM_STATE_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/err.h"
+#include "net/loop.h"
+
+struct vm;
+struct scheduler;
+struct slice;
+
+struct vm_options {
+	struct loop *loop; /* the loop of this thread */
+	const char *name;  /* of the exporter, for the log; borrowed; or NULL */
+	size_t memory;	   /* ceiling of the Lua heap, bytes; 0: 64 MiB */
+	double slice;	   /* CPU seconds without a wait; 0: 1 s */
+	/*
+	 * package.path and package.cpath: absolute templates, in which ";;"
+	 * stands for the defaults (Debian's and /usr/local's folders). NULL:
+	 * the defaults; "": nothing outside the binary can be required.
+	 */
+	const char *lua_path;
+	const char *lua_cpath;
+	void (*open)(lua_State *L); /* preloads our modules; may raise */
+	void *owner;		    /* for vm_owner(); not looked at */
+	size_t fail_at; /* specs: this and later allocations fail; 0: none */
+};
+
+/*
+ * A state with the allowed libraries (see vm/library.h), strict globals and
+ * the slice, all before any script code. NULL and ERR on failure.
+ */
+struct vm *vm_new(const struct vm_options *options, struct err *err);
+
+/*
+ * Cancels every task (their <close> variables run), detaches operations in
+ * flight, closes the state. The loop must still exist. Not from a task_done
+ * function nor from inside Lua. NULL is allowed.
+ */
+void vm_free(struct vm *vm);
+
+struct vm *vm_of(lua_State *L);
+void *vm_owner(const struct vm *vm);
+struct loop *vm_loop(const struct vm *vm);
+const char *vm_name(const struct vm *vm);
+
+/* The name for the log, where a script tells it after loading; borrowed. */
+void vm_set_name(struct vm *vm, const char *name);
+
+/* Other limits than at the start, from a script that states its own; 0 leaves
+ * the present one. */
+void vm_set_limits(struct vm *vm, size_t memory, double slice);
+
+/* The main lua_State, for vm_call() functions and anchors only. */
+lua_State *vm_main(const struct vm *vm);
+
+/*
+ * The protected entry: calls FN(L, ARG) on an otherwise empty stack slot range
+ * with error handling and the slice budget. Nothing FN leaves on the stack
+ * survives. On an error false and ERR, whose sentence begins with "file:line:"
+ * where Lua knows it. FN must not wait (see task.h for what may).
+ */
+bool vm_call(struct vm *vm, void (*fn)(lua_State *L, void *arg), void *arg,
+	     struct err *err);
+
+/*
+ * Turns the error object on top of L into ERR without calling into Lua: a
+ * string is taken, anything else is named by its type. Memory and slice limits
+ * get their own sentences and ERR_LIMIT; the rest is ERR_USAGE. The object
+ * stays on the stack.
+ */
+void vm_error(lua_State *L, int status, struct err *err);
+
+/* Bytes of the Lua heap, and CPU seconds spent inside Lua. Any thread. */
+size_t vm_memory(const struct vm *vm);
+double vm_cpu_seconds(const struct vm *vm);
+
+/* Seconds since the thread went into Lua and has not come back; 0 when it is
+ * not inside. Any thread: the watchdog asks. */
+double vm_busy_seconds(const struct vm *vm);
+
+/* ---- for the other files of vm ------------------------------------------ */
+
+/*
+ * Around every way into Lua: the instructions of L run now. The outermost pair
+ * is one slice and is counted. vm_enter() returns what vm_leave() needs.
+ */
+lua_State *vm_enter(struct vm *vm, lua_State *L);
+void vm_leave(struct vm *vm, lua_State *before);
+
+/* The same around closing a coroutine: memory may go a little above the
+ * ceiling, so that a full heap does not keep <close> from running. */
+lua_State *vm_enter_closing(struct vm *vm, lua_State *L);
+void vm_leave_closing(struct vm *vm, lua_State *before);
+
+/*
+ * The message handler of the protected entries. It passes the error object on
+ * as it is, and gives the slice once more after it was used up, so that <close>
+ * variables of a runaway script can do their work.
+ */
+int vm_l_handler(lua_State *L);
+
+/* The next allocation is not refused: for the few bytes that must be there
+ * where an error could not be handled. */
+void vm_grant(struct vm *vm);
+
+/* One bit in the extra space of a coroutine, which its own coroutines do not
+ * inherit: it is the main one of a task. */
+void vm_mark(lua_State *co);
+bool vm_is_marked(lua_State *co);
+
+/* The last hook in this coroutine raised. If that error ended it, its hooks are
+ * off for good, and no Lua code may run in it any more. */
+void vm_set_runaway(lua_State *co, bool runaway);
+bool vm_is_runaway(lua_State *co);
+
+/* What is left of the CPU budget (vm/slice.h). */
+struct slice *vm_slice(struct vm *vm);
+
+struct scheduler *vm_scheduler(const struct vm *vm);
+
+#endif

@@ -1,0 +1,342 @@
+-- SPDX-License-Identifier: Apache-2.0
+--[[
+  The command line: from arguments to a plan, which host/run/command.c carries
+  out. Nothing here touches the outside but through `host`:
+
+    host.data                 folder of the bundled files
+    host.version              what --version prints
+    host.getenv(name)         text or nil
+    host.exists(path)         is there a file? A pipe counts, a folder does not
+    host.read(path)           its text, or nil and a sentence
+    host.list(folder)         names of the files in it
+    host.absolute(path)       the path from the root
+    host.nearest(name, names) the name that was probably meant, or nil
+    host.declaration(path, paths, check)
+                              the table that a script returns and a list of
+                              advice, or nil and a sentence; PATHS has the
+                              lua_path and lua_cpath of a plan; with CHECK its
+                              metrics are tried, too
+
+  A plan is a table with a `command`:
+
+    run, once   script, name, config, listen, telemetry_path, log_level,
+                interval, timeout, lua_path
+    test        files, log_level
+    print       text; errors: sentences for standard error; status
+]]
+
+local config = require "cli.config"
+local flags = require "cli.flags"
+local scripts = require "cli.scripts"
+
+local M = {}
+
+local USAGE <const>, FAILURE <const> = 2, 1
+local HINT <const> = "see lunex help"
+local COMMANDS <const> = { "check", "help", "once", "test", "version" }
+
+local OVERVIEW <const> = [[
+Usage: lunex SCRIPT.lua|NAME [flags]        run one exporter
+       lunex once SCRIPT.lua|NAME [flags]   collect once, print the page
+       lunex check SCRIPT.lua|NAME...       load and validate
+       lunex test SPEC.lua...               run the specs of scripts
+       lunex help [SCRIPT.lua|NAME]         show the flags of an exporter
+       lunex version
+
+Bundled exporters:
+%s
+Common flags: --web.listen-address, --web.telemetry-path, --interval, --timeout,
+--log.level; lunex help NAME tells more.
+]]
+
+local function print_plan(text)
+  return { command = "print", text = text, errors = {}, status = 0 }
+end
+
+local function overview(host)
+  local lines = {}
+  for _, name in ipairs(scripts.bundled(host)) do
+    local source = host.read(scripts.find(name, host)) or ""
+    lines[#lines + 1] = ("   %-20s %s"):format(name, scripts.summary(source))
+  end
+  lines[1] = lines[1] or "   none"
+  return OVERVIEW:format(table.concat(lines, "\n") .. "\n")
+end
+
+-- Neighbours of the script can be required, then what LUA_PATH names by full
+-- paths, then the defaults, for which ";;" stands.
+local function lua_path(path, host)
+  local folder = host.absolute(path):match "^(.*)/[^/]*$"
+  local parts = { folder .. "/?.lua", folder .. "/?/init.lua" }
+  local variable = host.getenv "LUA_PATH_5_4" or host.getenv "LUA_PATH" or ""
+  for template in variable:gmatch "[^;]+" do
+    parts[#parts + 1] = template:find "^/" and template or nil
+  end
+  return table.concat(parts, ";") .. ";;"
+end
+
+local function lua_cpath(host)
+  local parts = {}
+  local variable = host.getenv "LUA_CPATH_5_4" or host.getenv "LUA_CPATH" or ""
+  for template in variable:gmatch "[^;]+" do
+    parts[#parts + 1] = template:find "^/" and template or nil
+  end
+  return table.concat(parts, ";") .. ";;"
+end
+
+-- Loads the script at PATH and finds out what it offers: the table, and what
+-- flags.parse wants to know. nil, a sentence and a status.
+local function load_script(path, program, host, check)
+  local source, reason = host.read(path)
+  if not source then
+    return nil, reason, USAGE
+  end
+  local paths = { lua_path = lua_path(path, host), lua_cpath = lua_cpath(host) }
+  local script, warnings = host.declaration(path, paths, check)
+  if not script then
+    return nil, warnings, FAILURE
+  end
+  local offer, message =
+    config.describe(script.config, source, flags.common)
+  if not offer then
+    return nil, path .. ": " .. message, FAILURE
+  end
+  return {
+    path = path,
+    declared = script,
+    name = script.name or path:match "([^/]*)%.lua$" or path,
+    paths = paths,
+    offer = offer,
+    source = source,
+    warnings = warnings,
+    program = program,
+  }
+end
+
+local function usage_line(script)
+  local words = { "Usage: " .. script.program, "[flags]" }
+  for _, place in ipairs(script.offer.places) do
+    local more = place.kind == "list" and "..." or ""
+    words[#words + 1] = "[" .. place.argname .. more .. "]"
+  end
+  return table.concat(words, " ")
+end
+
+-- The common flags, with what this script has for them.
+local function common_of(script)
+  local defaults = {
+    listen = script.declared.listen,
+    interval = script.declared.interval or "when scraped",
+    timeout = script.declared.timeout,
+  }
+  local all = {}
+  for i, flag in ipairs(flags.common) do
+    local default = defaults[flag.target]
+    all[i] = default and setmetatable({
+      help = ("%s (default: %s)"):format(flag.help, default),
+    }, { __index = flag }) or flag
+  end
+  return all
+end
+
+local function help_plan(script)
+  local all = {}
+  for _, list in ipairs { script.offer.flags, common_of(script) } do
+    table.move(list, 1, #list, #all + 1, all)
+  end
+  return print_plan(flags.help {
+    program = script.program,
+    usage = usage_line(script),
+    description = table.concat(scripts.comment(script.source), "\n"),
+    flags = all,
+    places = script.offer.places,
+  })
+end
+
+-- The common flags of PARSED into PLAN; nil and a sentence.
+local function add_common(plan, parsed)
+  for _, flag in ipairs(flags.common) do
+    local texts = parsed[flag.name]
+    for _, text in ipairs(flag.convert and texts or {}) do
+      local value, expected = flag.convert(text)
+      if value == nil then
+        return nil, ("--%s: %s, got '%s'"):format(flag.name, expected, text)
+      elseif flag.kind == "list" then
+        plan[flag.target] = plan[flag.target] or {}
+        table.insert(plan[flag.target], value)
+      else
+        plan[flag.target] = value
+      end
+    end
+  end
+  return plan
+end
+
+local function wants(parsed, name)
+  return parsed[name] and #parsed[name] > 0
+end
+
+local function plan_script(command, path, program, arguments, host)
+  local script, message, status = load_script(path, program, host)
+  if not script then
+    return nil, message, status
+  end
+  local hint = "see " .. program .. " --help"
+  local all = config.all_flags(script.offer)
+  table.move(flags.common, 1, #flags.common, #all + 1, all)
+  local parsed, words =
+    flags.parse({ flags = all, hint = hint }, arguments, host)
+  if not parsed then
+    return nil, words, USAGE
+  elseif wants(parsed, "help") then
+    return help_plan(script)
+  elseif wants(parsed, "version") then
+    return print_plan(host.version .. "\n")
+  end
+  local plan = {
+    command = command,
+    script = path,
+    name = script.name,
+    lua_path = script.paths.lua_path,
+    lua_cpath = script.paths.lua_cpath,
+  }
+  plan, message = add_common(plan, parsed)
+  local given = { flags = parsed }
+  if plan then
+    given.places, message =
+      flags.distribute(script.offer.places, words, hint)
+  end
+  if given.places then
+    plan.config, message =
+      config.resolve(script.offer, given, script.name, host)
+  end
+  if not (plan and plan.config) then
+    return nil, message, USAGE
+  end
+  return plan
+end
+
+-- "lunex NAME", "lunex once NAME", "lunex help NAME"
+local function plan_word(command, word, arguments, host)
+  local path, message = scripts.resolve(word, host,
+    command == "run" and COMMANDS or {})
+  if not path then
+    return nil, message, USAGE
+  end
+  local program = (command == "once" and "lunex once " or "lunex ") .. word
+  return plan_script(command, path, program, arguments, host)
+end
+
+-- The words behind a verb that takes nothing but those, and a plan with the
+-- common flags; for --help a plan alone. nil, nil and a sentence.
+local function words_of(verb, arguments, host)
+  local spec = { flags = flags.common, hint = HINT }
+  local parsed, words = flags.parse(spec, arguments, host)
+  if not parsed then
+    return nil, nil, words
+  elseif wants(parsed, "help") then
+    return nil, print_plan(overview(host))
+  end
+  local plan, message = add_common({ command = verb }, parsed)
+  if plan and #words == 0 then
+    return nil, nil, verb .. " needs a file; " .. HINT
+  end
+  return plan and words, plan, message
+end
+
+-- The verbs: each takes the arguments behind it.
+local verbs = {}
+
+function verbs.once(arguments, host)
+  local word, rest, message = flags.first_word(arguments, host, HINT)
+  if word then
+    return plan_word("once", word, rest, host)
+  elseif rest and rest[1] then
+    return verbs.help({}, host)
+  end
+  return nil, message or "once needs a script or a name; " .. HINT, USAGE
+end
+
+function verbs.check(arguments, host)
+  local words, plan, mistake = words_of("check", arguments, host)
+  if not words then
+    return plan, mistake, USAGE
+  end
+  local lines = {}
+  plan = print_plan ""
+  for _, word in ipairs(words) do
+    local path, message = scripts.resolve(word, host, {})
+    if not path then
+      return nil, message, USAGE
+    end
+    local script, status
+    script, message, status = load_script(path, word, host, true)
+    if script then
+      table.move(script.warnings, 1, #script.warnings, #lines + 1, lines)
+      lines[#lines + 1] = #script.warnings == 0 and path .. ": ok" or nil
+    else
+      table.insert(plan.errors, message)
+      plan.status = math.max(plan.status, status)
+    end
+  end
+  lines[#lines + 1] = #lines > 0 and "" or nil
+  plan.text = table.concat(lines, "\n")
+  return plan
+end
+
+function verbs.test(arguments, host)
+  local words, plan, message = words_of("test", arguments, host)
+  if not words then
+    return plan, message, USAGE
+  end
+  plan.files = words
+  for _, file in ipairs(words) do
+    local text, reason = host.read(file)
+    if not text then
+      return nil, reason, USAGE
+    end
+  end
+  return plan
+end
+
+function verbs.help(arguments, host)
+  local word = arguments[1]
+  if not word or verbs[word] then
+    return print_plan(overview(host))
+  end
+  return plan_word("run", word, { "--help" }, host)
+end
+
+function verbs.version(_, host)
+  return print_plan(host.version .. "\n")
+end
+
+-- A plan; or nil, one sentence, and the exit status: 2 for wrong usage.
+function M.main(argv0, arguments, host)
+  local linked, program = scripts.of_program(argv0, host)
+  if linked then
+    return plan_script("run", linked, program, arguments, host)
+  end
+  local word, rest, message = flags.first_word(arguments, host, HINT)
+  if not rest then
+    return nil, message, USAGE
+  elseif word then
+    if verbs[word] then
+      return verbs[word](rest, host)
+    end
+    return plan_word("run", word, rest, host)
+  end
+  local parsed
+  parsed, message =
+    flags.parse({ flags = flags.common, hint = HINT }, rest, host)
+  if not parsed then
+    return nil, message, USAGE
+  elseif wants(parsed, "version") then
+    return verbs.version(nil, host)
+  elseif #rest == 0 or wants(parsed, "help") then
+    return verbs.help({}, host)
+  end
+  return nil, "there is no script and no name of an exporter; " .. HINT, USAGE
+end
+
+return M

@@ -1,0 +1,115 @@
+---@meta
+-- SPDX-License-Identifier: Apache-2.0
+
+-- Declarations of metrics, and what a script does with them.
+--
+-- A declaration goes into the `metrics` table of a script; `collect` and
+-- `start` get the declared families in their first argument, by name:
+--
+--     metrics = {
+--       app_requests_total = metric.counter {
+--         "Requests served.", labels = { "method", "code" },
+--       },
+--     },
+--     collect = function(m)
+--       m.app_requests_total:set(1027, "GET", "200")
+--     end,
+--
+-- `set` states what a source says now: it is staged and shown when the part of
+-- the collection returns; what was not set again is gone. `inc` and `observe`
+-- count what the script did itself: they take effect at once and persist.
+local metric = {}
+
+---@class (exact) metric.options
+---@field [1]? string the help text
+---@field help? string the same, by name
+---@field labels? string[] label names; values are given in this order
+---@field unit? string
+---@field keep? boolean a failed part leaves the former values
+---@field ttl? number seconds that a value outlives its last set
+---@field buckets? number[] histogram: upper bounds, rising, without +Inf
+---@field states? string[] stateset: the names of all states
+
+---@class metric.declaration
+
+---A value that only rises, or starts again at a lower one.
+---@param options string|metric.options
+---@return metric.declaration
+function metric.counter(options) end
+
+---A value that goes up and down.
+---@param options string|metric.options
+---@return metric.declaration
+function metric.gauge(options) end
+
+---Observations counted in buckets; 0.005 to 10 unless `buckets` are given.
+---
+---    rtt = metric.histogram { "Round trips.", buckets = { 0.01, 0.1, 1 } }
+---@param options string|metric.options
+---@return metric.declaration
+function metric.histogram(options) end
+
+---Count and sum of observations.
+---@param options string|metric.options
+---@return metric.declaration
+function metric.summary(options) end
+
+---Text in labels; the value is always 1. Its name ends in _info.
+---@param options string|metric.options
+---@return metric.declaration
+function metric.info(options) end
+
+---One of several states: a series for each, 1 or 0.
+---
+---    door = metric.stateset { "The door.", states = { "open", "shut" } }
+---    m.door:set("open")
+---@param options metric.options
+---@return metric.declaration
+function metric.stateset(options) end
+
+---A value of which one does not know what it is.
+---@param options string|metric.options
+---@return metric.declaration
+function metric.unknown(options) end
+
+---@class metric.family
+local family = {}
+
+---States a value. Numbers may be strings; label values may be strings, numbers
+---and booleans. For a stateset the value is the name of a state: false is
+---returned, and no state shown, for one that was not declared.
+---@param value number|string
+---@param ... string|number|boolean label values
+function family:set(value, ...) end
+
+---Counts. Without a number, by 1.
+---
+---    m.app_errors_total:inc("timeout")
+---    m.app_bytes_total:inc(512, "in")
+---@param ... number|string|boolean the number, then label values
+function family:inc(...) end
+
+---Adds an observation to a histogram or summary.
+---@param value number|string
+---@param ... string|number|boolean label values
+function family:observe(value, ...) end
+
+---A series to keep: saves the lookup in a loop. It stays usable when the series
+---was removed meanwhile.
+---@param ... string|number|boolean label values
+---@return metric.child
+function family:with(...) end
+
+---@class metric.child
+local child = {}
+
+---@param value number|string
+function child:set(value) end
+
+---@param by? number
+function child:inc(by) end
+
+---@param value number|string
+function child:observe(value) end
+
+return metric

@@ -1,0 +1,52 @@
+---@meta value
+-- SPDX-License-Identifier: Apache-2.0
+
+---Readers of data whose shape cannot be trusted: they never raise on it.
+---A path is `"a.b.1.c"`, or a list of keys where a name contains a dot.
+---@class valuelib
+local value = {}
+
+---@alias valuelib.path string|integer|(string|integer)[]
+
+---What is at the path.
+---
+---    local name = value.get(reply, "device.name")
+---@param data any
+---@param path? valuelib.path
+---@return any value nil when the path ends early or at a null
+function value.get(data, path) end
+
+---A number, also one that came as text.
+---
+---    local celsius = value.num(reply, "sensors.1.temperature")
+---@param data any
+---@param path? valuelib.path
+---@return number?
+function value.num(data, path) end
+
+---Text; a number becomes text.
+---
+---    local id = value.str(device, "id") or "unknown"
+---@param data any
+---@param path? valuelib.path
+---@return string?
+function value.str(data, path) end
+
+---A boolean, also as true/false, yes/no, on/off, 1/0 in text.
+---
+---    local online = value.bool(device, "connected")
+---@param data any
+---@param path? valuelib.path
+---@return boolean?
+function value.bool(data, path) end
+
+---A list to loop over: a single thing is a list of one, nothing is an empty
+---list, nulls are left out.
+---
+---    for _, channel in ipairs(value.list(reply, "list.channel")) do
+---@param data any
+---@param path? valuelib.path
+---@return any[]
+function value.list(data, path) end
+
+return value

@@ -1,0 +1,110 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Reads data of unreliable shape: what an upstream should have sent and did
+-- not must never raise in a script. Whatever does not fit is nil (or an empty
+-- list), and numbers that came as text are numbers.
+
+local M = {}
+
+-- A path is "a.b.c", "items.1.name", or a list of keys for names with dots.
+local function keys_of(path)
+  if type(path) == "table" then
+    return path
+  end
+  local keys = {}
+  for key in tostring(path):gmatch("[^.]+") do
+    keys[#keys + 1] = key
+  end
+  return keys
+end
+
+local function step(data, key)
+  if type(data) ~= "table" then
+    return nil
+  end
+  local value = rawget(data, key)
+  if value == nil and type(key) == "string" then
+    local index = math.tointeger(tonumber(key))
+    value = index and rawget(data, index)
+  end
+  return value
+end
+
+-- json.null and other light userdata stand for "there is nothing".
+local function present(value)
+  if type(value) == "userdata" then
+    return nil
+  end
+  return value
+end
+
+function M.get(data, path)
+  if path ~= nil then
+    for _, key in ipairs(keys_of(path)) do
+      data = step(data, key)
+    end
+  end
+  return present(data)
+end
+
+function M.num(data, path)
+  local value = M.get(data, path)
+  if type(value) == "string" then
+    value = tonumber((value:gsub("^%s*(.-)%s*$", "%1")))
+  end
+  if type(value) == "number" and value == value then
+    return value
+  end
+  return nil
+end
+
+function M.str(data, path)
+  local value = M.get(data, path)
+  if type(value) == "number" then
+    return string.format(math.type(value) == "integer" and "%d" or "%.14g",
+      value)
+  end
+  if type(value) == "string" then
+    return value
+  end
+  return nil
+end
+
+local TRUTH <const> = {
+  ["true"] = true, ["yes"] = true, ["on"] = true, ["1"] = true,
+  ["false"] = false, ["no"] = false, ["off"] = false, ["0"] = false,
+}
+
+function M.bool(data, path)
+  local value = M.get(data, path)
+  if type(value) == "boolean" then
+    return value
+  end
+  local text = M.str(value)
+  return text and TRUTH[text:lower()]
+end
+
+local function is_list(value)
+  return next(value) == nil or rawget(value, 1) ~= nil
+end
+
+-- The items of a list; a single thing where a list was expected is a list of
+-- one; nothing is an empty list. Nulls inside are left out.
+function M.list(data, path)
+  local value = M.get(data, path)
+  if value == nil then
+    return {}
+  end
+  if type(value) ~= "table" or not is_list(value) then
+    return { value }
+  end
+  local items = {}
+  for i = 1, #value do
+    local item = present(rawget(value, i))
+    if item ~= nil then
+      items[#items + 1] = item
+    end
+  end
+  return items
+end
+
+return M

@@ -1,0 +1,446 @@
+-- SPDX-License-Identifier: Apache-2.0
+local host = require "host"
+local task = require "task"
+
+local MIB <const> = 1 << 20
+
+local function run(source, options)
+  return host.run(source, options)
+end
+
+describe("the memory limit", function()
+  it("ends a script with a sentence", function()
+    local _, message, code = run([[
+      local t = {}
+      while true do t[#t + 1] = ("x"):rep(1000) .. #t end
+    ]], { memory = 4 * MIB })
+    assert.equal("memory limit of 4 MiB exceeded", message)
+    assert.equal("limit", code)
+  end)
+
+  it("stops one string that is too large", function()
+    local _, message = run([[return ("x"):rep(1 << 30)]])
+    assert.equal("memory limit of 64 MiB exceeded", message)
+  end)
+
+  it("leaves the state usable", function()
+    assert.equal("fine", run([[
+      local ok, message = pcall(string.rep, "x", 1 << 30)
+      assert(not ok and message == "not enough memory")
+      return "fine"
+    ]], { memory = 2 * MIB }))
+  end)
+
+  it("ends one task and lets its parent go on", function()
+    assert.equal("not enough memory", run([[
+      local task = require "task"
+      local _, message = pcall(task.all, function()
+        task.sleep(0)
+        return ("x"):rep(1 << 30)
+      end)
+      task.sleep(0)
+      return message
+    ]], { memory = 2 * MIB }))
+  end)
+
+  it("refuses a state that cannot even be made", function()
+    local _, message = run("return 1", { memory = 4096 })
+    assert.equal("memory limit of 4 KiB exceeded", message)
+  end)
+
+  it("bounds the number of tasks", function()
+    local _, message = run([[
+      local task = require "task"
+      local list = setmetatable({}, {
+        __len = function() return 1000000 end,
+        __index = function(_, i) return i end,
+      })
+      task.each(list, function() task.sleep(1) end)
+    ]], { memory = 8 * MIB })
+    assert.matches("memory limit of 8 MiB exceeded", message)
+  end)
+end)
+
+describe("the slice", function()
+  local SLICE <const> = { slice = 0.05 }
+  local SENTENCE <const> =
+    "^script:%d+: script ran for more than 0.05 s without waiting$"
+
+  it("ends an endless loop", function()
+    local _, message, code = run("while true do end", SLICE)
+    assert.matches(SENTENCE, message)
+    assert.equal("limit", code)
+  end)
+
+  it("cannot be hidden by pcall", function()
+    local _, message = run([[
+      while true do
+        pcall(function() while true do end end)
+      end
+    ]], SLICE)
+    assert.matches(SENTENCE, message)
+  end)
+
+  it("cannot be hidden by xpcall and its handler", function()
+    local _, message = run([[
+      local function endless() while true do end end
+      while true do
+        xpcall(endless, endless)
+      end
+    ]], SLICE)
+    assert.matches(SENTENCE, message)
+  end)
+
+  it("cannot be hidden in a coroutine", function()
+    local _, message = run([[
+      while true do
+        local co = coroutine.create(function()
+          while true do pcall(function() while true do end end) end
+        end)
+        coroutine.resume(co)
+      end
+    ]], SLICE)
+    assert.matches(SENTENCE, message)
+  end)
+
+  it("cannot be hidden in what a dead coroutine closes", function()
+    local _, message = run([[
+      local endless = setmetatable({}, {
+        __close = function() while true do end end,
+      })
+      local function body()
+        local mark <close> = endless
+        while true do end
+      end
+      pcall(coroutine.wrap(body))
+      local co = coroutine.create(body)
+      coroutine.resume(co)
+      coroutine.close(co)
+    ]], SLICE)
+    assert.matches(SENTENCE, message)
+    assert.equal("closed", run([[
+      local task = require "task"
+      local co = coroutine.create(function()
+        local mark <close> = setmetatable({}, {
+          __close = function() while true do end end,
+        })
+        while true do end
+      end)
+      pcall(task.all, function() coroutine.resume(co) end)
+      task.sleep(0)
+      local ok, why = pcall(coroutine.close, co)
+      assert(not ok and why:find "ran for too long", why)
+      return "closed"
+    ]], SLICE))
+  end)
+
+  it("ends a loop in a child task for the parent, too", function()
+    local _, message = run([[
+      local task = require "task"
+      task.all(function() while true do end end)
+    ]], SLICE)
+    assert.matches(SENTENCE, message)
+  end)
+
+  it("begins again after each wait", function()
+    assert.equal("done", run([[
+      local task = require "task"
+      local start = os.clock()
+      while os.clock() - start < 0.15 do
+        local round = os.clock()
+        while os.clock() - round < 0.02 do end
+        task.sleep(0)
+      end
+      return "done"
+    ]], SLICE))
+  end)
+
+  it("does not count the time of a wait", function()
+    assert.equal("done", run([[
+      require("task").sleep(0.12)
+      for _ = 1, 100000 do end
+      return "done"
+    ]], SLICE))
+  end)
+
+  it("is used up for this task only", function()
+    assert.equal("went on", run([[
+      local task = require "task"
+      pcall(task.all, function() while true do end end)
+      task.sleep(0)
+      for _ = 1, 10000 do end
+      return "went on"
+    ]], SLICE))
+  end)
+
+  it("is given once more to the close variables of a runaway", function()
+    assert.equal("closed", run([[
+      local task = require "task"
+      local state = "open"
+      pcall(task.all, function()
+        local mark <close> = setmetatable({}, {
+          __close = function()
+            for _ = 1, 10000 do end
+            state = "closed"
+          end,
+        })
+        while true do end
+      end)
+      return state
+    ]], SLICE))
+  end)
+
+  it("ends endless loops in close variables as well", function()
+    local _, message = run([[
+      local endless = setmetatable({}, {
+        __close = function() while true do end end,
+      })
+      local a <close> = endless
+      local b <close> = endless
+      while true do end
+    ]], SLICE)
+    assert.matches(SENTENCE, message)
+  end)
+
+  it("ends endless loops in close variables of a cancelled task", function()
+    assert.equal("timed out after 0.01 s", run([[
+      local task = require "task"
+      return select(2, task.timeout(0.01, function()
+        local a <close> = setmetatable({}, {
+          __close = function() while true do end end,
+        })
+        task.sleep(10)
+      end))
+    ]], SLICE))
+  end)
+end)
+
+describe("recursion", function()
+  it("without end is an error", function()
+    local _, message = run([[
+      local function f() return 1 + f() end
+      f()
+    ]], { slice = 30 })
+    assert.equal("memory limit of 64 MiB exceeded", message)
+    _, message = run([[
+      local function f() return 1 + f() end
+      f()
+    ]], { memory = 256 * MIB, slice = 30 })
+    assert.matches("^script:1: stack overflow", message)
+  end)
+
+  it("through C functions is an error", function()
+    local _, message = run [[
+      local function f(s) return (s:gsub(".", f)) end
+      f "x"
+    ]]
+    assert.matches("stack overflow", message)
+  end)
+
+  it("in error handling is an error", function()
+    local ok = pcall(run, [[
+      local function f() return xpcall(error, f) end
+      return tostring(f())
+    ]])
+    assert.is_true(ok)
+  end)
+end)
+
+describe("errors", function()
+  it("keep their file and line", function()
+    local _, message, code = run "\nerror 'no'"
+    assert.equal("script:2: no", message)
+    assert.equal("usage", code)
+  end)
+
+  it("that are not strings are named by their type", function()
+    assert.equal("error object is a table value",
+      select(2, run "error({})"))
+    assert.equal("error object is a nil value", select(2, run "error()"))
+    assert.equal("error object is a number value", select(2, run "error(3)"))
+  end)
+
+  it("of syntax have a line", function()
+    assert.matches("^script:1: .* near", select(2, run "return )"))
+  end)
+end)
+
+describe("globals", function()
+  it("that do not exist raise when they are read", function()
+    local _, message = run "pritn(1)"
+    assert.equal("script:1: undefined global 'pritn'; did you mean 'print'?",
+      message)
+    _, message = run "return zzyzx"
+    assert.equal("script:1: undefined global 'zzyzx'", message)
+  end)
+
+  it("cannot be made", function()
+    local _, message = run "x = 1"
+    assert.equal(
+      "script:1: assignment to undefined global 'x'; use local", message)
+    _, message = run "function f() end"
+    assert.matches("undefined global 'f'", message)
+  end)
+
+  it("can be asked for with rawget", function()
+    assert.equal("nil", run "return type(rawget(_G, 'jit'))")
+  end)
+
+  it("stay strict: the metatable is out of reach", function()
+    assert.equal("false", run "return tostring(getmetatable(_G))")
+    assert.matches("protected metatable",
+      select(2, run "setmetatable(_G, nil)"))
+  end)
+
+  it("of other versions of Lua do not break installed modules", function()
+    assert.equal("table", run "return type(require 'dkjson')")
+    assert.equal("table", run "return type(require 'pl.utils')")
+  end)
+end)
+
+describe("the standard library", function()
+  local ABSENT <const> = {
+    os = { "execute", "exit", "setlocale" },
+    io = { "popen", "read", "write", "stdin", "stdout", "input", "output",
+      "close" },
+    debug = { "sethook", "gethook", "getregistry", "setmetatable",
+      "getmetatable", "setupvalue", "upvaluejoin", "setlocal", "getlocal",
+      "debug", "setuservalue", "setcstacklimit" },
+    package = { "loadlib" },
+    string = { "dump" },
+  }
+  local PRESENT <const> = {
+    os = { "clock", "date", "difftime", "getenv", "time", "remove", "rename",
+      "tmpname" },
+    io = { "open", "lines", "type", "stderr" },
+    debug = { "traceback", "getinfo" },
+    string = { "format", "rep", "pack", "gsub" },
+    table = { "concat", "sort", "move", "pack", "unpack" },
+    math = { "floor", "tointeger" },
+    utf8 = { "char", "codepoint" },
+  }
+
+  for library, names in pairs(ABSENT) do
+    for _, name in ipairs(names) do
+      it("does not have " .. library .. "." .. name, function()
+        assert.is_nil(_G[library][name])
+      end)
+    end
+  end
+
+  it("has the rest", function()
+    for library, names in pairs(PRESENT) do
+      for _, name in ipairs(names) do
+        assert.is_not_nil(_G[library][name])
+      end
+    end
+  end)
+
+  it("loads text only", function()
+    local _, message = load("\27Lua", "x", "b")
+    assert.matches("attempt to load a binary chunk", message)
+    assert.equal(7, load("return x", "x", "t", { x = 7 })())
+    assert.equal(7, load("return 7")())
+    local file = os.tmpname()
+    local out <close> = assert(io.open(file, "w"))
+    out:write("\27Lua")
+    out:flush()
+    _, message = loadfile(file, "b")
+    local ok, err = pcall(dofile, file)
+    os.remove(file)
+    assert.matches("attempt to load a binary chunk", message)
+    assert.is_false(ok)
+    assert.matches("attempt to load a binary chunk", err)
+  end)
+
+  it("does not read standard input", function()
+    assert.has_error(function() loadfile() end, "string expected")
+    assert.has_error(function() dofile() end, "string expected")
+    assert.has_error(function() io.lines() end, "string expected")
+  end)
+
+  it("cannot stop the collector", function()
+    assert.has_error(function() collectgarbage("stop") end,
+      "cannot be stopped")
+    assert.equal("number", type(collectgarbage("count")))
+  end)
+end)
+
+describe("require", function()
+  local function with_module(text, fn)
+    local name = os.tmpname()
+    os.remove(name)
+    local file = name .. ".lua"
+    local out = assert(io.open(file, "w"))
+    out:write(text)
+    out:close()
+    local ok, err = pcall(fn, name:match("[^/]+$"), file)
+    os.remove(file)
+    assert(ok, err)
+  end
+
+  it("finds modules in the path it was given", function()
+    with_module("return 'from the file'", function(name)
+      assert.equal("from the file", run(
+        string.format("return require %q", name), { path = "/tmp/?.lua" }))
+    end)
+  end)
+
+  it("keeps the default folders where the path has two semicolons", function()
+    assert.matches("^/tmp/%?.lua;/usr/local/share/lua/5.4/",
+      run("return package.path", { path = "/tmp/?.lua;;" }))
+    assert.equal("/tmp/?.lua",
+      run("return package.path", { path = "/tmp/?.lua" }))
+  end)
+
+  it("finds nothing outside of the binary with an empty path", function()
+    local _, message = run("require 'dkjson'", { path = "", cpath = "" })
+    assert.matches("module 'dkjson' not found", message)
+    assert.equal("table",
+      run("return type(require 'value')", { path = "", cpath = "" }))
+  end)
+
+  it("has no relative folder by default", function()
+    for _, path in ipairs { package.path, package.cpath } do
+      for template in path:gmatch("[^;]+") do
+        assert.equal("/", template:sub(1, 1))
+      end
+    end
+  end)
+
+  it("refuses relative folders", function()
+    assert.matches("package.path: '%./%?.lua' is not absolute", select(2, run [[
+      package.path = package.path .. ";./?.lua"
+      require "nothing.at.all"
+    ]]))
+    assert.matches("package.cpath: '%?.so' is not absolute", select(2, run [[
+      package.cpath = "?.so"
+      require "nothing.at.all"
+    ]]))
+  end)
+
+  it("loads no binary chunk", function()
+    with_module("\27Lua", function(name)
+      local _, message = run(string.format("require %q", name),
+        { path = "/tmp/?.lua" })
+      assert.matches("attempt to load a binary chunk", message)
+    end)
+  end)
+end)
+
+describe("the counters", function()
+  it("say what the state costs", function()
+    collectgarbage()
+    local before = host.memory()
+    local kept = ("x"):rep(100000) .. before
+    assert(host.memory() >= before + 100000)
+    assert.equal("string", type(kept))
+    local cpu = host.cpu()
+    local start = os.clock()
+    while os.clock() - start < 0.02 do end
+    assert(host.busy() > 0.015)
+    task.sleep(0)
+    assert(host.cpu() >= cpu + 0.015)
+    assert(host.busy() < 0.015)
+  end)
+end)

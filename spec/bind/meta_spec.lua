@@ -1,0 +1,35 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Undocumented does not exist, documented does not lie: each module has the
+-- names of its file in lua/meta, no more and no fewer.
+
+local MODULES <const> = { "clock", "json", "log", "task", "value" }
+
+local function documented(name)
+  local names = {}
+  for line in io.lines("lua/meta/" .. name .. ".lua") do
+    local word = line:match("^function " .. name .. "%.([%w_]+)%(") or
+      line:match("^%-%-%-@field ([%w_]+) ")
+    if word then
+      names[#names + 1] = word
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+local function present(name)
+  local names = {}
+  for key in pairs(require(name)) do
+    names[#names + 1] = key
+  end
+  table.sort(names)
+  return names
+end
+
+for _, name in ipairs(MODULES) do
+  describe("the reference of " .. name, function()
+    it("lists what the module has", function()
+      assert.same(documented(name), present(name))
+    end)
+  end)
+end

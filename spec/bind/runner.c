@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lunex-spec [--gc] FILE...     runs Lua specs in a state as exporters have one
+ * lunex-spec --sweep FILE...    runs scripts with the n-th allocation failing,
+ *                               n = 1, 2, 3 ..., until they succeed
+ *
+ * --gc makes the collector run all the time. The module `host` exists only
+ * here: counters of what must not be left behind, and `host.run`, which runs a
+ * script in a state of its own with limits of its own.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <uv.h>
+
+#include "bind/bind.h"
+#include "bind/modules.h"
+#include "core/buf.h"
+#include "core/err.h"
+#include "core/mem.h"
+#include "net/loop.h"
+#include "run/l_exporter.h"
+#include "vm/state.h"
+#include "vm/task.h"
+
+#define RUN "host.run"
+
+enum { RESULT_MAX = 1 << 20 };
+
+static bool collect_always;
+
+/* ---- one script in a state of its own ----------------------------------- */
+
+/* Lives until the script has ended and its state is freed. */
+struct run {
+	struct op op;
+	struct vm *vm;
+	struct timer stop;
+	struct buf result; /* the first result, if it is a string */
+	struct err err;
+	bool open;
+	bool failed;
+};
+
+static void on_run_done(struct task *task, lua_State *co, int results,
+			const struct err *err, void *arg)
+{
+	struct run *run = arg;
+	const char *text;
+	size_t len;
+
+	(void)task;
+	run->failed = err;
+	if (err) {
+		run->err = *err;
+	} else if (results > 0 && lua_type(co, -results) == LUA_TSTRING) {
+		text = lua_tolstring(co, -results, &len);
+		buf_add(&run->result, text, len);
+	}
+	task_wake(&run->op);
+}
+
+struct source {
+	struct run *run;
+	struct str text;
+	const char *name;
+	double deadline;
+};
+
+static void start_source(lua_State *L, void *arg)
+{
+	struct source *source = arg;
+	double deadline = 0;
+
+	if (luaL_loadbufferx(L, source->text.data, source->text.len,
+			     source->name, "t") != LUA_OK)
+		lua_error(L);
+	if (source->deadline > 0)
+		deadline = loop_now(vm_loop(vm_of(L))) + source->deadline;
+	task_start(L, 0, deadline, on_run_done, source->run);
+}
+
+static void release_run(struct run *run)
+{
+	if (!run->open)
+		return;
+	run->open = false;
+	timer_release(&run->stop);
+	vm_free(run->vm);
+	buf_release(&run->result);
+}
+
+static void on_stop(struct timer *timer)
+{
+	struct run *run = (struct run *)(void *)((char *)timer -
+						 offsetof(struct run, stop));
+
+	vm_free(run->vm);
+	run->vm = NULL;
+}
+
+static void on_run_cancel(struct op *op)
+{
+	release_run((struct run *)(void *)op);
+}
+
+static int k_run(lua_State *L, int status, lua_KContext ctx)
+{
+	static const char *const codes[] = { "none",	"input", "limit",
+					     "timeout", "io",	 "usage",
+					     "closed" };
+	struct run *run = lua_touserdata(L, 3);
+
+	(void)status;
+	(void)ctx;
+	if (run->failed) {
+		push_failure(L, &run->err);
+		lua_pushstring(L, codes[run->err.code]);
+	} else {
+		lua_pushlstring(L, buf_text(&run->result), run->result.len);
+	}
+	release_run(run);
+	return lua_gettop(L) - 3;
+}
+
+static void open_modules(lua_State *L)
+{
+	modules_open(L);
+	if (!collect_always)
+		return;
+	lua_gc(L, LUA_GCSETPAUSE, 0);
+	lua_gc(L, LUA_GCSETSTEPMUL, 1000);
+}
+
+/* host.run(source [, options]) -> result | nil, message, code */
+static int l_run(lua_State *L)
+{
+	static const char *const known[] = { "cpath", "deadline", "memory",
+					     "path",  "slice",	  "stop",
+					     NULL };
+	struct source source = { .text = check_str(L, 1), .name = "=script" };
+	struct vm_options options = { .open = open_modules, .name = "spec" };
+	struct run *run;
+	double stop;
+
+	check_options(L, 2, known);
+	options.loop = vm_loop(vm_of(L));
+	options.lua_path = opt_str(L, 2, "path").data;
+	options.lua_cpath = opt_str(L, 2, "cpath").data;
+	options.memory = (size_t)opt_integer(L, 2, "memory", 0, 0, INT32_MAX);
+	options.slice = opt_seconds(L, 2, "slice", 0);
+	source.deadline = opt_seconds(L, 2, "deadline", 0);
+	stop = opt_seconds(L, 2, "stop", 0);
+	task_check(L);
+	lua_settop(L, 2);
+	run = push_object(L, sizeof *run, RUN, 0);
+	run->op.cancel = on_run_cancel;
+	source.run = run;
+	buf_init(&run->result, RESULT_MAX);
+	timer_init(options.loop, &run->stop, on_stop);
+	run->open = true;
+	run->vm = vm_new(&options, &run->err);
+	if (!run->vm || !vm_call(run->vm, start_source, &source, &run->err)) {
+		run->failed = true;
+		return k_run(L, LUA_OK, 0);
+	}
+	if (stop > 0)
+		timer_start(&run->stop, stop);
+	return task_await(L, &run->op, 0, k_run);
+}
+
+static int l_run_gc(lua_State *L)
+{
+	release_run(luaL_checkudata(L, 1, RUN));
+	return 0;
+}
+
+/* ---- what must not be left behind --------------------------------------- */
+
+static int l_tasks(lua_State *L)
+{
+	lua_pushinteger(L, task_count(vm_of(L)));
+	return 1;
+}
+
+static void count_handle(uv_handle_t *handle, void *arg)
+{
+	unsigned *count = arg;
+
+	if (!uv_is_closing(handle))
+		++*count;
+}
+
+static int l_handles(lua_State *L)
+{
+	unsigned count = 0;
+
+	uv_walk(loop_uv(vm_loop(vm_of(L))), count_handle, &count);
+	lua_pushinteger(L, count);
+	return 1;
+}
+
+/* References of luaL_ref have integer keys. Free ones are integers as well. */
+static int l_references(lua_State *L)
+{
+	lua_Integer count = 0;
+
+	lua_pushvalue(L, LUA_REGISTRYINDEX);
+	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+		if (lua_isinteger(L, -2) && !lua_isinteger(L, -1))
+			count++;
+	lua_pushinteger(L, count);
+	return 1;
+}
+
+static int l_memory(lua_State *L)
+{
+	lua_pushinteger(L, (lua_Integer)vm_memory(vm_of(L)));
+	return 1;
+}
+
+static int l_cpu(lua_State *L)
+{
+	lua_pushnumber(L, vm_cpu_seconds(vm_of(L)));
+	return 1;
+}
+
+static int l_busy(lua_State *L)
+{
+	lua_pushnumber(L, vm_busy_seconds(vm_of(L)));
+	return 1;
+}
+
+static const luaL_Reg functions[] = {
+	{ "busy", l_busy },
+	{ "cpu", l_cpu },
+	{ "handles", l_handles },
+	{ "memory", l_memory },
+	{ "references", l_references },
+	{ "run", l_run },
+	{ "tasks", l_tasks },
+	{ NULL, NULL },
+};
+
+static int open_host(lua_State *L)
+{
+	static const luaL_Reg no_methods[] = { { NULL, NULL } };
+	static const luaL_Reg metas[] = { { "__gc", l_run_gc },
+					  { NULL, NULL } };
+
+	bind_class(L, RUN, no_methods, metas);
+	luaL_newlib(L, functions);
+	return 1;
+}
+
+static void open_all(lua_State *L)
+{
+	open_modules(L);
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+	lua_pushcfunction(L, open_host);
+	lua_setfield(L, -2, "host");
+	lua_pushcfunction(L, luaopen_exporter);
+	lua_setfield(L, -2, "exporter");
+	lua_pop(L, 1);
+}
+
+/* ---- the specs ---------------------------------------------------------- */
+
+struct suite {
+	struct loop *loop;
+	char **files;
+	bool passed;
+};
+
+static void on_suite_done(struct task *task, lua_State *co, int results,
+			  const struct err *err, void *arg)
+{
+	struct suite *suite = arg;
+
+	(void)task;
+	if (err)
+		fprintf(stderr, "FAIL: %s\n", err->text);
+	suite->passed = !err && results > 0 && lua_toboolean(co, -results);
+	loop_stop(suite->loop);
+}
+
+static void start_suite(lua_State *L, void *arg)
+{
+	struct suite *suite = arg;
+
+	lua_getglobal(L, "require");
+	lua_pushliteral(L, "test");
+	lua_call(L, 1, 1);
+	lua_newtable(L);
+	for (int i = 0; suite->files[i]; i++) {
+		lua_pushstring(L, suite->files[i]);
+		lua_rawseti(L, -2, i + 1);
+	}
+	task_start(L, 1, 0, on_suite_done, suite);
+}
+
+static bool run_suite(char **files)
+{
+	struct suite suite = { .loop = loop_new(), .files = files };
+	struct vm_options options = { .loop = suite.loop,
+				      .open = open_all,
+				      .slice = 30 };
+	struct err err;
+	struct vm *vm = vm_new(&options, &err);
+
+	if (vm && vm_call(vm, start_suite, &suite, &err))
+		loop_run(suite.loop);
+	else
+		fprintf(stderr, "FAIL: %s\n", err.text);
+	vm_free(vm);
+	loop_free(suite.loop);
+	return suite.passed;
+}
+
+/* ---- allocation failures ------------------------------------------------ */
+
+struct attempt {
+	struct loop *loop;
+	struct err err;
+	bool failed;
+};
+
+static void on_attempt_done(struct task *task, lua_State *co, int results,
+			    const struct err *err, void *arg)
+{
+	struct attempt *attempt = arg;
+
+	(void)task;
+	(void)co;
+	(void)results;
+	attempt->failed = err;
+	if (err)
+		attempt->err = *err;
+	loop_stop(attempt->loop);
+}
+
+struct attempt_source {
+	struct attempt *attempt;
+	const char *file;
+};
+
+static void start_attempt(lua_State *L, void *arg)
+{
+	struct attempt_source *source = arg;
+
+	if (luaL_loadfilex(L, source->file, "t") != LUA_OK)
+		lua_error(L);
+	task_start(L, 0, 0, on_attempt_done, source->attempt);
+}
+
+/* Whether FILE succeeds although allocation N and all later ones fail. */
+static bool try_with(const char *file, size_t n, struct err *err)
+{
+	struct attempt attempt = { .loop = loop_new(), .failed = true };
+	struct attempt_source source = { &attempt, file };
+	struct vm_options options = { .loop = attempt.loop,
+				      .fail_at = n,
+				      .open = open_modules };
+	struct vm *vm = vm_new(&options, &attempt.err);
+
+	if (vm && vm_call(vm, start_attempt, &source, &attempt.err))
+		loop_run(attempt.loop);
+	vm_free(vm);
+	loop_free(attempt.loop);
+	*err = attempt.err;
+	return !attempt.failed;
+}
+
+static bool sweep(const char *file)
+{
+	struct err err = { ERR_NONE, "" };
+
+	for (size_t n = 1; n < 1000000; n++) {
+		if (try_with(file, n, &err)) {
+			fprintf(stderr, "%s: %zu allocations\n", file, n - 1);
+			return true;
+		}
+		if (err.code != ERR_LIMIT && err.code != ERR_USAGE)
+			break;
+	}
+	fprintf(stderr, "FAIL %s: %s\n", file, err.text);
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	bool passed = true;
+
+	if (argc > 2 && strcmp(argv[1], "--sweep") == 0) {
+		for (int i = 2; i < argc; i++)
+			passed = sweep(argv[i]) && passed;
+		return passed ? 0 : 1;
+	}
+	if (argc > 1 && strcmp(argv[1], "--gc") == 0)
+		collect_always = true;
+	if (argc - collect_always < 2) {
+		fprintf(stderr, "usage: lunex-spec [--gc | --sweep] FILE...\n");
+		return 2;
+	}
+	return run_suite(argv + 1 + collect_always) ? 0 : 1;
+}

@@ -1,0 +1,102 @@
+-- SPDX-License-Identifier: Apache-2.0
+local json = require "json"
+local value = require "value"
+
+describe("value.get", function()
+  it("follows a path of names and indexes", function()
+    local data = { a = { b = { { c = "x" } } } }
+    assert.equal("x", value.get(data, "a.b.1.c"))
+    assert.equal("x", value.get(data, { "a", "b", 1, "c" }))
+    assert.equal(data, value.get(data))
+  end)
+
+  it("is nil wherever the path ends early", function()
+    local data = { a = "text", n = 3, null = json.null, f = false }
+    for _, path in ipairs { "x", "x.y", "a.b", "n.b", "null", "null.b",
+      "f.b" } do
+      assert.is_nil(value.get(data, path))
+    end
+    assert.is_nil(value.get(nil, "a"))
+    assert.is_nil(value.get(json.null, "a"))
+    assert.is_nil(value.get("text", "len"))
+    assert.is_false(value.get(data, "f"))
+  end)
+
+  it("takes a list of keys for names with dots", function()
+    assert.equal(1, value.get({ ["a.b"] = 1 }, { "a.b" }))
+    assert.is_nil(value.get({ ["a.b"] = 1 }, "a.b"))
+  end)
+
+  it("finds names that look like numbers", function()
+    assert.equal("x", value.get({ ["7"] = "x" }, "7"))
+    assert.equal("y", value.get({ [7] = "y" }, "7"))
+  end)
+end)
+
+describe("value.num", function()
+  it("reads numbers and numbers as text", function()
+    assert.equal(3, value.num(3))
+    assert.equal(3.5, value.num(" 3.5\n"))
+    assert.equal(-1e3, value.num("-1e3"))
+    assert.equal(7, value.num({ x = "7" }, "x"))
+  end)
+
+  it("is nil for everything else", function()
+    for _, bad in ipairs { "", "x", "3 C", true, {}, { err = 3 }, json.null,
+      0 / 0, print } do
+      assert.is_nil(value.num(bad))
+    end
+    assert.is_nil(value.num(nil))
+    assert.is_nil(value.num({ x = { err = 3 } }, "x"))
+  end)
+end)
+
+describe("value.str", function()
+  it("reads text and numbers", function()
+    assert.equal("a", value.str("a"))
+    assert.equal("3", value.str(3))
+    assert.equal("3", value.str(3.0))
+    assert.equal("0.5", value.str(0.5))
+    assert.is_nil(value.str({}))
+    assert.is_nil(value.str(json.null))
+    assert.is_nil(value.str(true))
+  end)
+end)
+
+describe("value.bool", function()
+  it("reads what APIs use for truth", function()
+    for _, yes in ipairs { true, "true", "True", "yes", "on", "1", 1 } do
+      assert.is_true(value.bool(yes))
+    end
+    for _, no in ipairs { false, "false", "NO", "off", "0", 0 } do
+      assert.is_false(value.bool(no))
+    end
+    for _, bad in ipairs { "maybe", 2, {}, json.null } do
+      assert.is_nil(value.bool(bad))
+    end
+    assert.is_nil(value.bool(nil))
+  end)
+end)
+
+describe("value.list", function()
+  it("is the list", function()
+    assert.same({ 1, 2 }, value.list({ x = { 1, 2 } }, "x"))
+  end)
+
+  it("is a list of one for a single thing", function()
+    assert.same({ { id = 1 } }, value.list({ id = 1 }))
+    assert.same({ "x" }, value.list("x"))
+    assert.same({ false }, value.list(false))
+  end)
+
+  it("is empty for nothing", function()
+    assert.same({}, value.list(nil))
+    assert.same({}, value.list(json.null))
+    assert.same({}, value.list({}))
+    assert.same({}, value.list({}, "a.b"))
+  end)
+
+  it("leaves nulls out", function()
+    assert.same({ 1, 2 }, value.list { 1, json.null, 2 })
+  end)
+end)

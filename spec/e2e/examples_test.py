@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user copies first must run."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+
+from spec.e2e.lunex import TOP, Case, eventually, free_port, program
+
+
+class Examples(Case):
+    def test_hello(self):
+        page = self.lunex("examples/hello.lua").samples()
+        self.assertEqual(1, page["hello_up"])
+        self.assertGreaterEqual(page["hello_running_seconds"], 0)
+
+    def test_network(self):
+        received = 'network_received_bytes_total{interface="%s"}'
+        lunex = self.lunex("examples/network.lua")
+        page = lunex.samples()
+        self.assertEqual(1, page["network_up"])
+        self.assertIn(received % "lo", page)
+        self.assertIn('network_sent_bytes_total{interface="lo"}', page)
+
+    def test_network_reads_the_first_and_the_ninth_number(self):
+        table = self.folder / "dev"
+        table.write_text(
+            "Inter-|   Receive  |  Transmit\n face |bytes packets|bytes\n"
+            "    lo: 5 1 0 0 0 0 0 0 6 1 0 0 0 0 0 0\n"
+            "enp0s3:9007199254740993 1 0 0 0 0 0 0 7 1 0 0 0 0 0 0\n")
+        lunex = self.lunex("examples/network.lua", "--file", table,
+                           "--skip=lo")
+        page = {n: v for n, v in lunex.samples().items()
+                if n.startswith("network_") and "bytes" in n}
+        self.assertEqual({
+            'network_received_bytes_total{interface="enp0s3"}': 2.0 ** 53,
+            'network_sent_bytes_total{interface="enp0s3"}': 7}, page)
+        table.unlink()
+        page = lunex.samples()
+        self.assertEqual(0, page["network_up"])
+        self.assertFalse([n for n in page if "bytes_total{interface" in n])
+
+    def test_events(self):
+        port = free_port(socket.SOCK_DGRAM)
+        lunex = self.lunex("examples/events.lua", f"--port={port}")
+        lunex.page_with(lambda p: "events_malformed_total" in p, "it listens")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            for line in (b"checkout 0.25", b"checkout 0.75\n", b"nonsense",
+                         b"", b"checkout 1.2.3", b"login 0.001"):
+                s.sendto(line, ("127.0.0.1", port))
+        page = lunex.page_with(
+            lambda p: p.get('events_duration_seconds_count{event="login"}'),
+            "the last line")
+        self.assertEqual(
+            (2, 1, 3),
+            (page['events_duration_seconds_count{event="checkout"}'],
+             page['events_duration_seconds_sum{event="checkout"}'],
+             page["events_malformed_total"]))
+
+    def test_each_is_valid(self):
+        for script in sorted(TOP.glob("examples/**/*.lua")):
+            result = subprocess.run([program(), "check", script],
+                                    capture_output=True, text=True, check=False)
+            self.assertEqual(
+                (0, "", ""),
+                (result.returncode, result.stderr,
+                 result.stdout.replace(f"{script}: ok\n", "")), script)
+
+
+class Meter(Case):
+    def test_the_simulated_meter_answers_anything(self):
+        port = free_port(socket.SOCK_DGRAM)
+        lunex = self.lunex("examples/demo/meter.lua", f"--port={port}")
+        lunex.page_with(lambda p: 'meter_current_ampere{channel="1"}' in p,
+                        "it measures")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(20)
+            for question in (b"DATA_REQUEST", b"", b"x" * 1500):
+                s.sendto(question, ("127.0.0.1", port))
+                self.assertEqual(b"\x08", s.recv(100)[:1])
+        page = lunex.samples()
+        self.assertEqual(3, page['meter_messages_total{protocol="answer"}'])
+
+    def test_the_simulated_esp32_sends_a_channel_every_second(self):
+        port = free_port(socket.SOCK_DGRAM)
+        lunex = self.lunex("examples/demo/meter.lua",
+                           f"--port={free_port(socket.SOCK_DGRAM)}",
+                           f"--subscription-port={port}")
+        lunex.page_with(lambda p: 'meter_current_ampere{channel="1"}' in p,
+                        "it measures")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(20)
+            s.sendto(b"2\0", ("127.0.0.1", port))
+            first, second = s.recv(100), s.recv(100)
+        self.assertNotEqual(first, second)
+
+
+class Demo(Case):
+    def test_the_demo_shows_live_metrics_until_it_is_interrupted(self):
+        with tempfile.TemporaryFile() as log:
+            demo = subprocess.Popen(
+                [TOP / "examples/demo/run"], env={**os.environ,
+                                                  "LUNEX": program()},
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True)
+
+            def said():
+                log.seek(0)
+                return log.read().decode()
+
+            try:
+                url = eventually(
+                    lambda: re.search(r"http://localhost:8000/metrics", said())
+                    or (demo.poll() is not None and self.fail(said())),
+                    "the demo prints its address")[0]
+                eventually(lambda: b"powerexporter_up 1\n" in subprocess.run(
+                    ["curl", "-sS", url], stdout=subprocess.PIPE,
+                    check=True).stdout, "it shows the meter")
+            finally:
+                demo.send_signal(signal.SIGTERM)
+                self.assertEqual(0, demo.wait(20), said())

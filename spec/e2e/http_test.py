@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What lunex answers over HTTP, apart from what is on the page."""
+
+import gzip
+import socket
+import subprocess
+import zlib
+
+from spec.e2e.lunex import Case, Gate, Lunex, eventually
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+BROWSER = ("text/html,application/xhtml+xml,application/xml;q=0.9,"
+           "image/avif,image/webp,*/*;q=0.8")
+SMALL = """
+local metric = require "metric"
+return {
+  name = "small",
+  metrics = { small_answer = metric.gauge { "The answer." } },
+  collect = function(m) m.small_answer:set(42) end,
+}
+"""
+BIG = """
+local metric = require "metric"
+return {
+  name = "big",
+  interval = 3600,
+  metrics = { big_value = metric.gauge { "Many.", labels = { "number" } } },
+  collect = function(m)
+    for i = 1, 20000 do m.big_value:set(i * i, i) end
+  end,
+}
+"""
+BIG_LINES = {f'big_value{{number="{i}"}} {i * i}' for i in range(1, 21)}
+WAITING = """
+local metric = require "metric"
+local udp = require "udp"
+return {
+  name = "waiting",
+  interval = 3600,
+  metrics = {},
+  collect = function() %s end,
+}
+"""
+
+
+class Http(Case):
+    def test_the_page_has_exactly_the_content_type_of_the_text_format(self):
+        answer = self.lunex(self.script(SMALL)).get("/metrics")
+        self.assertEqual(200, answer.status)
+        self.assertEqual(TEXT, answer.headers["Content-Type"])
+        self.assertIn("\nsmall_answer 42\n", answer.text)
+
+    def test_what_prometheus_accepts_gets_a_page_that_it_understands(self):
+        lunex = self.lunex(self.script(SMALL))
+        for accept in (
+                "application/openmetrics-text;version=1.0.0,"
+                "application/openmetrics-text;version=0.0.1;q=0.75,"
+                "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                "text/plain;version=0.0.4", "*/*", "image/png", "", "~;;q=x,"):
+            answer = lunex.get("/metrics", {"Accept": accept})
+            self.assertEqual(200, answer.status)
+            self.assertEqual(TEXT, answer.headers["Content-Type"])
+
+    def test_the_telemetry_path_can_be_another_one(self):
+        lunex = self.lunex(self.script(SMALL), "--web.telemetry-path=/data")
+        self.assertEqual(200, lunex.get("/data").status)
+        self.assertEqual(404, lunex.get("/metrics").status)
+
+    def test_the_root_is_a_page_in_a_browser(self):
+        answer = self.lunex(self.script(SMALL)).get("/", {"Accept": BROWSER})
+        self.assertEqual(200, answer.status)
+        self.assertTrue(answer.headers["Content-Type"].startswith("text/html"))
+        self.assertIn('href="/metrics"', answer.text)
+        self.assertIn("small", answer.text)
+
+    def test_health_is_ok(self):
+        lunex = self.lunex(self.script(SMALL))
+        for path in ("/healthz", "/-/healthy"):
+            self.assertEqual(200, lunex.get(path).status, path)
+
+    def test_it_is_ready_when_a_collection_is_over(self):
+        gate = Gate(self)
+        lunex = self.lunex(self.script(WAITING % gate.lua))
+        address = gate.arrival()
+        self.assertEqual(503, lunex.get("/-/ready").status)
+        self.assertEqual(200, lunex.get("/-/healthy").status)
+        gate.open(address)
+        eventually(lambda: lunex.get("/-/ready").status == 200, "it is ready")
+
+    def test_head_answers_without_a_body(self):
+        lunex = self.lunex(self.script(SMALL))
+        for path in ("/metrics", "/", "/-/healthy"):
+            answer = lunex.get(path, method="HEAD")
+            self.assertEqual((200, b""), (answer.status, answer.body), path)
+            self.assertIsNotNone(answer.headers["Content-Type"])
+
+    def test_an_unknown_path_is_404(self):
+        lunex = self.lunex(self.script(SMALL))
+        for path in ("/nothing", "/metrics/", "/metrics/..", "//", "/%00"):
+            self.assertEqual(404, lunex.get(path).status, path)
+
+    def test_a_wrong_method_is_405_and_told_the_right_ones(self):
+        lunex = self.lunex(self.script(SMALL))
+        for method in ("POST", "PUT", "DELETE", "PATCH"):
+            for path in ("/metrics", "/", "/-/ready"):
+                answer = lunex.get(path, method=method)
+                self.assertEqual(405, answer.status, (method, path))
+                allowed = answer.headers["Allow"].replace(" ", "").split(",")
+                self.assertLessEqual({"GET", "HEAD"}, set(allowed))
+
+    def test_a_connection_answers_many_requests(self):
+        lunex = self.lunex(self.script(SMALL))
+        connection = lunex.connect()
+        self.addCleanup(connection.close)
+        connection.connect()
+        address = connection.sock.getsockname()
+        for path, method in [("/metrics", "GET"), ("/nothing", "GET"),
+                             ("/metrics", "HEAD"), ("/metrics", "POST"),
+                             ("/", "GET"), ("/metrics", "GET")]:
+            connection.request(method, path, body=b"x" * 100
+                               if method == "POST" else None)
+            response = connection.getresponse()
+            response.read()
+            self.assertEqual(address, connection.sock.getsockname(), path)
+        self.assertEqual(200, response.status)
+
+    def test_a_request_in_small_pieces_is_understood(self):
+        lunex = self.lunex(self.script(SMALL))
+        with socket.create_connection(("127.0.0.1", lunex.port), 20) as s:
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for byte in b"GET /metrics HTTP/1.1\r\nHost: x\r\n" \
+                    b"Connection: close\r\n\r\n":
+                s.sendall(bytes([byte]))
+            answer = b"".join(iter(lambda: s.recv(65536), b""))
+        self.assertTrue(answer.startswith(b"HTTP/1.1 200 "))
+        self.assertIn(b"small_answer 42\n", answer)
+
+    def test_garbage_instead_of_a_request_hurts_nobody(self):
+        lunex = self.lunex(self.script(SMALL))
+        for garbage in (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"\r\n" * 999,
+                        b"GET /metrics HTTP/9.9\r\n\r\n", b"\0" * 5000,
+                        b"GET " + b"/a" * 40000 + b" HTTP/1.1\r\n\r\n",
+                        b"GET / HTTP/1.1\r\nX: " + b"y" * 100000 + b"\r\n\r\n"):
+            # An answer, the end of the connection, or patience for the rest.
+            with socket.create_connection(("127.0.0.1", lunex.port), 0.5) as s:
+                try:
+                    s.sendall(garbage)
+                    self.assertNotIn(b" 200 ", s.recv(65536)[:20])
+                except OSError:
+                    pass
+        self.assertEqual(200, lunex.get("/metrics").status)
+
+    def test_two_addresses(self):
+        lunex = self.lunex(self.script(SMALL),
+                           "--web.listen-address=127.0.0.2:0")
+        lunex.wait_log(r"127\.0\.0\.2:\d+")
+        self.assertEqual(200, lunex.get("/metrics").status)
+
+
+class Gzip(Case):
+    def setUp(self):
+        super().setUp()
+        self.big = self.lunex(self.script(BIG))
+        eventually(lambda: self.big.get("/-/ready").status == 200, "ready")
+
+    def check(self, text):
+        self.assertLessEqual(BIG_LINES, set(text.splitlines()))
+        self.assertEqual(20000, text.count("\nbig_value{"))
+
+    def test_a_page_of_many_blocks_is_one_gzip_stream(self):
+        answer = self.big.get("/metrics", {"Accept-Encoding": "gzip"})
+        self.assertEqual("gzip", answer.headers["Content-Encoding"])
+        self.assertIn("Accept-Encoding", answer.headers["Vary"])
+        self.assertEqual(TEXT, answer.headers["Content-Type"])
+        text = gzip.decompress(answer.body).decode()
+        self.assertGreater(len(text), 6 * 65536)
+        self.check(text)
+        self.assertLess(len(answer.body), len(text) / 3)
+
+    def test_the_second_answer_is_the_same(self):
+        def lines():
+            text = self.big.get("/metrics", {"Accept-Encoding": "gzip"}).text
+            return [n for n in text.splitlines() if n.startswith("big_value")]
+        self.assertEqual(lines(), lines())
+
+    def test_it_is_not_compressed_for_who_did_not_ask(self):
+        for headers in ({}, {"Accept-Encoding": "identity"},
+                        {"Accept-Encoding": "gzip;q=0"},
+                        {"Accept-Encoding": "br"}):
+            answer = self.big.get("/metrics", headers)
+            self.assertIsNone(answer.headers["Content-Encoding"], headers)
+            self.check(answer.body.decode())
+
+    def test_curl_reads_it(self):
+        text = subprocess.run(
+            ["curl", "-sS", "--fail", "--compressed",
+             f"http://127.0.0.1:{self.big.port}/metrics"],
+            stdout=subprocess.PIPE, check=True, text=True).stdout
+        self.check(text)
+
+    def test_a_reader_that_stops_after_the_first_member_sees_the_difference(
+            self):
+        """The length must be right: a client that knows no concatenation
+        fails instead of taking a part for the whole."""
+        answer = self.big.get("/metrics", {"Accept-Encoding": "gzip"})
+        first = zlib.decompressobj(wbits=31)
+        first.decompress(answer.body)
+        self.assertTrue(first.eof)
+        self.assertEqual(int(answer.headers["Content-Length"]),
+                         len(answer.body))
+
+
+class Start(Case):
+    def test_a_port_in_use_is_one_sentence_and_status_1(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            process = self.ended(self.script(SMALL),
+                                 listen=f"127.0.0.1:{port}")
+            self.assertEqual(1, process.wait())
+        self.assertEqual(1, len(process.lines), process.log)
+        self.assertIn(f"127.0.0.1:{port}", process.log)
+        self.assertIn("in use", process.log.lower())
+
+    def test_it_can_be_started_again_at_once_on_the_same_port(self):
+        first = Lunex(self.script(SMALL))
+        self.addCleanup(first.kill)
+        connection = first.connect()
+        self.addCleanup(connection.close)
+        connection.request("GET", "/metrics")
+        connection.getresponse().read()
+        port = first.port
+        self.assertEqual(0, first.stop())
+        second = self.lunex(self.script(SMALL), listen=f"127.0.0.1:{port}")
+        self.assertEqual(port, second.port)
+        self.assertEqual(200, second.get("/metrics").status)

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real lunex processes for the end-to-end tests. LUNEX names the program.
+
+Nothing here sleeps for a fixed time: what takes time is asked for until it is
+so, or until a deadline says that it never will be.
+"""
+
+import gzip
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent.parent
+DEADLINE = float(os.environ.get("DEADLINE_SECONDS", "20"))
+SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*(?:\{.*\})?) (\S+)$", re.M)
+
+
+def program():
+    path = os.environ.get("LUNEX")
+    if not path:
+        raise RuntimeError("the variable LUNEX must name the program")
+    return path
+
+
+def eventually(condition, what, seconds=DEADLINE):
+    """The first true answer of CONDITION; fails after SECONDS."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.01)
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    """A port that nobody listens on, for programs that cannot choose one."""
+    with socket.socket(socket.AF_INET, kind) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Answer:
+    """An HTTP answer: status, headers, body (as it came over the wire)."""
+
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def text(self):
+        body = self.body
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        return body.decode()
+
+    @property
+    def samples(self):
+        """'name{label="value"}', as on the page -> number."""
+        return {name: float(value) for name, value in SAMPLE.findall(self.text)}
+
+
+class Lunex:
+    """A running lunex that listens on a port of its own choice."""
+
+    def __init__(self, *arguments, env=None, listen="127.0.0.1:0", cwd=None):
+        command = [program(), *map(str, arguments)]
+        if listen:
+            command.append(f"--web.listen-address={listen}")
+        self.process = subprocess.Popen(
+            command, cwd=cwd or TOP, env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True, errors="replace")
+        self.lines = []
+        self._port = None
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stderr:
+            self.lines.append(line.rstrip("\n"))
+
+    @property
+    def log(self):
+        return "\n".join(self.lines)
+
+    def wait_log(self, pattern, seconds=DEADLINE):
+        """The match of PATTERN in what was logged, as soon as it is there."""
+        def look():
+            match = re.search(pattern, self.log)
+            if not match and self.process.poll() is not None:
+                self._reader.join()
+                match = re.search(pattern, self.log)
+                if not match:
+                    raise AssertionError(
+                        f"ended with {self.process.returncode}:\n{self.log}")
+            return match
+        try:
+            return eventually(look, f"the log says /{pattern}/", seconds)
+        except AssertionError as e:
+            raise AssertionError(f"{e}\n{self.log}") from None
+
+    @property
+    def port(self):
+        if self._port is None:
+            match = self.wait_log(r"(?m)^.*listening.*127\.0\.0\.1:(\d+)")
+            self._port = int(match[1])
+        return self._port
+
+    def connect(self, seconds=DEADLINE):
+        return http.client.HTTPConnection("127.0.0.1", self.port,
+                                          timeout=seconds)
+
+    def get(self, path="/metrics", headers=None, method="GET",
+            seconds=DEADLINE):
+        connection = self.connect(seconds)
+        try:
+            connection.request(method, path, headers=headers or {})
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def samples(self, path="/metrics"):
+        return self.get(path).samples
+
+    def page_with(self, condition, what, seconds=DEADLINE):
+        """The samples of the first page for which CONDITION(samples) holds."""
+        last = {}
+
+        def look():
+            last.clear()
+            last.update(self.samples())
+            return condition(last)
+        try:
+            eventually(look, what, seconds)
+        except AssertionError as e:
+            page = "\n".join(f"{k} {v}" for k, v in last.items())
+            raise AssertionError(f"{e}\n{page}\n{self.log}") from None
+        return last
+
+    def wait(self, seconds=DEADLINE):
+        """The exit status of a process that ends by itself."""
+        status = self.process.wait(seconds)
+        self._reader.join()
+        return status
+
+    def stop(self, number=signal.SIGTERM, seconds=DEADLINE):
+        """Exit status after a signal."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.wait(seconds)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self._reader.join()
+        self.process.stderr.close()
+
+
+class Case(unittest.TestCase):
+    """A test that leaves no process behind and accepts no unclean end."""
+
+    maxDiff = None
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="lunex-e2e-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def script(self, text, name="script"):
+        path = self.folder / f"{name}.lua"
+        path.write_text(text)
+        return str(path)
+
+    def lunex(self, *arguments, **options):
+        """Starts lunex; when the test ends it must still run, and stop with
+        status 0."""
+        process = Lunex(*arguments, **options)
+        self.addCleanup(self.finish, process)
+        return process
+
+    def finish(self, process):
+        try:
+            self.assertEqual(0, process.stop(), process.log)
+            self.assertNotIn("Sanitizer", process.log)
+        finally:
+            process.kill()
+
+    def ended(self, *arguments, **options):
+        """A lunex that is expected to end by itself."""
+        process = Lunex(*arguments, **options)
+        self.addCleanup(process.kill)
+        return process
+
+
+class Gate:
+    """A UDP port at which a script waits until the test lets it go on."""
+
+    LUA = """
+      local gate <close> = assert(udp.connect("127.0.0.1", %d))
+      assert(gate:send "here")
+      assert(gate:receive(60))
+    """
+
+    def __init__(self, case):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.settimeout(DEADLINE)
+        case.addCleanup(self.socket.close)
+
+    @property
+    def lua(self):
+        return self.LUA % self.socket.getsockname()[1]
+
+    def arrival(self):
+        """Waits for a script to stand at the gate; answers its address."""
+        return self.socket.recvfrom(100)[1]
+
+    def arrived(self):
+        """Has another one come?"""
+        self.socket.settimeout(0)
+        try:
+            self.socket.recvfrom(100)
+            return True
+        except BlockingIOError:
+            return False
+        finally:
+            self.socket.settimeout(DEADLINE)
+
+    def open(self, address):
+        self.socket.sendto(b"go", address)

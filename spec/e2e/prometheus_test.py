@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo pair as the tools of Prometheus see it. PROMETHEUS_SECONDS says for
+how long the real server scrapes (20)."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+
+from spec.e2e.lunex import Case, eventually, free_port
+
+SECONDS = float(os.environ.get("PROMETHEUS_SECONDS", "20"))
+CONFIG = """
+global: {{ scrape_interval: 1s, scrape_timeout: 1s }}
+scrape_configs:
+  - job_name: power
+    static_configs: [ {{ targets: ["127.0.0.1:{gateway}"] }} ]
+  - job_name: channels
+    static_configs: [ {{ targets: ["127.0.0.1:{channels}"] }} ]
+  - job_name: meter
+    static_configs: [ {{ targets: ["127.0.0.1:{meter}"] }} ]
+"""
+
+
+def is_up(samples):
+    return samples.get("powerexporter_up") == 1
+
+
+class Prometheus(Case):
+    def setUp(self):
+        super().setUp()
+        self.assertTrue(shutil.which("promtool") and shutil.which("prometheus"),
+                        "the Debian package 'prometheus' is not installed")
+        port, subscription = (free_port(2), free_port(2))  # SOCK_DGRAM
+        self.meter = self.lunex("examples/demo/meter.lua", f"--port={port}",
+                                f"--subscription-port={subscription}")
+        self.gateway = self.lunex("powerexporter", "127.0.0.1", port)
+        self.channels = self.lunex(
+            "powerexporter", f"--meter=127.0.0.1:{subscription}",
+            "--channel=1", "--channel=2", "--channel=3")
+        self.all = (self.gateway, self.channels, self.meter)
+        self.gateway.page_with(is_up, "the gateway answers")
+        self.channels.page_with(is_up, "three channels are heard")
+
+    def test_promtool_has_nothing_to_say_about_the_pages(self):
+        for lunex in self.all:
+            lunex.get("/metrics")  # so that requests have been counted
+            page = lunex.get("/metrics").body
+            result = subprocess.run(
+                ["promtool", "check", "metrics"], input=page,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            self.assertEqual((0, ""), (result.returncode,
+                                       result.stdout.decode()))
+
+    def test_the_parser_of_the_python_client_reads_the_pages(self):
+        from prometheus_client.parser import text_string_to_metric_families
+        families = {}
+        for lunex in self.all:
+            text = lunex.get("/metrics").text
+            for family in text_string_to_metric_families(text):
+                families[family.name] = family
+                self.assertTrue(family.documentation, family.name)
+                self.assertNotEqual("unknown", family.type, family.name)
+        self.assertEqual(
+            ("counter", "gauge", "histogram"),
+            tuple(families[f"powerexporter_{n}"].type for n in (
+                "power_consumption_ampere_seconds", "current_ampere",
+                "round_trip_seconds")))
+
+    def test_the_demo_shows_a_load_that_changes(self):
+        first = self.gateway.samples()
+        total = "powerexporter_power_consumption_ampere_seconds_total"
+        page = self.gateway.page_with(
+            lambda p: p.get(total, 0) > first[total], "the total rises")
+        self.assertTrue(0.05 < page["powerexporter_current_ampere"] < 2)
+        page = self.channels.samples()
+        self.assertEqual(3, sum(n.startswith("powerexporter_current_ampere{")
+                                for n in page))
+
+    def test_a_real_server_scrapes_them_without_a_complaint(self):
+        server = Server(self, CONFIG.format(
+            gateway=self.gateway.port, channels=self.channels.port,
+            meter=self.meter.port))
+        eventually(lambda: len(server.query("up == 1")) == 3,
+                   "three targets are up")
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            self.assertIsNone(server.process.poll(), server.log())
+            for target in server.targets():
+                self.assertEqual(("up", ""),
+                                 (target["health"], target["lastError"]))
+            time.sleep(0.5)
+        window = f"[{int(SECONDS)}s]"
+        self.assertEqual([1.0] * 3, server.query(f"min_over_time(up{window})"))
+        scrapes = server.query(f"count_over_time(up{window})")
+        self.assertGreaterEqual(min(scrapes), SECONDS * 0.8)
+        total = "powerexporter_power_consumption_ampere_seconds_total"
+        rates = server.query(f"rate({total}{window})")
+        self.assertEqual(4, len(rates))  # a gateway and three channels
+        self.assertTrue(all(0.001 < rate < 2 for rate in rates), rates)
+        self.assertEqual([1.0] * 2, server.query("powerexporter_up"))
+        for word in ("level=error", "level=warn", "Append failed"):
+            self.assertNotIn(word, server.log())
+
+
+class Server:
+    """A Prometheus of its own, forgotten when the test ends."""
+
+    def __init__(self, case, config):
+        self.port = free_port()
+        (case.folder / "prometheus.yml").write_text(config)
+        self.path = case.folder / "prometheus.log"
+        with open(self.path, "wb") as log:
+            self.process = subprocess.Popen(
+                ["prometheus", f"--config.file={case.folder}/prometheus.yml",
+                 f"--storage.tsdb.path={case.folder}/data",
+                 f"--web.listen-address=127.0.0.1:{self.port}",
+                 "--log.level=debug"],
+                cwd=case.folder, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log)
+        case.addCleanup(self.stop)
+        eventually(self.ready, "Prometheus is ready")
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def log(self):
+        return self.path.read_text(errors="replace")
+
+    def get(self, path):
+        url = f"http://127.0.0.1:{self.port}{path}"
+        with urllib.request.urlopen(url, timeout=20) as response:
+            return response.read()
+
+    def ready(self):
+        try:
+            return self.get("/-/ready")
+        except OSError:
+            if self.process.poll() is not None:
+                raise AssertionError(self.log()) from None
+            return None
+
+    def query(self, expression):
+        """The values of the answer."""
+        query = urllib.parse.urlencode({"query": expression})
+        answer = json.loads(self.get(f"/api/v1/query?{query}"))
+        return [float(r["value"][1]) for r in answer["data"]["result"]]
+
+    def targets(self):
+        answer = json.loads(self.get("/api/v1/targets?state=active"))
+        return answer["data"]["activeTargets"]

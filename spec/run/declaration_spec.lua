@@ -1,0 +1,274 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- The table that a script returns: what is refused, and how it is told.
+
+local exporter = require "exporter"
+
+local function refused(text, message)
+  local e, err = exporter.load(text)
+  assert.is_nil(e)
+  assert.matches(message, err)
+end
+
+local function with(line)
+  return string.format([[
+local metric = require "metric"
+return {
+  name = "spec",
+  metrics = { x_a = metric.gauge "A." },
+  %s,
+  collect = function(m) m.x_a:set(1) end,
+}
+]], line)
+end
+
+describe("a script", function()
+  it("that cannot be read is named", function()
+    refused("/nowhere/x.lua",
+      "^cannot read /nowhere/x%.lua: No such file or directory$")
+  end)
+
+  it("with a syntax error is told with its line", function()
+    refused("return {\n  name = \n}\n", ":3: unexpected symbol near '}'")
+  end)
+
+  it("that raises while it loads is told with its line", function()
+    refused("local x = nil\nreturn x.y\n", ":2: attempt to index a nil value")
+  end)
+
+  it("must return a table", function()
+    refused("local x = 1\nreturn x\n",
+      ": a script returns a table, its declaration; this one returns number$")
+    refused("local x\n", "this one returns nothing$")
+  end)
+
+  it("cannot wait while it loads", function()
+    refused([[
+require "task".sleep(1)
+return { collect = function() end }
+]], "I/O is not possible here")
+  end)
+
+  it("cannot loop for ever while it loads", function()
+    refused("local x = 0\nwhile true do x = x + 1 end\nreturn {}\n",
+      "ran for more than 1 s without")
+  end)
+
+  it("needs something to do", function()
+    refused("return { name = 'spec',\n}\n",
+      ": neither 'collect' nor 'start' is there$")
+  end)
+end)
+
+describe("a key", function()
+  it("that is unknown is told with line and the nearest", function()
+    refused(with("intervall = 3"),
+      ":5: unknown key 'intervall'; did you mean 'interval'%?")
+    refused(with("zzz = 3"), ":5: unknown key 'zzz'$")
+    refused(with("limits = { memroy = 1 }"),
+      ":5: unknown key 'memroy' in 'limits'; did you mean 'memory'%?")
+    refused(with("config = { a = { 1, hepl = 'x' } }"),
+      ":5: unknown key 'hepl' in 'a'; did you mean 'help'%?")
+  end)
+
+  it("of the wrong type is told with its line", function()
+    refused(with("timeout = true"),
+      ":5: 'timeout': expected seconds, .* got boolean")
+    refused(with("listen = 8000"), ":5: 'listen': expected a string")
+    refused(with("labels = { site = 5 }"),
+      ":5: 'labels%.site': expected a string, got number")
+    refused(with("config = { port = 5 }"),
+      ":5: 'config%.port': expected a table such as")
+    refused(with("config = { port = { 5, type = 'int' } }"),
+      ":5: 'config%.port': type is one of string, integer")
+  end)
+
+  it("that holds a time may be a number or have a unit", function()
+    for _, time in ipairs { "3", "'3'", "'3s'", "'500ms'", "'1m'", "'2h'" } do
+      local e <close> = assert(exporter.load(with("timeout = " .. time)))
+      assert.is_true(e:collect())
+    end
+    for _, time in ipairs { "0", "-1", "'3 parsecs'", "''", "1/0" } do
+      refused(with("timeout = " .. time), ":5: 'timeout': expected seconds")
+    end
+  end)
+end)
+
+describe("name", function()
+  it("must be able to begin a metric's name", function()
+    refused("return {\n name = 'my exporter',\n collect = function() end }\n",
+      ":2: 'name': 'my exporter' cannot begin the name of a metric")
+  end)
+end)
+
+describe("collect", function()
+  it("with named parts fails part by part", function()
+    local e <close> = assert(exporter.load([[
+local metric = require "metric"
+return {
+  name = "spec",
+  metrics = { x_a = metric.gauge "A.", x_b = metric.gauge "B." },
+  collect = {
+    a = function(m) m.x_a:set(1) end,
+    b = function(m) m.x_b:set(1) error("b is down") end,
+  },
+}
+]]))
+    assert.is_false(e:collect())
+    local page = e:page()
+    assert.matches("\nx_a 1\n", page)
+    assert.is_nil(page:find("x_b", 1, true))
+    assert.matches('spec_scrape_success{part="a"} 1\n', page)
+    assert.matches('spec_scrape_success{part="b"} 0\n', page)
+    assert.matches("spec_up 0\n", page)
+    assert.is_nil(page:find("last_success", 1, true))
+  end)
+
+  it("refuses a part that is no function", function()
+    refused("return { name = 'spec',\n collect = { a = 5 } }\n",
+      ":2: 'collect%.a': expected a function, got number")
+    refused("return { name = 'spec',\n collect = {} }\n",
+      ":2: 'collect': the table has no parts")
+  end)
+
+  it("ends at the deadline and serves the parts that are done", function()
+    local e <close> = assert(exporter.load([[
+local metric = require "metric"
+local task = require "task"
+return {
+  name = "spec",
+  timeout = 0.1,
+  metrics = { x_fast = metric.gauge "F.", x_slow = metric.gauge "S." },
+  collect = {
+    fast = function(m) m.x_fast:set(1) end,
+    slow = function(m) m.x_slow:set(1) task.sleep(3600) end,
+  },
+}
+]]))
+    assert.is_false(e:collect())
+    assert.matches("\nx_fast 1\n", e:page())
+    assert.is_nil(e:page():find("x_slow", 1, true))
+  end)
+end)
+
+describe("the host's metrics", function()
+  it("take the help text of a script that declares them", function()
+    local e <close> = assert(exporter.load([[
+local metric = require "metric"
+return {
+  name = "spec",
+  metrics = { spec_up = metric.gauge "Was the last query successful." },
+  collect = function() end,
+}
+]]))
+    assert.is_true(e:collect())
+    assert.matches("# HELP spec_up Was the last query successful%.\n", e:page())
+    assert.matches("\nspec_up 1\n", e:page())
+    assert.matches("\nspec_last_success_timestamp_seconds %d", e:page())
+    assert.matches('\nspec_scrape_duration_seconds{part="collect"} ', e:page())
+  end)
+
+  it("cannot be declared in another form", function()
+    refused([[
+local metric = require "metric"
+return {
+  name = "spec",
+  metrics = { spec_up = metric.counter "Up." },
+  collect = function() end,
+}
+]], "spec_up is set by the host; declare it as a gauge without labels")
+  end)
+end)
+
+describe("config", function()
+  local script = [[
+local metric = require "metric"
+return {
+  name = "spec",
+  config = { host = { "localhost" }, port = { 5000 }, other = {} },
+  metrics = { x_info = metric.info { "I.", labels = { "host", "port" } } },
+  collect = function(m, config)
+    assert(config.other == nil)
+    m.x_info:set(1, config.host, config.port)
+    if config.host == "typo" then
+      return config.prot
+    end
+    if config.host == "set" then
+      config.port = 1
+    end
+  end,
+}
+]]
+
+  it("has the defaults where nothing is given", function()
+    local e <close> = assert(exporter.load(script, { port = 5001 }))
+    assert.is_true(e:collect())
+    assert.matches('x_info{host="localhost",port="5001"} 1', e:page())
+  end)
+
+  it("is strict", function()
+    local e <close> = assert(exporter.load(script, { host = "typo" }))
+    assert.is_false(e:collect())
+    local f <close> = assert(exporter.load(script, { host = "set" }))
+    assert.is_false(f:collect())
+    local g, err = exporter.load(script, { prot = 1 })
+    assert.is_nil(g)
+    assert.matches("no configuration key 'prot'", err)
+  end)
+
+  it("wants what is required", function()
+    refused([[
+return {
+  name = "spec",
+  config = { token = { required = true } },
+  collect = function() end,
+}
+]], "spec: 'token' must be given")
+  end)
+end)
+
+describe("limits", function()
+  it("of memory fail the run and leave the script usable", function()
+    local e <close> = assert(exporter.load([[
+local metric = require "metric"
+local n = 0
+return {
+  name = "spec",
+  limits = { memory = 2000000 },
+  metrics = { x_a = metric.gauge "A." },
+  collect = function(m)
+    n = n + 1
+    if n == 1 then
+      local big = string.rep("x", 3000000)
+      m.x_a:set(#big)
+    end
+    m.x_a:set(n)
+  end,
+}
+]]))
+    assert.is_false(e:collect())
+    assert.is_true(e:collect())
+    assert.matches("\nx_a 2\n", e:page())
+  end)
+
+  it("of time without a wait cannot be hidden by pcall", function()
+    local e <close> = assert(exporter.load([[
+local metric = require "metric"
+local n = 0
+return {
+  name = "spec",
+  limits = { cpu = 0.05 },
+  metrics = { x_a = metric.gauge "A." },
+  collect = function(m)
+    n = n + 1
+    while n == 1 do
+      pcall(function() while true do end end)
+    end
+    m.x_a:set(n)
+  end,
+}
+]]))
+    assert.is_false(e:collect())
+    assert.is_true(e:collect())
+    assert.matches("\nx_a 2\n", e:page())
+  end)
+end)
