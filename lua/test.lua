@@ -113,8 +113,9 @@ function assertion.is_not_nil(actual)
 end
 
 function assertion.near(expected, actual, tolerance)
-  if type(actual) ~= "number" or
-    not (math.abs(expected - actual) <= tolerance) then
+  local close = type(actual) == "number" and
+    math.abs(expected - actual) <= tolerance
+  if not close then
     fail("expected %s within %s, got %s", show(expected), show(tolerance),
       show(actual))
   end
@@ -285,8 +286,8 @@ local function load_specs(file)
   return specs
 end
 
-local function report(place, name, message)
-  io.stderr:write(string.format("FAIL %s: %s: %s\n", place, name, message))
+local function report(where, name, message)
+  io.stderr:write(string.format("FAIL %s: %s: %s\n", where, name, message))
 end
 
 return function(files)

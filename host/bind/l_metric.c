@@ -85,9 +85,10 @@ static unsigned check_part(lua_State *L, const struct family *family)
 	return scope->part;
 }
 
-static double now_of(lua_State *L)
+/* The time of a set: the clock is asked only where it matters. */
+static double now_of(lua_State *L, const struct family *family)
 {
-	return loop_now(vm_loop(vm_of(L)));
+	return family_has_ttl(family) ? loop_now(vm_loop(vm_of(L))) : 0;
 }
 
 /* ---- arguments ---- */
@@ -225,7 +226,8 @@ static int set_state(lua_State *L, struct family *family, uint32_t row)
 	const char *name = luaL_checklstring(L, 2, &len);
 	int state = metadata_state(family_metadata(family), name, len);
 
-	family_set_state(family, row, check_part(L, family), state, now_of(L));
+	family_set_state(family, row, check_part(L, family), state,
+			 now_of(L, family));
 	lua_pushboolean(L, state >= 0);
 	return 1;
 }
@@ -238,7 +240,8 @@ static int set_row(lua_State *L, struct family *family, uint32_t row,
 	if (type == METRIC_INFO && (value < 1 || value > 1))
 		luaL_error(L, "%s: the value of an info is always 1",
 			   name_of(family));
-	family_set(family, row, check_part(L, family), value, now_of(L));
+	family_set(family, row, check_part(L, family), value,
+		   now_of(L, family));
 	return 0;
 }
 

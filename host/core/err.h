@@ -14,7 +14,7 @@ enum err_code {
 	ERR_INPUT,   /* malformed data from outside */
 	ERR_LIMIT,   /* a ceiling was met */
 	ERR_TIMEOUT, /* the deadline passed */
-	ERR_IO,      /* the operating system or a peer refused */
+	ERR_IO,	     /* the operating system or a peer refused */
 	ERR_USAGE,   /* the caller's mistake: a flag, a type, a name */
 	ERR_CLOSED,  /* the object was closed or the task cancelled */
 };

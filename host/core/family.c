@@ -82,6 +82,11 @@ const struct label_schema *family_schema(const struct family *family)
 	return family->schema;
 }
 
+bool family_has_ttl(const struct family *family)
+{
+	return family->ttl > 0;
+}
+
 /* ---- rows ---- */
 
 /* Readies the label sets of a segment for a change: a private copy when a

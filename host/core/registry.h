@@ -69,6 +69,7 @@ const char *const *registry_names(struct registry *registry);
 
 const struct metadata *family_metadata(const struct family *family);
 const struct label_schema *family_schema(const struct family *family);
+bool family_has_ttl(const struct family *family);
 
 /*
  * The row of the series with these label values (as many as the schema wants);

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
+-- luacheck: ignore 211 (variables that are there to be closed)
 local clock = require "clock"
 local host = require "host"
 local task = require "task"

@@ -313,7 +313,7 @@ class Output(Command):
         for part in ("Usage: lunex meter [flags] [DEVICE_IP] [DEVICE_PORT]",
                      "A meter that is not there. It says what it was told.",
                      "--device-port DEVICE_PORT UDP port of the meter. "
-                     "(default: 5000; environment: METER_PORT) (required)",
+                     "(default: 5000; environment: METER_PORT)",
                      "--web.listen-address ADDRESS", "--log.level LEVEL"):
             self.assertIn(part, text)
         text = " ".join(self.good("help", "cloud").split())
