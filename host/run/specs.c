@@ -67,15 +67,20 @@ static int l_open_host(lua_State *L)
 	return 1;
 }
 
-static void open_all(lua_State *L)
+void specs_open(lua_State *L)
 {
-	modules_open(L);
 	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
 	lua_pushcfunction(L, l_open_host);
 	lua_setfield(L, -2, "host");
 	lua_pushcfunction(L, luaopen_exporter);
 	lua_setfield(L, -2, "exporter");
 	lua_pop(L, 1);
+}
+
+static void open_all(lua_State *L)
+{
+	modules_open(L);
+	specs_open(L);
 }
 
 /* ---- running ---- */

@@ -11,6 +11,10 @@
 
 #include "vm/state.h"
 
+/* Preloads the modules that only specs have: `host` and `exporter`. May raise.
+ */
+void specs_open(lua_State *L);
+
 /* Leaves the table on the stack that specs see as the module `host`: counters
  * of what a spec must not leave behind. May raise. */
 void push_specs_host(lua_State *L);

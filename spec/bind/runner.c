@@ -24,7 +24,7 @@
 #include "core/err.h"
 #include "core/mem.h"
 #include "net/loop.h"
-#include "run/l_exporter.h"
+#include "run/specs.h"
 #include "vm/state.h"
 #include "vm/task.h"
 
@@ -180,43 +180,7 @@ static int l_run_gc(lua_State *L)
 	return 0;
 }
 
-/* ---- what must not be left behind --------------------------------------- */
-
-static int l_tasks(lua_State *L)
-{
-	lua_pushinteger(L, task_count(vm_of(L)));
-	return 1;
-}
-
-static void count_handle(uv_handle_t *handle, void *arg)
-{
-	unsigned *count = arg;
-
-	if (!uv_is_closing(handle))
-		++*count;
-}
-
-static int l_handles(lua_State *L)
-{
-	unsigned count = 0;
-
-	uv_walk(loop_uv(vm_loop(vm_of(L))), count_handle, &count);
-	lua_pushinteger(L, count);
-	return 1;
-}
-
-/* References of luaL_ref have integer keys. Free ones are integers as well. */
-static int l_references(lua_State *L)
-{
-	lua_Integer count = 0;
-
-	lua_pushvalue(L, LUA_REGISTRYINDEX);
-	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
-		if (lua_isinteger(L, -2) && !lua_isinteger(L, -1))
-			count++;
-	lua_pushinteger(L, count);
-	return 1;
-}
+/* ---- the module host ----------------------------------------------------- */
 
 static int l_memory(lua_State *L)
 {
@@ -237,14 +201,8 @@ static int l_busy(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-	{ "busy", l_busy },
-	{ "cpu", l_cpu },
-	{ "handles", l_handles },
-	{ "memory", l_memory },
-	{ "references", l_references },
-	{ "run", l_run },
-	{ "tasks", l_tasks },
-	{ NULL, NULL },
+	{ "busy", l_busy }, { "cpu", l_cpu }, { "memory", l_memory },
+	{ "run", l_run },   { NULL, NULL },
 };
 
 static int open_host(lua_State *L)
@@ -254,72 +212,19 @@ static int open_host(lua_State *L)
 					  { NULL, NULL } };
 
 	bind_class(L, RUN, no_methods, metas);
-	luaL_newlib(L, functions);
+	push_specs_host(L);
+	luaL_setfuncs(L, functions, 0);
 	return 1;
 }
 
 static void open_all(lua_State *L)
 {
 	open_modules(L);
+	specs_open(L);
 	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
 	lua_pushcfunction(L, open_host);
 	lua_setfield(L, -2, "host");
-	lua_pushcfunction(L, luaopen_exporter);
-	lua_setfield(L, -2, "exporter");
 	lua_pop(L, 1);
-}
-
-/* ---- the specs ---------------------------------------------------------- */
-
-struct suite {
-	struct loop *loop;
-	char **files;
-	bool passed;
-};
-
-static void on_suite_done(struct task *task, lua_State *co, int results,
-			  const struct err *err, void *arg)
-{
-	struct suite *suite = arg;
-
-	(void)task;
-	if (err)
-		fprintf(stderr, "FAIL: %s\n", err->text);
-	suite->passed = !err && results > 0 && lua_toboolean(co, -results);
-	loop_stop(suite->loop);
-}
-
-static void start_suite(lua_State *L, void *arg)
-{
-	struct suite *suite = arg;
-
-	lua_getglobal(L, "require");
-	lua_pushliteral(L, "test");
-	lua_call(L, 1, 1);
-	lua_newtable(L);
-	for (int i = 0; suite->files[i]; i++) {
-		lua_pushstring(L, suite->files[i]);
-		lua_rawseti(L, -2, i + 1);
-	}
-	task_start(L, 1, 0, on_suite_done, suite);
-}
-
-static bool run_suite(char **files)
-{
-	struct suite suite = { .loop = loop_new(), .files = files };
-	struct vm_options options = { .loop = suite.loop,
-				      .open = open_all,
-				      .slice = 30 };
-	struct err err;
-	struct vm *vm = vm_new(&options, &err);
-
-	if (vm && vm_call(vm, start_suite, &suite, &err))
-		loop_run(suite.loop);
-	else
-		fprintf(stderr, "FAIL: %s\n", err.text);
-	vm_free(vm);
-	loop_free(suite.loop);
-	return suite.passed;
 }
 
 /* ---- allocation failures ------------------------------------------------ */
@@ -394,6 +299,7 @@ static bool sweep(const char *file)
 
 int main(int argc, char **argv)
 {
+	const struct vm_options options = { .open = open_all, .slice = 30 };
 	bool passed = true;
 
 	if (argc > 2 && strcmp(argv[1], "--sweep") == 0) {
@@ -407,5 +313,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: lunex-spec [--gc | --sweep] FILE...\n");
 		return 2;
 	}
-	return run_suite(argv + 1 + collect_always) ? 0 : 1;
+	return specs_run(&options,
+			 (const char *const *)argv + 1 + collect_always)
+		       ? 0
+		       : 1;
 }
