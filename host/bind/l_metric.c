@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * metric.counter{...} and its sisters make declarations: tables that are
- * checked at once, so that a mistake is reported at its line. push_metrics()
- * turns them into families of a registry, which scripts see as `m`. Stands on
+ * The module metric, and the families that scripts see as `m`: push_metrics()
+ * makes them from declarations (bind/metric_declare.h). Stands on
  * core/registry.h; owns nothing but the label sets of kept children.
  */
 #include "bind/l_metric.h"
@@ -11,6 +10,7 @@
 #include <string.h>
 
 #include "bind/bind.h"
+#include "bind/metric_declare.h"
 #include "core/mem.h"
 #include "core/nearest.h"
 #include "core/number.h"
@@ -18,7 +18,6 @@
 #include "vm/state.h"
 #include "vm/task.h"
 
-#define CLASS_DECLARATION "lunex.declaration"
 #define CLASS_FAMILY "lunex.family"
 #define CLASS_CHILD "lunex.child"
 
@@ -223,9 +222,13 @@ enum {
 static int set_state(lua_State *L, struct family *family, uint32_t row)
 {
 	size_t len;
-	const char *name = luaL_checklstring(L, 2, &len);
-	int state = metadata_state(family_metadata(family), name, len);
+	const char *name = lua_tolstring(L, 2, &len);
+	int state;
 
+	if (!name)
+		luaL_error(L, "%s: expected the name of a state, got %s",
+			   name_of(family), luaL_typename(L, 2));
+	state = metadata_state(family_metadata(family), name, len);
 	family_set_state(family, row, check_part(L, family), state,
 			 now_of(L, family));
 	lua_pushboolean(L, state >= 0);
@@ -237,7 +240,7 @@ static int set_row(lua_State *L, struct family *family, uint32_t row,
 {
 	enum metric_type type = family_metadata(family)->type;
 
-	if (type == METRIC_INFO && (value < 1 || value > 1))
+	if (type == METRIC_INFO && !(value >= 1 && value <= 1))
 		luaL_error(L, "%s: the value of an info is always 1",
 			   name_of(family));
 	family_set(family, row, check_part(L, family), value,
@@ -276,7 +279,7 @@ static int l_family_inc(lua_State *L)
 {
 	struct family *family = check_family(L, 1);
 	int labels = (int)family_schema(family)->count;
-	bool given = lua_gettop(L) - 1 != labels;
+	bool given = lua_gettop(L) - 1 > labels;
 	double by;
 
 	check_type(L, family, WITH_INC, "inc");
@@ -369,245 +372,7 @@ static int l_child_gc(lua_State *L)
 	return 0;
 }
 
-/* ---- declarations ---- */
-
-static const char *const options_known[] = { "help",	"labels", "unit",
-					     "buckets", "states", "keep",
-					     "ttl",	NULL };
-
-static void check_option_names(lua_State *L, int table)
-{
-	lua_pushnil(L);
-	while (lua_next(L, table)) {
-		const char *key, *near;
-		bool known = false;
-
-		lua_pop(L, 1);
-		if (lua_isinteger(L, -1) && lua_tointeger(L, -1) == 1)
-			continue;
-		if (lua_type(L, -1) != LUA_TSTRING)
-			luaL_error(L, "a metric takes one text, its help, and "
-				      "named options");
-		key = lua_tostring(L, -1);
-		for (int i = 0; options_known[i]; i++)
-			known |= strcmp(options_known[i], key) == 0;
-		near = nearest(key, options_known);
-		if (!known)
-			luaL_error(L, "unknown option '%s'%s%s%s", key,
-				   near ? "; did you mean '" : "",
-				   near ? near : "", near ? "'?" : "");
-	}
-}
-
-/* Field KEY of the declaration must be absent or a list of TYPE. */
-static void check_list(lua_State *L, int table, const char *key, int type)
-{
-	int given = lua_getfield(L, table, key);
-
-	if (given == LUA_TTABLE) {
-		lua_Integer n = luaL_len(L, -1);
-
-		for (lua_Integer i = 1; i <= n; i++) {
-			if (lua_rawgeti(L, -1, i) != type)
-				luaL_error(L,
-					   "option '%s': element %d is a "
-					   "%s, not a %s",
-					   key, (int)i, luaL_typename(L, -1),
-					   lua_typename(L, type));
-			lua_pop(L, 1);
-		}
-	} else if (given != LUA_TNIL) {
-		luaL_error(L, "option '%s': expected a list of %ss, got %s",
-			   key, lua_typename(L, type), luaL_typename(L, -1));
-	}
-	lua_pop(L, 1);
-}
-
-static void check_field(lua_State *L, int table, const char *key, int type)
-{
-	int given = lua_getfield(L, table, key);
-
-	if (given != LUA_TNIL && given != type)
-		luaL_error(L, "option '%s': expected a %s, got %s", key,
-			   lua_typename(L, type), lua_typename(L, given));
-	lua_pop(L, 1);
-}
-
-static int declare(lua_State *L, enum metric_type type)
-{
-	if (lua_type(L, 1) == LUA_TSTRING) {
-		lua_settop(L, 1);
-		lua_createtable(L, 1, 4);
-		lua_insert(L, 1);
-		lua_rawseti(L, 1, 1);
-	}
-	luaL_checktype(L, 1, LUA_TTABLE);
-	lua_settop(L, 1);
-	check_option_names(L, 1);
-	if (lua_rawgeti(L, 1, 1) == LUA_TSTRING)
-		lua_setfield(L, 1, "help");
-	else if (!lua_isnil(L, -1))
-		luaL_error(L, "the help text is a %s, not a string",
-			   luaL_typename(L, -1));
-	lua_settop(L, 1);
-	check_field(L, 1, "help", LUA_TSTRING);
-	check_field(L, 1, "unit", LUA_TSTRING);
-	check_field(L, 1, "keep", LUA_TBOOLEAN);
-	check_field(L, 1, "ttl", LUA_TNUMBER);
-	check_list(L, 1, "labels", LUA_TSTRING);
-	check_list(L, 1, "states", LUA_TSTRING);
-	check_list(L, 1, "buckets", LUA_TNUMBER);
-	lua_pushinteger(L, type);
-	lua_setfield(L, 1, "type");
-	luaL_where(L, 1);
-	lua_setfield(L, 1, "where");
-	luaL_setmetatable(L, CLASS_DECLARATION);
-	return 1;
-}
-
-/* metric.counter { help, labels = {...}, unit =, keep =, ttl = } */
-static int l_metric_counter(lua_State *L)
-{
-	return declare(L, METRIC_COUNTER);
-}
-
-/* metric.gauge { help, ... } */
-static int l_metric_gauge(lua_State *L)
-{
-	return declare(L, METRIC_GAUGE);
-}
-
-/* metric.histogram { help, buckets = { 0.1, 1, 10 }, ... } */
-static int l_metric_histogram(lua_State *L)
-{
-	return declare(L, METRIC_HISTOGRAM);
-}
-
-/* metric.summary { help, ... } */
-static int l_metric_summary(lua_State *L)
-{
-	return declare(L, METRIC_SUMMARY);
-}
-
-/* metric.info { help, labels = {...} } */
-static int l_metric_info(lua_State *L)
-{
-	return declare(L, METRIC_INFO);
-}
-
-/* metric.stateset { help, states = { "up", "down" }, ... } */
-static int l_metric_stateset(lua_State *L)
-{
-	return declare(L, METRIC_STATESET);
-}
-
-/* metric.unknown { help, ... } */
-static int l_metric_unknown(lua_State *L)
-{
-	return declare(L, METRIC_UNKNOWN);
-}
-
-/* ---- from declarations to families ---- */
-
-static bool is_declaration(lua_State *L, int index)
-{
-	bool same = false;
-
-	if (lua_istable(L, index) && lua_getmetatable(L, index)) {
-		luaL_getmetatable(L, CLASS_DECLARATION);
-		same = lua_rawequal(L, -1, -2);
-		lua_pop(L, 2);
-	}
-	return same;
-}
-
-static const char *string_field(lua_State *L, int table, const char *key)
-{
-	const char *s;
-
-	lua_getfield(L, table, key);
-	s = lua_tostring(L, -1);
-	lua_pop(L, 1); /* the table keeps it alive */
-	return s;
-}
-
-/* The strings of list KEY into LIST, which has room for MAX; -1: too many. */
-static int string_list(lua_State *L, int table, const char *key,
-		       const char **list, int max)
-{
-	int n = 0;
-
-	if (lua_getfield(L, table, key) == LUA_TTABLE) {
-		n = (int)luaL_len(L, -1);
-		for (int i = 0; i < n && i < max; i++) {
-			lua_rawgeti(L, -1, i + 1);
-			list[i] = lua_tostring(L, -1);
-			lua_pop(L, 1);
-		}
-	}
-	lua_pop(L, 1);
-	return n > max ? -1 : n;
-}
-
-static const double default_buckets[] = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
-					  0.5,	 1,    2.5,   5,    10 };
-
-static int number_list(lua_State *L, int table, double *list, int max)
-{
-	int n = (int)(sizeof default_buckets / sizeof *default_buckets);
-
-	if (lua_getfield(L, table, "buckets") == LUA_TTABLE) {
-		n = (int)luaL_len(L, -1);
-		for (int i = 0; i < n && i < max; i++) {
-			lua_rawgeti(L, -1, i + 1);
-			list[i] = lua_tonumber(L, -1);
-			lua_pop(L, 1);
-		}
-	} else {
-		memcpy(list, default_buckets, sizeof default_buckets);
-	}
-	lua_pop(L, 1);
-	return n > max ? -1 : n;
-}
-
-/* Declares the metric NAME from the declaration on top of the stack. */
-static struct family *add_family(lua_State *L, const char *name,
-				 struct registry *registry, struct err *err)
-{
-	const char *labels[LABELS_MAX], *states[METADATA_STATES_MAX];
-	double bounds[METADATA_BUCKETS_MAX];
-	struct family_options options = { 0 };
-	struct metadata_desc *m = &options.metadata;
-	int table = lua_gettop(L), nlabels, nstates, nbounds;
-
-	nlabels = string_list(L, table, "labels", labels, LABELS_MAX);
-	nstates = string_list(L, table, "states", states, METADATA_STATES_MAX);
-	nbounds = number_list(L, table, bounds, METADATA_BUCKETS_MAX);
-	if (nlabels < 0 || nstates < 0 || nbounds < 0) {
-		err_set(err, ERR_LIMIT,
-			"%s: more than %d labels, %d states or %d buckets",
-			name, LABELS_MAX, METADATA_STATES_MAX,
-			METADATA_BUCKETS_MAX);
-		return NULL;
-	}
-	lua_getfield(L, table, "type");
-	m->type = (enum metric_type)lua_tointeger(L, -1);
-	lua_getfield(L, table, "keep");
-	options.keep = lua_toboolean(L, -1);
-	lua_getfield(L, table, "ttl");
-	options.ttl = lua_tonumber(L, -1);
-	lua_pop(L, 3);
-	m->name = name;
-	m->help = string_field(L, table, "help");
-	m->unit = string_field(L, table, "unit");
-	m->states = states;
-	m->nstates = (unsigned)nstates;
-	m->bounds = bounds;
-	m->nbounds = (unsigned)nbounds;
-	options.labels = labels;
-	options.nlabels = (unsigned)nlabels;
-	return registry_add(registry, &options, err);
-}
+/* ---- the metrics of a script ---- */
 
 static void push_family(lua_State *L, struct family *family)
 {
@@ -662,13 +427,13 @@ void push_metrics(lua_State *L, int index, struct registry *registry, bool *ttl)
 		struct family *family;
 		const char *name;
 
-		if (lua_type(L, -2) != LUA_TSTRING || !is_declaration(L, -1))
+		if (lua_type(L, -2) != LUA_TSTRING ||
+		    !metric_is_declaration(L, -1))
 			bad_declaration(L);
 		name = lua_tostring(L, -2);
-		family = add_family(L, name, registry, &err);
+		family = metric_add_family(L, name, registry, &err);
 		if (!family)
-			luaL_error(L, "%s%s", string_field(L, -1, "where"),
-				   err.text);
+			luaL_error(L, "%s%s", push_metric_place(L), err.text);
 		lua_getfield(L, -1, "ttl");
 		*ttl |= lua_tonumber(L, -1) > 0;
 		lua_pop(L, 2);
@@ -682,22 +447,48 @@ void push_metrics(lua_State *L, int index, struct registry *registry, bool *ttl)
 	lua_replace(L, m);
 }
 
-bool metric_declared(lua_State *L, int index, const char *name,
-		     const char **help, const char **type)
-{
-	bool found;
+/* ---- declarations ---- */
 
-	lua_getfield(L, index, name);
-	found = is_declaration(L, -1);
-	if (found) {
-		*help = string_field(L, lua_gettop(L), "help");
-		lua_getfield(L, -1, "type");
-		*type = metric_type_name(
-			(enum metric_type)lua_tointeger(L, -1));
-		lua_pop(L, 1);
-	}
-	lua_pop(L, 1);
-	return found;
+/* metric.counter { help, labels = {...}, unit =, keep =, ttl = } */
+static int l_metric_counter(lua_State *L)
+{
+	return metric_declare(L, METRIC_COUNTER);
+}
+
+/* metric.gauge { help, ... } */
+static int l_metric_gauge(lua_State *L)
+{
+	return metric_declare(L, METRIC_GAUGE);
+}
+
+/* metric.histogram { help, buckets = { 0.1, 1, 10 }, ... } */
+static int l_metric_histogram(lua_State *L)
+{
+	return metric_declare(L, METRIC_HISTOGRAM);
+}
+
+/* metric.summary { help, ... } */
+static int l_metric_summary(lua_State *L)
+{
+	return metric_declare(L, METRIC_SUMMARY);
+}
+
+/* metric.info { help, labels = {...} } */
+static int l_metric_info(lua_State *L)
+{
+	return metric_declare(L, METRIC_INFO);
+}
+
+/* metric.stateset { help, states = { "up", "down" }, ... } */
+static int l_metric_stateset(lua_State *L)
+{
+	return metric_declare(L, METRIC_STATESET);
+}
+
+/* metric.unknown { help, ... } */
+static int l_metric_unknown(lua_State *L)
+{
+	return metric_declare(L, METRIC_UNKNOWN);
 }
 
 /* ---- tables ---- */
@@ -738,8 +529,7 @@ int luaopen_metric(lua_State *L)
 {
 	bind_class(L, CLASS_FAMILY, family_methods, family_metas);
 	bind_class(L, CLASS_CHILD, child_methods, child_metas);
-	luaL_newmetatable(L, CLASS_DECLARATION);
-	lua_pop(L, 1);
+	metric_declare_class(L);
 	luaL_newlib(L, functions);
 	return 1;
 }

@@ -28,9 +28,4 @@ int luaopen_metric(lua_State *L);
 void push_metrics(lua_State *L, int index, struct registry *registry,
 		  bool *ttl);
 
-/* The help text that the table at INDEX declares for NAME and its type; false
- * when it declares no such metric. The text lives as long as the table. */
-bool metric_declared(lua_State *L, int index, const char *name,
-		     const char **help, const char **type);
-
 #endif

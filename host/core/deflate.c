@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two engines behind one loop. Both are asked for a full flush at the end of
- * each piece: it aligns to a byte, and nothing behind it refers to anything
- * before it unless deflate_before says that it may.
+ * Two engines behind one loop. Both are asked for a flush at the end of each
+ * piece, which aligns it to a byte. A piece begins with an engine that knows of
+ * nothing before it, or of what deflate_before said, or, after deflate_follow,
+ * of the text that it has just compressed.
  */
 #include "core/deflate.h"
 
@@ -105,7 +106,7 @@ static void isal_run(struct deflate *d, const void *data, uint32_t size,
 	/* next_in lacks a const; the bytes are only read. */
 	memcpy(&s->next_in, &data, sizeof data);
 	s->avail_in = size;
-	s->flush = flush ? FULL_FLUSH : NO_FLUSH;
+	s->flush = flush ? SYNC_FLUSH : NO_FLUSH;
 	do {
 		reserve(d);
 		s->next_out = d->out + d->size;
@@ -184,7 +185,7 @@ static void zlib_run(struct deflate *d, const void *data, uint32_t size,
 		reserve(d);
 		s->next_out = d->out + d->size;
 		s->avail_out = room(d);
-		rc = deflate(s, flush ? Z_FULL_FLUSH : Z_NO_FLUSH);
+		rc = deflate(s, flush ? Z_SYNC_FLUSH : Z_NO_FLUSH);
 		check(rc == Z_OK || rc == Z_BUF_ERROR);
 		d->size = (size_t)(s->next_out - d->out);
 	} while (s->avail_out == 0);
@@ -257,6 +258,14 @@ void deflate_begin(struct deflate *d)
 		isal_begin(d);
 	else
 		check(deflateReset(&d->zlib) == Z_OK);
+}
+
+void deflate_follow(struct deflate *d)
+{
+	d->size = 0;
+	d->crc = 0;
+	d->length = 0;
+	d->told = true;
 }
 
 void deflate_before(struct deflate *d, const void *data, size_t size)

@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 /* How far back a piece refers: more text before it makes no difference. */
-enum { DEFLATE_BEFORE = 16 * 1024 };
+enum { DEFLATE_BEFORE = 16 * 1024, DEFLATE_WINDOW = 32 * 1024 };
 
 enum { DEFLATE_HEADER_SIZE = 10, DEFLATE_TRAILER_SIZE = 10 };
 
@@ -65,6 +65,12 @@ void deflate_begin(struct deflate *d);
  * last DEFLATE_BEFORE bytes count. Not after the first deflate_add.
  */
 void deflate_before(struct deflate *d, const void *data, size_t size);
+
+/*
+ * Instead of begin and before: a piece that stands directly behind the one that
+ * was just ended. It refers back up to DEFLATE_WINDOW bytes, and costs less.
+ */
+void deflate_follow(struct deflate *d);
 
 void deflate_add(struct deflate *d, const void *data, size_t size);
 

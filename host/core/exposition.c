@@ -416,16 +416,22 @@ struct bytes *exposition_text(struct exposition *exposition, size_t i)
 	return text;
 }
 
-static struct piece *make_piece(const struct bytes *before,
+/* BEFORE is the text in front of TEXT, NULL for none; FRESH says that it is
+ * what went through DEFLATE last. */
+static struct piece *make_piece(const struct bytes *before, bool fresh,
 				const struct bytes *text,
 				struct deflate *deflate)
 {
 	struct piece *piece = mem_alloc(sizeof *piece);
 
 	piece->refs = 1;
-	deflate_begin(deflate);
-	if (before)
-		deflate_before(deflate, before->data, before->len);
+	if (fresh && before->len >= DEFLATE_WINDOW) {
+		deflate_follow(deflate);
+	} else {
+		deflate_begin(deflate);
+		if (before)
+			deflate_before(deflate, before->data, before->len);
+	}
 	deflate_add(deflate, text->data, text->len);
 	deflate_end(deflate, &piece->deflate);
 	return piece;
@@ -449,11 +455,13 @@ void exposition_compress(struct exposition *exposition, struct deflate *deflate)
 
 		text = NULL;
 		if (!block->piece || block->piece->after != serial) {
+			bool fresh = before != NULL;
+
 			if (i && !before)
 				before = exposition_text(exposition, i - 1);
 			text = exposition_text(exposition, i);
 			piece_unref(block->piece);
-			block->piece = make_piece(before, text, deflate);
+			block->piece = make_piece(before, fresh, text, deflate);
 			block->piece->after = serial;
 		}
 		exposition->pieces[i] = piece_ref(block->piece);

@@ -2,7 +2,7 @@
 /*
  * Several pages merged into the answer of a scrape: families in name order,
  * HELP and TYPE once, then the series of every page that has the family. The
- * answer is a list of blocks of about 64 KiB of text. A block is rendered, and
+ * answer is a list of blocks of about 128 KiB of text. A block is rendered, and
  * compressed, when it is asked for; a new exposition takes over every block of
  * the one before it whose chunks are the same, with what is already made of it.
  * So the cost of a scrape follows what changed, not what exists.
@@ -34,7 +34,7 @@ void bytes_unref(struct bytes *bytes);
 
 struct exposition;
 
-enum { EXPOSITION_BLOCK = 64 * 1024, EXPOSITION_KEEP_TEXT = 1024 * 1024 };
+enum { EXPOSITION_BLOCK = 128 * 1024, EXPOSITION_KEEP_TEXT = 1024 * 1024 };
 
 /* Merges N pages (it takes references). PREVIOUS may be NULL; it stays the
  * caller's. One reference. */

@@ -39,7 +39,9 @@ struct family *family_new(struct series_pool *pool, struct metadata *metadata,
 	family->metadata = metadata;
 	family->schema = schema;
 	family->keep = options->keep;
+	family->exempt = options->exempt;
 	family->ttl = options->ttl;
+	family->last = UINT32_MAX;
 	family->width = metadata->width;
 	family->shift = shift_for(metadata->width);
 	family->expires = INFINITY;
@@ -54,6 +56,7 @@ static void segment_release(struct segment *segment)
 	free(segment->expires);
 	free(segment->owners);
 	free(segment->states);
+	free(segment->after);
 }
 
 void family_segments_free(struct segment *segments, uint32_t n)
@@ -131,6 +134,8 @@ void family_segment_grow(const struct family *family, struct segment *segment,
 	if (family->ttl > 0)
 		segment->expires =
 			mem_realloc(segment->expires, cap * sizeof(double));
+	free(segment->after); /* it is learnt again */
+	segment->after = NULL;
 }
 
 uint32_t family_segment_rows(const struct family *family, uint32_t s)
@@ -226,7 +231,8 @@ static bool check_room(const struct family *family, struct err *err)
 {
 	const struct series_pool *pool = family->pool;
 
-	if (pool->series < pool->series_max && family->rows < ROW_INDEX_MAX)
+	if ((pool->series < pool->series_max || family->exempt) &&
+	    family->rows < ROW_INDEX_MAX)
 		return true;
 	return err_set(err, ERR_LIMIT, "%s: the limit of %zu series is reached",
 		       family->metadata->name, pool->series_max);
@@ -241,7 +247,7 @@ static uint32_t add_row(struct family *family, struct labels *labels)
 		family_reindex(family, family->rows / 4);
 	else
 		row_index_add(&family->index, hash_of(family, labels), row);
-	family->pool->series++;
+	family->pool->series += !family->exempt;
 	family->moved++;
 	return row;
 }
@@ -308,18 +314,56 @@ static bool row_missed(struct family *family, const struct str *values,
 	return true;
 }
 
+/* The row that a collection sets behind ROW, as far as is known: the next one,
+ * or, where the script's order is not that of the texts, what came the last
+ * time. */
+static inline uint32_t row_after(const struct family *family, uint32_t row)
+{
+	const struct segment *segment;
+
+	if (row >= family->rows)
+		return 0;
+	segment = family_segment(family, row);
+	if (segment->after)
+		return segment->after[family_place(family, row)];
+	return row + 1 < family->rows ? row + 1 : 0;
+}
+
+static void learn(struct family *family, uint32_t row, uint32_t after)
+{
+	struct segment *segment;
+	uint32_t cap;
+
+	if (row >= family->rows)
+		return;
+	segment = family_segment(family, row);
+	if (!segment->after) {
+		cap = segment->rows->count;
+		segment->after = mem_array(cap, sizeof *segment->after);
+		row &= ~((1u << family->shift) - 1);
+		for (uint32_t i = 0; i < cap; i++)
+			segment->after[i] = row + i + 1;
+		row = family->last;
+	}
+	segment->after[family_place(family, row)] = after;
+}
+
 bool family_row(struct family *family, const struct str *values, uint32_t *row,
 		struct err *err)
 {
-	uint32_t next = family->next;
+	uint32_t rows = family->rows, next = row_after(family, family->last);
 	struct labels *labels;
 
-	labels = next < family->rows ? family_labels(family, next) : NULL;
-	if (labels && labels_match(labels, family->schema, values))
+	labels = next < rows ? family_labels(family, next) : NULL;
+	if (labels && labels_match(labels, family->schema, values)) {
 		*row = next;
-	else if (!row_missed(family, values, row, err))
-		return false;
-	family->next = *row + 1 < family->rows ? *row + 1 : 0;
+	} else {
+		if (!row_missed(family, values, row, err))
+			return false;
+		if (rows == family->rows)
+			learn(family, family->last, *row);
+	}
+	family->last = *row;
 	return true;
 }
 
@@ -498,7 +542,7 @@ static void remove_row(struct family *family, uint32_t row)
 	segment->states[place] = 0;
 	family->holes++;
 	family->moved++;
-	family->pool->series--;
+	family->pool->series -= !family->exempt;
 	family->pool->removed++;
 }
 

@@ -45,6 +45,7 @@ struct segment {
 	bool changed;
 	uint8_t *owners;
 	uint8_t *states;
+	uint32_t *after; /* see family_row; NULL: the next one each */
 };
 
 struct family {
@@ -52,6 +53,7 @@ struct family {
 	struct metadata *metadata;
 	struct label_schema *schema;
 	bool keep;
+	bool exempt;
 	double ttl;
 	unsigned width;
 	unsigned shift; /* rows of a segment: 1 << shift */
@@ -59,7 +61,7 @@ struct family {
 	uint32_t holes;
 	uint32_t staged;
 	uint32_t moved; /* rows added or removed since the last sort */
-	uint32_t next;	/* tried first by family_row */
+	uint32_t last;	/* found last by family_row */
 	uint32_t nsegments;
 	struct segment *segments;
 	struct row_index index;

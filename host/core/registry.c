@@ -185,8 +185,9 @@ static void insert(struct registry *registry, uint32_t at,
 	registry->families[at] = family;
 	registry->names =
 		mem_realloc(registry->names, (n + 2) * sizeof *registry->names);
-	for (uint32_t i = 0; i <= n; i++)
-		registry->names[i] = registry->families[i]->metadata->name;
+	memmove(registry->names + at + 1, registry->names + at,
+		(n - at) * sizeof *registry->names);
+	registry->names[at] = family->metadata->name;
 	registry->names[n + 1] = NULL;
 }
 

@@ -47,8 +47,9 @@ struct family_options {
 	struct metadata_desc metadata;
 	const char *const *labels;
 	unsigned nlabels;
-	bool keep;  /* a failed part leaves the former values */
-	double ttl; /* seconds; 0: none */
+	bool keep;   /* a failed part leaves the former values */
+	double ttl;  /* seconds; 0: none */
+	bool exempt; /* its series do not count against series_max */
 };
 
 struct registry *registry_new(const struct registry_options *options);

@@ -77,7 +77,8 @@ static void sort_family(struct family *family)
 	family->segments = segments;
 	family->nsegments = nsegments;
 	family->rows = n;
-	family->holes = family->moved = family->next = 0;
+	family->holes = family->moved = 0;
+	family->last = UINT32_MAX;
 	family_reindex(family, 0);
 }
 

@@ -53,9 +53,11 @@ static struct family *host_family(struct collector *collector,
 	static const char *const part_label[] = { "part" };
 	struct registry *registry = collector->options.registry;
 	struct family_options options = { .labels = part_label,
-					  .nlabels = by_part };
+					  .nlabels = by_part,
+					  .exempt = true };
 	struct family *family;
-	char name[256];
+	struct err why;
+	char name[DECLARATION_NAME_MAX + 64];
 
 	snprintf(name, sizeof name, "%s_%s",
 		 collector->options.declaration->name, suffix);
@@ -64,7 +66,11 @@ static struct family *host_family(struct collector *collector,
 		options.metadata.type = METRIC_GAUGE;
 		options.metadata.name = name;
 		options.metadata.help = help;
-		return registry_add(registry, &options, err);
+		family = registry_add(registry, &options, &why);
+		if (!family)
+			err_set(err, why.code, "%s: %s",
+				collector->options.declaration->path, why.text);
+		return family;
 	}
 	if (family_metadata(family)->type != METRIC_GAUGE ||
 	    family_schema(family)->count != by_part ||

@@ -268,6 +268,17 @@ static int carry_out(const struct plan *plan)
 	return run_script(plan);
 }
 
+/*
+ * A page is rendered into memory that is given back when it was sent and wanted
+ * again at the next scrape. By default glibc returns it to the system each
+ * time, and the page faults cost as much as rendering: it may keep some.
+ */
+static void keep_some_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 4 << 20);
+	mallopt(M_TRIM_THRESHOLD, 2 << 20);
+}
+
 int command_run(int argc, char **argv)
 {
 	struct plan plan = { .status = SUCCESS };
@@ -276,6 +287,7 @@ int command_run(int argc, char **argv)
 	int status = FAILURE;
 
 	ignore_pipe_signal();
+	keep_some_memory();
 	if (make_plan(&asking, &err))
 		status = carry_out(&plan);
 	else

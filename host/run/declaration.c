@@ -49,6 +49,9 @@ static const char *const config_types[] = { "string",  "integer", "number",
 					    NULL };
 static const char *const limit_keys[] = { "memory", "cpu", "series", NULL };
 
+/* Limits of limits: seconds become nanoseconds, the others a size_t. */
+static const double CPU_MAX = 1e9, COUNT_MAX = 1e15;
+
 /* ---- errors with a line ---- */
 
 /* "file:line: " of KEY inside PARENT (NULL: at the top) is pushed. */
@@ -127,12 +130,25 @@ static void check_keys(lua_State *L, const struct declaration *d, int table)
 	}
 }
 
-static char *take_string(lua_State *L, int table, const char *key)
+/* The string at the top of the stack as C keeps it: without a zero byte. */
+static char *copy_text(lua_State *L, const struct declaration *d,
+		       const char *parent, const char *key)
+{
+	size_t len;
+	const char *s = lua_tolstring(L, -1, &len);
+
+	if (s && strlen(s) != len)
+		wrong_type(L, d, parent, key, "text without a zero byte");
+	return mem_string(s);
+}
+
+static char *take_string(lua_State *L, const struct declaration *d, int table,
+			 const char *key)
 {
 	char *s;
 
 	lua_getfield(L, table, key);
-	s = mem_string(lua_tostring(L, -1));
+	s = copy_text(L, d, NULL, key);
 	lua_pop(L, 1);
 	return s;
 }
@@ -217,21 +233,35 @@ static void read_parts(lua_State *L, struct declaration *d, int table)
 	lua_pop(L, 1);
 }
 
+/* KEY = value at the top of the stack is a constant label. */
+static void read_label(lua_State *L, struct declaration *d, const char *key)
+{
+	char *value;
+
+	if (!label_name_valid(key) || strncmp(key, "__", 2) == 0)
+		luaL_error(L,
+			   "%s'labels.%s' is not the name of a label "
+			   "([a-zA-Z_][a-zA-Z0-9_]*, and not beginning with "
+			   "__)",
+			   push_where(L, d, "labels", key), key);
+	if (d->nlabels == LABELS_MAX)
+		luaL_error(L, "%s'labels': more than %d",
+			   push_where(L, d, NULL, "labels"), LABELS_MAX);
+	if (lua_type(L, -1) != LUA_TSTRING)
+		wrong_type(L, d, "labels", key, "a string");
+	value = copy_text(L, d, "labels", key);
+	d->labels =
+		mem_realloc(d->labels, (d->nlabels + 1) * sizeof *d->labels);
+	d->labels[d->nlabels].name = mem_string(key);
+	d->labels[d->nlabels++].value = value;
+}
+
 static void read_labels(lua_State *L, struct declaration *d, int table)
 {
 	if (lua_getfield(L, table, "labels") == LUA_TTABLE) {
 		lua_pushnil(L);
 		while (lua_next(L, -2)) {
-			const char *key = check_key(L, d, "labels", NULL);
-
-			if (lua_type(L, -1) != LUA_TSTRING)
-				wrong_type(L, d, "labels", key, "a string");
-			d->labels = mem_realloc(d->labels,
-						(d->nlabels + 1) *
-							sizeof *d->labels);
-			d->labels[d->nlabels].name = mem_string(key);
-			d->labels[d->nlabels++].value =
-				mem_string(lua_tostring(L, -1));
+			read_label(L, d, check_key(L, d, "labels", NULL));
 			lua_pop(L, 1);
 		}
 	}
@@ -245,11 +275,13 @@ static void read_limits(lua_State *L, struct declaration *d, int table)
 		while (lua_next(L, -2)) {
 			const char *key = check_key(L, d, "limits", limit_keys);
 			double value = lua_tonumber(L, -1);
+			bool cpu = strcmp(key, "cpu") == 0;
 
 			if (lua_type(L, -1) != LUA_TNUMBER || !(value > 0) ||
-			    value > 1e15)
+			    value > (cpu ? CPU_MAX : COUNT_MAX))
 				wrong_type(L, d, "limits", key,
-					   "a number above 0");
+					   cpu ? "seconds above 0, below 1e9"
+					       : "a number above 0");
 			if (strcmp(key, "memory") == 0)
 				d->memory = (size_t)value;
 			else if (strcmp(key, "series") == 0)
@@ -320,19 +352,28 @@ static char *name_from_path(const char *path)
 	return name;
 }
 
-static void read_table(lua_State *L, struct declaration *d, int table)
+static void read_name(lua_State *L, struct declaration *d, int table)
 {
-	check_keys(L, d, table);
-	d->name = take_string(L, table, "name");
+	d->name = take_string(L, d, table, "name");
 	if (!d->name)
 		d->name = name_from_path(d->path);
+	if (strlen(d->name) > DECLARATION_NAME_MAX)
+		luaL_error(L, "%s'name': longer than %d bytes",
+			   push_where(L, d, NULL, "name"),
+			   DECLARATION_NAME_MAX);
 	if (!label_name_valid(d->name))
 		luaL_error(L,
 			   "%s'name': '%s' cannot begin the name of a metric "
 			   "([a-zA-Z_][a-zA-Z0-9_]*)",
 			   push_where(L, d, NULL, "name"), d->name);
-	d->listen = take_string(L, table, "listen");
-	d->landing = take_string(L, table, "landing");
+}
+
+static void read_table(lua_State *L, struct declaration *d, int table)
+{
+	check_keys(L, d, table);
+	read_name(L, d, table);
+	d->listen = take_string(L, d, table, "listen");
+	d->landing = take_string(L, d, table, "landing");
 	d->interval = check_duration(L, d, table, "interval");
 	d->timeout = check_duration(L, d, table, "timeout");
 	d->has_start = lua_getfield(L, table, "start") == LUA_TFUNCTION;
@@ -368,6 +409,10 @@ static void load(lua_State *L, void *arg)
 			   "this one returns %s",
 			   d->path,
 			   lua_isnil(L, -1) ? "nothing" : luaL_typename(L, -1));
+	/* What a metatable answers may be something else at each look. */
+	if (lua_getmetatable(L, -1))
+		luaL_error(L, "%s: the declaration cannot have a metatable",
+			   d->path);
 	read_table(L, d, lua_gettop(L));
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &d->anchors[TABLE]);
 }

@@ -20,6 +20,8 @@
 #include "run/config.h"
 #include "vm/state.h"
 
+enum { DECLARATION_NAME_MAX = 200 };
+
 struct declaration {
 	char *path;
 	char *source; /* the script's text */

@@ -16,7 +16,7 @@
 #include "vm/task.h"
 
 static const double default_timeout = 10;
-static const double restart_first = 1, restart_most = 60;
+static const double restart_first = 1, restart_most = 60; /* seconds */
 
 struct exporter {
 	struct exporter_options options;
@@ -35,7 +35,7 @@ struct exporter {
 	struct metric_scope live;
 	struct task *start_task;
 	struct timer restart;
-	double restart_after;
+	double restarted, restart_after;
 	struct exporter_question *waiting; /* linked by their messages */
 	struct page *shown;		   /* borrowed from the registry */
 	bool stopping;
@@ -180,6 +180,24 @@ static void schedule_fired(struct timer *timer)
 
 /* ---- the long-running task ---- */
 
+/* It is tried again, after longer and longer waits unless it had run well for
+ * long. */
+static void start_failed(struct exporter *e, const struct err *err)
+{
+	log_warn("start failed", "exporter", e->declaration->name, "error",
+		 err->text);
+	atomic_fetch_add_explicit(&e->status.starts_failed, 1,
+				  memory_order_relaxed);
+	if (!e->declaration->nparts)
+		collector_set_up(e->collector, false);
+	if (loop_now(e->loop) - e->restarted > restart_most)
+		e->restart_after = restart_first;
+	timer_start(&e->restart, e->restart_after);
+	e->restart_after *= 2;
+	if (e->restart_after > restart_most)
+		e->restart_after = restart_most;
+}
+
 static void start_ended(struct task *task, lua_State *co, int results,
 			const struct err *err, void *arg)
 {
@@ -191,16 +209,8 @@ static void start_ended(struct task *task, lua_State *co, int results,
 	if (!e->start_task)
 		return;
 	e->start_task = NULL;
-	if (!err)
-		return;
-	log_warn("start failed", "exporter", e->declaration->name, "error",
-		 err->text);
-	if (!e->declaration->nparts)
-		collector_set_up(e->collector, false);
-	timer_start(&e->restart, e->restart_after);
-	e->restart_after *= 2;
-	if (e->restart_after > restart_most)
-		e->restart_after = restart_most;
+	if (err)
+		start_failed(e, err);
 }
 
 static void call_start(lua_State *L, void *arg)
@@ -218,11 +228,11 @@ static void run_start(struct timer *timer)
 		(void *)((char *)timer - offsetof(struct exporter, restart));
 	struct err err;
 
+	e->restarted = loop_now(e->loop);
 	if (!e->declaration->nparts)
 		collector_set_up(e->collector, true);
 	if (!vm_call(atomic_load(&e->vm), call_start, e, &err))
-		log_warn("start failed", "exporter", e->declaration->name,
-			 "error", err.text);
+		start_failed(e, &err);
 }
 
 /* ---- the thread ---- */

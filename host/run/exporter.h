@@ -36,6 +36,7 @@ struct exporter_options {
 struct exporter_status {
 	_Atomic uint64_t collections_ok;
 	_Atomic uint64_t collections_failed;
+	_Atomic uint64_t starts_failed;
 	_Atomic uint64_t series;
 	_Atomic uint64_t memory;
 	_Atomic double cpu_seconds;

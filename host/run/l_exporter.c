@@ -175,6 +175,7 @@ static int l_load(lua_State *L)
 					    .collected = on_collected };
 	struct object *object;
 
+	task_check(L);
 	check_options(L, 3, known);
 	options.interval = opt_seconds(L, 3, "interval", 0);
 	options.timeout = opt_seconds(L, 3, "timeout", -1);
@@ -216,8 +217,11 @@ static int l_collect(lua_State *L)
 {
 	struct object *object = check_exporter(L);
 	double seconds = lua_isnoneornil(L, 2) ? 60 : check_seconds(L, 2);
-	struct ticket *ticket = new_ticket(L, object);
+	struct ticket *ticket;
 
+	task_check(L);
+	luaL_argcheck(L, !object->ticket, 1, "it is collecting already");
+	ticket = new_ticket(L, object);
 	ticket->question.exporter = object->exporter;
 	ticket->question.asker = ticket->loop;
 	ticket->question.seconds = seconds;

@@ -46,8 +46,9 @@ struct scrape {
 	struct exporter *only;	 /* NULL: all */
 	struct timer patience;
 	size_t asked;
-	size_t open;   /* questions without an answer */
-	size_t needed; /* of them, those that cannot be done without */
+	size_t open;	/* questions without an answer */
+	size_t needed;	/* of them, those that cannot be done without */
+	bool impatient; /* the others were waited for long enough */
 	struct question {
 		struct exporter_question question;
 		struct scrape *scrape;
@@ -219,8 +220,7 @@ static void answer_all(struct scraper *scraper, struct request *request,
 static void answer_one(struct scraper *scraper, struct request *request,
 		       struct page *page)
 {
-	struct exposition *exposition =
-		exposition_new(&page, page ? 1 : 0, NULL);
+	struct exposition *exposition = exposition_new(&page, 1, NULL);
 	struct response *response =
 		wants_gzip(request)
 			? gzip_response(exposition, scraper->deflate)
@@ -231,20 +231,21 @@ static void answer_one(struct scraper *scraper, struct request *request,
 	exposition_unref(exposition);
 }
 
-/* Has SCRAPE (NULL: nobody was asked) waited for the exporter in vain, and
- * would its page be a lie? A scheduled one is served from its last page; one
- * that is collected on scrape and stuck is not shown. */
+/* Has SCRAPE (NULL: nobody was asked) no answer of the exporter, so that its
+ * page would be a lie? A scheduled one is served from its last page; one that
+ * is collected on scrape has only the values of an earlier scrape. */
 static bool is_missing(const struct scrape *scrape,
 		       const struct exporter *exporter)
 {
+	if (!exporter_on_scrape(exporter))
+		return false;
 	for (size_t i = 0; scrape && i < scrape->asked; i++) {
 		const struct question *q = &scrape->questions[i];
 
 		if (q->question.exporter == exporter)
-			return q->needed && !q->answered &&
-			       exporter_busy_seconds(exporter) > grace;
+			return !q->answered;
 	}
-	return false;
+	return true;
 }
 
 /* ONLY is the exporter that was asked for by name, or NULL. */
@@ -263,8 +264,11 @@ static void answer(struct scraper *scraper, struct request *request,
 		if (page)
 			pages[n++] = page;
 	}
-	if (only) {
-		answer_one(scraper, request, n ? pages[0] : NULL);
+	if (only && !n) {
+		request_answer_text(request, 503, "text/plain; charset=utf-8",
+				    "the exporter does not answer in time\n");
+	} else if (only) {
+		answer_one(scraper, request, pages[0]);
 	} else {
 		pages[n++] = host_metrics_page(scraper->host,
 					       loop_now(scraper->loop));
@@ -299,7 +303,7 @@ static void answered(struct exporter_question *exporter_question)
 	question->answered = true;
 	scrape->open--;
 	scrape->needed -= question->needed;
-	if (!scrape->open)
+	if (!scrape->open || (!scrape->needed && scrape->impatient))
 		end(scrape);
 }
 
@@ -308,6 +312,7 @@ static void patience_ended(struct timer *timer)
 	struct scrape *scrape =
 		(void *)((char *)timer - offsetof(struct scrape, patience));
 
+	scrape->impatient = true;
 	if (scrape->request && !scrape->needed)
 		end(scrape);
 }
@@ -352,6 +357,14 @@ static void prepare(struct scrape *scrape, struct exporter *exporter,
 	scrape->needed += question->needed;
 }
 
+/* One that has been stuck for longer than the scrape could wait is not asked:
+ * its questions would pile up. */
+static bool worth_asking(const struct exporter *exporter, double seconds)
+{
+	return exporter_wants_asking(exporter) &&
+	       exporter_busy_seconds(exporter) <= seconds;
+}
+
 /* Suspends the request until the exporters that want it have been asked. */
 static void ask(struct scraper *scraper, struct request *request,
 		struct exporter *only)
@@ -366,10 +379,10 @@ static void ask(struct scraper *scraper, struct request *request,
 	timer_init(scraper->loop, &scrape->patience, patience_ended);
 	for (size_t i = 0; i < scraper->n; i++)
 		if ((!only || only == scraper->exporters[i]) &&
-		    exporter_wants_asking(scraper->exporters[i]))
+		    worth_asking(scraper->exporters[i], seconds))
 			prepare(scrape, scraper->exporters[i], seconds);
 	scrape->open = scrape->asked;
-	if (!scrape->open) { /* it has become ready meanwhile */
+	if (!scrape->open) { /* it is stuck, or has become ready meanwhile */
 		end(scrape);
 		return;
 	}

@@ -25,7 +25,7 @@ char *source_read(const char *path, size_t *len, struct err *err)
 	}
 	buf_init(&text, SOURCE_MAX);
 	errno = 0;
-	while ((n = fread(piece, 1, sizeof piece, file)) > 0)
+	while (!text.full && (n = fread(piece, 1, sizeof piece, file)) > 0)
 		buf_add(&text, piece, n);
 	failed = ferror(file) != 0;
 	if (failed)

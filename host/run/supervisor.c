@@ -88,13 +88,21 @@ static void await_news(struct supervisor *s)
 		loop_run(s->loop);
 }
 
+/* The same, but a signal ends it too: a script that is stuck never says that it
+ * is loaded. */
+static void await_loaded(struct supervisor *s)
+{
+	while (!s->told && !s->signalled)
+		loop_run(s->loop);
+}
+
 /* In the exporter's thread. */
 static void exporter_loaded(void *arg, const struct err *err)
 {
 	post_news(arg, err);
 }
 
-/* Starts the exporter and waits until it is loaded. */
+/* Starts the exporter and waits until it is loaded, or a signal came. */
 static bool load_exporter(struct supervisor *s, double interval,
 			  struct err *err)
 {
@@ -110,7 +118,7 @@ static bool load_exporter(struct supervisor *s, double interval,
 	};
 
 	s->exporter = exporter_new(&options);
-	await_news(s);
+	await_loaded(s);
 	if (!s->failed)
 		return true;
 	*err = s->err;
@@ -286,9 +294,19 @@ static void announce(const struct supervisor *s)
 			 exporter_declaration(s->exporter)->name);
 }
 
+/* A script that is stuck in C cannot be waited for: the process ends around
+ * it. */
+static void stop_exporter(struct supervisor *s)
+{
+	exporter_stop(s->exporter);
+	if (exporter_free(s->exporter, exporter_grace))
+		return;
+	log_warn("the script or the resolver did not come back in time");
+	_exit(0);
+}
+
 /* First the server, whose suspended scrapes are answered; then the exporters,
- * whose late answers the web loop still takes; then that loop. A script that is
- * stuck in C cannot be waited for: the process ends around it. */
+ * whose late answers the web loop still takes; then that loop. */
 static void stop(struct supervisor *s)
 {
 	struct order stop_server = { { deliver_stop_server, NULL }, s };
@@ -297,14 +315,28 @@ static void stop(struct supervisor *s)
 	timer_stop(&s->look);
 	loop_post(s->web_loop, &stop_server.message);
 	await_news(s);
-	exporter_stop(s->exporter);
-	if (!exporter_free(s->exporter, exporter_grace)) {
-		log_warn(
-			"the script or the resolver did not come back in time");
-		_exit(0);
-	}
+	stop_exporter(s);
 	loop_post(s->web_loop, &stop_loop.message);
 	pthread_join(s->web_thread, NULL);
+}
+
+/* The exporter is loaded; serves its pages until a signal comes. */
+static bool serve(struct supervisor *s, struct err *err)
+{
+	if (!open_server(s, err)) {
+		exporter_stop(s->exporter);
+		if (exporter_free(s->exporter, exporter_grace))
+			return false;
+		fprintf(stderr, "lunex: %s\n", err->text);
+		_exit(1); /* around a script that is stuck */
+	}
+	start_web(s);
+	announce(s);
+	timer_start(&s->look, look_every);
+	while (!s->signalled)
+		loop_run(s->loop);
+	stop(s);
+	return true;
 }
 
 static void supervisor_init(struct supervisor *s,
@@ -335,18 +367,10 @@ bool supervisor_run(const struct supervisor_options *options, struct err *err)
 	supervisor_init(&s, options);
 	watch_signals(&s);
 	ok = load_exporter(&s, options->interval, err);
-	if (ok && !open_server(&s, err)) {
-		exporter_stop(s.exporter);
-		exporter_free(s.exporter, exporter_grace);
-		ok = false;
-	} else if (ok) {
-		start_web(&s);
-		announce(&s);
-		timer_start(&s.look, look_every);
-		while (!s.signalled)
-			loop_run(s.loop);
-		stop(&s);
-	}
+	if (ok && s.signalled)
+		stop_exporter(&s);
+	else if (ok)
+		ok = serve(&s, err);
 	supervisor_release(&s);
 	return ok;
 }
@@ -372,6 +396,18 @@ static void print_page(struct page *page)
 	exposition_unref(exposition);
 }
 
+static bool check_once(const struct exporter *exporter, struct err *err)
+{
+	const struct exporter_status *status = exporter_status(exporter);
+	const char *name = exporter_declaration(exporter)->name;
+
+	if (atomic_load(&status->collections_failed))
+		return err_set(err, ERR_IO, "%s: the collection failed", name);
+	if (atomic_load(&status->starts_failed))
+		return err_set(err, ERR_IO, "%s: start failed", name);
+	return true;
+}
+
 bool supervisor_once(const struct supervisor_options *options, struct err *err)
 {
 	struct exporter_question question = { .answered = once_collected,
@@ -391,11 +427,7 @@ bool supervisor_once(const struct supervisor_options *options, struct err *err)
 		if (page)
 			print_page(page);
 		page_unref(page);
-		ok = atomic_load(&exporter_status(s.exporter)
-					  ->collections_failed) == 0;
-		if (!ok)
-			err_set(err, ERR_IO, "%s: the collection failed",
-				exporter_declaration(s.exporter)->name);
+		ok = check_once(s.exporter, err);
 		exporter_stop(s.exporter);
 		if (!exporter_free(s.exporter, exporter_grace))
 			_exit(ok ? 0 : 1);

@@ -60,6 +60,14 @@ describe("a declaration", function()
     end, "the help text is a number, not a string")
   end)
 
+  it("leaves the table of the script alone", function()
+    local options = { "Help.", labels = { "a" } }
+    local a, b = metric.gauge(options), metric.counter(options)
+    assert.is_true(a ~= b)
+    assert.is_nil(options.type)
+    assert.is_nil(options.help)
+  end)
+
   it("may be just the help text", function()
     local e <close> = load([[x_a = metric.gauge "Help."]], "m.x_a:set(1)")
     assert.is_true(e:collect())
@@ -89,6 +97,26 @@ return { name = "spec", metrics = { %s }, collect = function() end }
       "x_a: a stateset has 1 to 256 states, got 0")
     refused([[x_a = metric.histogram { "A.", buckets = { 2, 1 } }]],
       "x_a: buckets must rise, but bucket 2 does not")
+  end)
+
+  it("is checked again when a script has changed it", function()
+    for change, message in pairs {
+      ["d.labels[1] = true"] = "option 'labels': element 1 is a boolean",
+      ["d.labels = 5"] = "option 'labels': expected a list of strings",
+      ["d.help = {}"] = "option 'help': expected a string, got table",
+      ["d.type = 99"] = "the declaration of a metric was changed",
+      ["d.type = nil"] = "the declaration of a metric was changed",
+      ["setmetatable(d, nil)"] = "cannot change a protected metatable",
+    } do
+      local e, err = exporter.load(string.format([[
+local metric = require "metric"
+local d = metric.gauge { "A.", labels = { "l" } }
+%s
+return { name = "spec", metrics = { x_a = d }, collect = function() end }
+]], change))
+      assert.is_nil(e)
+      assert.matches(message, err)
+    end
   end)
 
   it("must be one", function()
@@ -208,6 +236,15 @@ describe("set", function()
 end)
 
 describe("inc and observe", function()
+  it("say which labels are missing", function()
+    local e <close> = load(
+      [[x_total = metric.counter { "T.", labels = { "l" } }]],
+      [[m.x_total:inc()]])
+    local ok, err = e:collect()
+    assert.is_false(ok)
+    assert.matches("x_total: expected labels %(l%), got 0 values", err)
+  end)
+
   it("persist, also when the part fails", function()
     local e <close> = load([[
       x_runs_total = metric.counter "R.",
@@ -311,6 +348,23 @@ describe("other types", function()
     assert.is_true(e:collect())
     assert.same({ 'x_info{v="1.2"} 1' }, lines(e))
     assert.is_false(e:collect())
+  end)
+
+  it("info is not NaN either", function()
+    local e <close> = load([[x_info = metric.info { "I.", labels = { "v" } }]],
+      [[m.x_info:set(0/0, "1.2")]])
+    local ok, err = e:collect()
+    assert.is_false(ok)
+    assert.matches("x_info: the value of an info is always 1", err)
+  end)
+
+  it("a state has a name", function()
+    local e <close> = load(
+      [[x_s = metric.stateset { "S.", states = { "on", "off" } }]],
+      [[m.x_s:set(true)]])
+    local ok, err = e:collect()
+    assert.is_false(ok)
+    assert.matches("x_s: expected the name of a state, got boolean", err)
   end)
 
   it("a state that was not declared shows as none", function()

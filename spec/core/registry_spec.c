@@ -915,6 +915,36 @@ static void the_number_of_series_is_limited(void **state)
 	child_release(&child);
 }
 
+static void an_exempt_family_has_room_beyond_the_limit(void **state)
+{
+	struct registry_options options = { .series_max = 2 };
+	struct str three = STR("3");
+	struct family *a, *b;
+	struct err err = { 0 };
+	uint32_t row;
+
+	(void)state;
+	registry_free(registry);
+	registry = registry_new(&options);
+	a = add("a");
+	b = add_with((struct family_options){
+		.metadata = { .name = "b", .type = METRIC_GAUGE },
+		.exempt = true });
+	set(b, "1", REGISTRY_LIVE, 1);
+	set(b, "2", 1, 2);
+	set(a, "1", 1, 1);
+	set(a, "2", 1, 2);
+	assert_false(family_row(a, &three, &row, &err));
+	set(b, "3", 1, 3);
+	registry_commit(registry, 1, 0);
+	assert_shows("a{n=\"1\"} 1\na{n=\"2\"} 2\n"
+		     "b{n=\"1\"} 1\nb{n=\"2\"} 2\nb{n=\"3\"} 3\n");
+	registry_commit(registry, 1, 0); /* takes them all away again */
+	set(a, "1", 1, 1);
+	set(a, "2", 1, 2);
+	assert_false(family_row(a, &three, &row, &err));
+}
+
 static void labels_that_are_too_long_are_refused(void **state)
 {
 	static char text[LABELS_TEXT_MAX];
@@ -1126,6 +1156,7 @@ int main(void)
 		SPEC(a_child_and_its_labels_are_one_series),
 		SPEC(a_child_may_be_released_after_its_registry),
 		SPEC(the_number_of_series_is_limited),
+		SPEC(an_exempt_family_has_room_beyond_the_limit),
 		SPEC(labels_that_are_too_long_are_refused),
 		SPEC(values_that_are_not_utf8_are_repaired_into_one_series),
 		SPEC(values_with_borders_in_them_are_series_of_their_own),

@@ -130,7 +130,44 @@ class Stuck(Case):
         self.stops(lunex)
 
 
+    def test_one_that_was_stuck_for_longer_is_not_waited_for_again(self):
+        lunex = self.lunex(self.script(self.SCRIPT))
+        lunex.samples()
+        header = {"X-Prometheus-Scrape-Timeout-Seconds": "1.5"}
+        self.assertEqual(200, lunex.get("/metrics", header).status)
+        started = time.monotonic()
+        answer = lunex.get("/metrics", header)
+        self.assertLess(time.monotonic() - started, 0.8)
+        self.assertNotIn("stuck_runs", answer.samples)
+        self.assertEqual(
+            1, answer.samples['lunex_exporter_stalled{exporter="stuck"}'])
+        self.stops(lunex)
+
+    def test_a_script_that_is_stuck_while_it_loads_can_be_stopped(self):
+        # It is loaded twice: to see its flags, and in its own thread.
+        first, second = self.folder / "first", self.folder / "second"
+        lunex = self.ended(self.script(f"""
+          local file = io.open("{first}")
+          if file then
+            file:close()
+            assert(io.open("{second}", "w")):close()
+            string.find(("a"):rep(500), ("a*"):rep(9) .. "b")
+          end
+          assert(io.open("{first}", "w")):close()
+          return {{ collect = function() end }}
+        """))
+        eventually(second.exists, "the second load")
+        self.stops(lunex)
+
+
 class Start(Case):
+    def test_once_fails_when_start_does(self):
+        lunex = self.ended("once", self.script("""
+          return { name = "wrong", start = function() error "no" end }
+        """, "wrong"), listen=None)
+        self.assertEqual(1, lunex.wait())
+        self.assertIn("wrong: start failed", lunex.log)
+
     def test_a_start_that_fails_is_logged_and_tried_again(self):
         lunex = self.lunex(self.script("""
           local metric = require "metric"

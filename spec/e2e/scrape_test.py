@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 
-from spec.e2e.lunex import Case, Gate, eventually
+from spec.e2e.lunex import Answer, Case, Gate, eventually
 
 GATED = """
 local metric = require "metric"
@@ -130,6 +130,26 @@ class Scrape(Case):
         self.assertEqual(1, page['apart_scrape_success{part="good"}'])
         self.assertEqual(0, page['apart_scrape_success{part="bad"}'])
         lunex.wait_log(r"apart\.lua:\d+: the bad part is bad")
+
+    def test_a_scrape_that_cannot_wait_gets_no_values_of_an_earlier_one(self):
+        gate = Gate(self)
+        lunex = self.lunex(self.script(GATED % gate.lua))
+        patient = lunex.connect()
+        self.addCleanup(patient.close)
+        for run in (1, 2):
+            patient.request("GET", "/metrics")
+            address = gate.arrival()
+            # It shares the collection of the other, but has less time.
+            answer = lunex.get("/metrics", {HEADER: "0.2"})
+            self.assertEqual(200, answer.status)
+            self.assertFalse(
+                [n for n in answer.samples if n.startswith("gated_")])
+            answer = lunex.get("/metrics?exporter=gated", {HEADER: "0.2"})
+            self.assertEqual(503, answer.status)
+            gate.open(address)
+            answer = Answer(patient.getresponse())
+            self.assertEqual(run, answer.samples["gated_runs_total"])
+            self.assertEqual(1, answer.samples["gated_up"])
 
     def test_a_client_that_goes_away_does_not_end_the_collection(self):
         gate = Gate(self)

@@ -53,6 +53,19 @@ return { collect = function() end }
       "ran for more than 1 s without")
   end)
 
+  it("that never ends is given up", function()
+    refused("/dev/zero", "^cannot read /dev/zero: it is larger than %d+ bytes$")
+  end)
+
+  it("cannot hide behind a metatable", function()
+    refused([[
+return setmetatable({
+  name = "spec",
+  collect = function() end,
+}, { __index = { metrics = 5 } })
+]], ": the declaration cannot have a metatable$")
+  end)
+
   it("needs something to do", function()
     refused("return { name = 'spec',\n}\n",
       ": neither 'collect' nor 'start' is there$")
@@ -226,7 +239,93 @@ return {
   end)
 end)
 
+describe("a name", function()
+  it("is not longer than 200 bytes", function()
+    refused([[
+return {
+  name = ("a"):rep(201),
+  collect = function() end,
+}
+]], ":2: 'name': longer than 200 bytes$")
+    local e <close> = assert(exporter.load([[
+return {
+  name = ("a"):rep(200),
+  collect = function() end,
+}
+]]))
+    assert.is_true(e:collect())
+    assert.matches("\n" .. ("a"):rep(200) .. "_up 1\n", e:page())
+  end)
+
+  it("has no zero byte", function()
+    refused(with [[landing = "a\0b"]],
+      ":5: 'landing': expected text without a zero byte")
+  end)
+end)
+
+describe("a constant label", function()
+  it("has the name of a label", function()
+    refused(with [[labels = { ["a b"] = "x" }]],
+      ":5: 'labels%.a b' is not the name of a label")
+    refused(with [[labels = { __a = "x" }]],
+      ":5: 'labels%.__a' is not the name of a label")
+  end)
+
+  it("has a text as its value", function()
+    refused(with [[labels = { a = 1 }]],
+      ":5: 'labels%.a': expected a string, got number")
+    refused(with [[labels = { a = "x\0y" }]],
+      ":5: 'labels%.a': expected text without a zero byte")
+  end)
+
+  it("is one of 32 at most", function()
+    refused([[
+local labels = {}
+for i = 1, 33 do labels["l" .. i] = "x" end
+return {
+  labels = labels,
+  collect = function() end,
+}
+]], ":4: 'labels': more than 32$")
+  end)
+
+  it("cannot be one that the host gives", function()
+    refused(with [[labels = { part = "x" }]],
+      "^/tmp/.*: spec_scrape_.*: label name 'part' is given twice$")
+  end)
+end)
+
 describe("limits", function()
+  it("are refused when they are none", function()
+    refused(with [[limits = { cpu = 1e10 }]], ":5: 'limits%.cpu': expected")
+    refused(with [[limits = { cpu = 0 }]], ":5: 'limits%.cpu': expected")
+    refused(with [[limits = { memory = 0/0 }]],
+      ":5: 'limits%.memory': expected a number above 0")
+    refused(with [[limits = { series = "7" }]],
+      ":5: 'limits%.series': expected a number above 0, got string")
+  end)
+
+  it("of series leave room for what the host says", function()
+    local e <close> = assert(exporter.load([[
+local metric = require "metric"
+return {
+  name = "spec",
+  limits = { series = 2 },
+  metrics = { x_a = metric.counter { "A.", labels = { "l" } } },
+  collect = function(m)
+    for i = 1, 3 do m.x_a:inc(1, i) end
+  end,
+}
+]]))
+    local ok, err = e:collect()
+    assert.is_false(ok)
+    assert.matches("x_a: the limit of 2 series is reached", err)
+    local page = e:page()
+    assert.matches('\nx_a{l="2"} 1\n', page)
+    assert.matches("\nspec_up 0\n", page)
+    assert.matches('\nspec_scrape_success{part="collect"} 0\n', page)
+  end)
+
   it("of memory fail the run and leave the script usable", function()
     local e <close> = assert(exporter.load([[
 local metric = require "metric"

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a scrape costs of which everything has changed, without a script: for
+ * each GET /metrics all series are set in C to other values, published, merged
+ * and answered as host/run/scrape.c does it, all in one web thread (the memory
+ * allocator treats the main thread differently). Arguments: ADDRESS SERIES.
+ */
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/deflate.h"
+#include "core/exposition.h"
+#include "core/mem.h"
+#include "core/registry.h"
+#include "core/text.h"
+#include "net/loop.h"
+#include "web/negotiate.h"
+#include "web/server.h"
+
+enum { PER_FAMILY = 100 };
+
+struct bench {
+	struct registry *registry;
+	struct child *children;
+	size_t series;
+	uint64_t round;
+	struct exposition *exposition; /* of the last scrape */
+	struct deflate *deflate;
+};
+
+static void die(const struct err *err)
+{
+	fprintf(stderr, "changed_server: %s\n", err->text);
+	exit(1);
+}
+
+/* ---- series ---- */
+
+static double value_of(uint64_t i, uint64_t round)
+{
+	uint64_t n = i * 7919 + round * 104729;
+
+	return i % 2 ? (double)(n % 10000000) / 10000 : (double)(n % 100000);
+}
+
+static struct family *add_family(struct registry *registry, size_t number)
+{
+	static const char *const labels[] = { "core_id", "site", "unit" };
+	struct family_options options = { .labels = labels, .nlabels = 3 };
+	struct family *family;
+	struct err err;
+	char name[40];
+
+	snprintf(name, sizeof name, "device_metric_%zu", number);
+	options.metadata.type = METRIC_GAUGE;
+	options.metadata.name = name;
+	options.metadata.help = "A metric of a device.";
+	family = registry_add(registry, &options, &err);
+	if (!family)
+		die(&err);
+	return family;
+}
+
+static void add_series(struct bench *bench, struct family *family, uint32_t i)
+{
+	uint32_t device = i % PER_FAMILY;
+	struct str values[3];
+	char core[25], site[8];
+	struct err err;
+
+	snprintf(core, sizeof core, "%08x%08x%08x", device * 2654435761u,
+		 device * 2246822519u, device * 3266489917u);
+	snprintf(site, sizeof site, "site-%u", (unsigned)(device % 10));
+	values[0] = (struct str){ core, strlen(core) };
+	values[1] = (struct str){ site, strlen(site) };
+	values[2] = (struct str){ "celsius", 7 };
+	if (!child_init(&bench->children[i], family, values, &err))
+		die(&err);
+}
+
+static void make_series(struct bench *bench)
+{
+	struct registry_options options = { .series_max = bench->series };
+	struct family *family = NULL;
+
+	bench->registry = registry_new(&options);
+	bench->children = mem_array(bench->series, sizeof *bench->children);
+	for (size_t i = 0; i < bench->series; i++) {
+		if (i % PER_FAMILY == 0)
+			family = add_family(bench->registry, i / PER_FAMILY);
+		add_series(bench, family, (uint32_t)i);
+	}
+}
+
+static void set_all(struct bench *bench)
+{
+	struct err err;
+	uint32_t row;
+
+	bench->round++;
+	for (size_t i = 0; i < bench->series; i++) {
+		struct child *child = &bench->children[i];
+
+		if (!child_row(child, &row, &err))
+			die(&err);
+		family_set(child->family, row, 0, value_of(i, bench->round), 0);
+	}
+	registry_commit(bench->registry, 0, 0);
+}
+
+/* ---- answers ---- */
+
+/* Whatever a response is made of, until it was sent. */
+struct body {
+	struct exposition *exposition;
+	unsigned char trailer[DEFLATE_TRAILER_SIZE];
+	size_t ntexts;
+	struct bytes *texts[];
+};
+
+static void release_body(void *owner)
+{
+	struct body *body = owner;
+
+	for (size_t i = 0; i < body->ntexts; i++)
+		bytes_unref(body->texts[i]);
+	exposition_unref(body->exposition);
+	free(body);
+}
+
+static struct response *text_response(struct exposition *exposition)
+{
+	static const char *const headers[] = { "Content-Type",
+					       TEXT_CONTENT_TYPE, NULL };
+	size_t n = exposition_blocks(exposition);
+	struct body *body = mem_alloc(sizeof *body + n * sizeof *body->texts);
+	struct iovec *iov = mem_array(n, sizeof *iov);
+	struct response *response;
+
+	body->ntexts = n;
+	for (size_t i = 0; i < n; i++) {
+		body->texts[i] = exposition_text(exposition, i);
+		iov[i].iov_base = body->texts[i]->data;
+		iov[i].iov_len = body->texts[i]->len;
+	}
+	response = response_new(iov, n, release_body, body, headers);
+	free(iov);
+	return response;
+}
+
+static struct response *gzip_response(struct exposition *exposition,
+				      struct deflate *deflate)
+{
+	static const char *const headers[] = { "Content-Type",
+					       TEXT_CONTENT_TYPE,
+					       "Content-Encoding", "gzip",
+					       NULL };
+	size_t n = exposition_blocks(exposition);
+	const struct deflate_piece **pieces = mem_array(n, sizeof *pieces);
+	struct iovec *iov = mem_array(n + 2, sizeof *iov);
+	struct body *body = mem_alloc(sizeof *body);
+	struct response *response;
+
+	exposition_compress(exposition, deflate);
+	body->exposition = exposition_ref(exposition);
+	iov[0].iov_base = (void *)(uintptr_t)deflate_gzip_header;
+	iov[0].iov_len = DEFLATE_HEADER_SIZE;
+	for (size_t i = 0; i < n; i++) {
+		pieces[i] = exposition_piece(exposition, i);
+		iov[i + 1].iov_base = pieces[i]->data;
+		iov[i + 1].iov_len = pieces[i]->size;
+	}
+	deflate_gzip_trailer(pieces, n, body->trailer);
+	iov[n + 1].iov_base = body->trailer;
+	iov[n + 1].iov_len = DEFLATE_TRAILER_SIZE;
+	response = response_new(iov, n + 2, release_body, body, headers);
+	free(iov);
+	free(pieces);
+	return response;
+}
+
+static void publish(struct bench *bench)
+{
+	struct page *page = registry_publish(bench->registry, 0);
+	struct exposition *former = bench->exposition;
+
+	bench->exposition = exposition_new(&page, 1, former);
+	exposition_unref(former);
+	page_unref(page);
+}
+
+static void scrape(struct request *request, void *arg)
+{
+	struct bench *bench = arg;
+	struct response *response;
+
+	set_all(bench);
+	publish(bench);
+	response = negotiate_gzip(request_header(request, "Accept-Encoding"))
+			   ? gzip_response(bench->exposition, bench->deflate)
+			   : text_response(bench->exposition);
+	request_answer(request, 200, response);
+	response_unref(response);
+}
+
+static void *serve(void *loop)
+{
+	loop_run(loop);
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	struct bench bench = { 0 };
+	struct route routes[] = {
+		{ "/metrics", SERVER_GET, "metrics", scrape, &bench },
+		{ 0 },
+	};
+	const char *addresses[] = { argc == 3 ? argv[1] : NULL, NULL };
+	struct server_options options = { .addresses = addresses,
+					  .routes = routes };
+	pthread_t thread;
+	struct err err;
+
+	if (argc != 3) {
+		fprintf(stderr, "usage: changed_server ADDRESS SERIES\n");
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	mallopt(M_MMAP_THRESHOLD, 4 << 20); /* as host/run/command.c */
+	mallopt(M_TRIM_THRESHOLD, 2 << 20);
+	bench.series = strtoul(argv[2], NULL, 10);
+	bench.deflate = deflate_new();
+	make_series(&bench);
+	options.loop = loop_new();
+	if (!server_new(&options, &err))
+		die(&err);
+	if (pthread_create(&thread, NULL, serve, options.loop))
+		return 1;
+	pthread_join(thread, NULL); /* a signal ends the process */
+	return 0;
+}
