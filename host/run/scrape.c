@@ -13,9 +13,8 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/number.h"
-#include "core/text.h"
 #include "web/negotiate.h"
-#include "web/response.h"
+#include "web/page_response.h"
 
 /* An exporter that is not collected on scrape and does not answer in time is
  * busy: it is served from its last page. */
@@ -56,98 +55,6 @@ struct scrape {
 		bool answered;
 	} questions[];
 };
-
-/* ---- responses ---- */
-
-static struct response *response_of(const struct iovec *iov, size_t n,
-				    void (*release)(void *), void *owner,
-				    const char *encoding)
-{
-	const char *headers[] = { "Content-Type",
-				  TEXT_CONTENT_TYPE,
-				  "Vary",
-				  "Accept-Encoding",
-				  "Content-Encoding",
-				  encoding,
-				  NULL };
-
-	if (!encoding)
-		headers[4] = NULL;
-	return response_new(iov, n, release, owner, headers);
-}
-
-struct texts {
-	size_t n;
-	struct bytes *texts[];
-};
-
-static void release_texts(void *owner)
-{
-	struct texts *texts = owner;
-
-	for (size_t i = 0; i < texts->n; i++)
-		bytes_unref(texts->texts[i]);
-	free(texts);
-}
-
-static struct response *text_response(struct exposition *exposition)
-{
-	size_t n = exposition_blocks(exposition);
-	struct texts *texts =
-		mem_alloc(sizeof *texts + n * sizeof texts->texts[0]);
-	struct iovec *iov = mem_array(n, sizeof *iov);
-	struct response *response;
-
-	texts->n = n;
-	for (size_t i = 0; i < n; i++) {
-		texts->texts[i] = exposition_text(exposition, i);
-		iov[i].iov_base = texts->texts[i]->data;
-		iov[i].iov_len = texts->texts[i]->len;
-	}
-	response = response_of(iov, n, release_texts, texts, NULL);
-	free(iov);
-	return response;
-}
-
-struct gzip_body {
-	struct exposition *exposition;
-	unsigned char trailer[DEFLATE_TRAILER_SIZE];
-};
-
-static void release_gzip(void *owner)
-{
-	struct gzip_body *body = owner;
-
-	exposition_unref(body->exposition);
-	free(body);
-}
-
-static struct response *gzip_response(struct exposition *exposition,
-				      struct deflate *deflate)
-{
-	size_t n = exposition_blocks(exposition);
-	const struct deflate_piece **pieces = mem_array(n, sizeof *pieces);
-	struct iovec *iov = mem_array(n + 2, sizeof *iov);
-	struct gzip_body *body = mem_alloc(sizeof *body);
-	struct response *response;
-
-	exposition_compress(exposition, deflate);
-	body->exposition = exposition_ref(exposition);
-	iov[0].iov_base = (void *)(uintptr_t)deflate_gzip_header;
-	iov[0].iov_len = DEFLATE_HEADER_SIZE;
-	for (size_t i = 0; i < n; i++) {
-		pieces[i] = exposition_piece(exposition, i);
-		iov[i + 1].iov_base = pieces[i]->data;
-		iov[i + 1].iov_len = pieces[i]->size;
-	}
-	deflate_gzip_trailer(pieces, n, body->trailer);
-	iov[n + 1].iov_base = body->trailer;
-	iov[n + 1].iov_len = DEFLATE_TRAILER_SIZE;
-	response = response_of(iov, n + 2, release_gzip, body, "gzip");
-	free(iov);
-	free(pieces);
-	return response;
-}
 
 /* ---- the merged exposition ---- */
 
@@ -202,13 +109,13 @@ static void answer_all(struct scraper *scraper, struct request *request,
 
 	if (wants_gzip(request)) {
 		if (!scraper->gzip)
-			scraper->gzip =
-				gzip_response(exposition, scraper->deflate);
+			scraper->gzip = page_response_gzip(exposition,
+							   scraper->deflate);
 		request_answer(request, 200, scraper->gzip);
 	} else if (scraper->text) {
 		request_answer(request, 200, scraper->text);
 	} else {
-		response = text_response(exposition);
+		response = page_response_text(exposition);
 		request_answer(request, 200, response);
 		if (exposition_keeps_text(exposition))
 			scraper->text = response;
@@ -223,8 +130,8 @@ static void answer_one(struct scraper *scraper, struct request *request,
 	struct exposition *exposition = exposition_new(&page, 1, NULL);
 	struct response *response =
 		wants_gzip(request)
-			? gzip_response(exposition, scraper->deflate)
-			: text_response(exposition);
+			? page_response_gzip(exposition, scraper->deflate)
+			: page_response_text(exposition);
 
 	request_answer(request, 200, response);
 	response_unref(response);

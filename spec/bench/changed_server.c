@@ -16,9 +16,9 @@
 #include "core/exposition.h"
 #include "core/mem.h"
 #include "core/registry.h"
-#include "core/text.h"
 #include "net/loop.h"
 #include "web/negotiate.h"
+#include "web/page_response.h"
 #include "web/server.h"
 
 enum { PER_FAMILY = 100 };
@@ -114,75 +114,6 @@ static void set_all(struct bench *bench)
 
 /* ---- answers ---- */
 
-/* Whatever a response is made of, until it was sent. */
-struct body {
-	struct exposition *exposition;
-	unsigned char trailer[DEFLATE_TRAILER_SIZE];
-	size_t ntexts;
-	struct bytes *texts[];
-};
-
-static void release_body(void *owner)
-{
-	struct body *body = owner;
-
-	for (size_t i = 0; i < body->ntexts; i++)
-		bytes_unref(body->texts[i]);
-	exposition_unref(body->exposition);
-	free(body);
-}
-
-static struct response *text_response(struct exposition *exposition)
-{
-	static const char *const headers[] = { "Content-Type",
-					       TEXT_CONTENT_TYPE, NULL };
-	size_t n = exposition_blocks(exposition);
-	struct body *body = mem_alloc(sizeof *body + n * sizeof *body->texts);
-	struct iovec *iov = mem_array(n, sizeof *iov);
-	struct response *response;
-
-	body->ntexts = n;
-	for (size_t i = 0; i < n; i++) {
-		body->texts[i] = exposition_text(exposition, i);
-		iov[i].iov_base = body->texts[i]->data;
-		iov[i].iov_len = body->texts[i]->len;
-	}
-	response = response_new(iov, n, release_body, body, headers);
-	free(iov);
-	return response;
-}
-
-static struct response *gzip_response(struct exposition *exposition,
-				      struct deflate *deflate)
-{
-	static const char *const headers[] = { "Content-Type",
-					       TEXT_CONTENT_TYPE,
-					       "Content-Encoding", "gzip",
-					       NULL };
-	size_t n = exposition_blocks(exposition);
-	const struct deflate_piece **pieces = mem_array(n, sizeof *pieces);
-	struct iovec *iov = mem_array(n + 2, sizeof *iov);
-	struct body *body = mem_alloc(sizeof *body);
-	struct response *response;
-
-	exposition_compress(exposition, deflate);
-	body->exposition = exposition_ref(exposition);
-	iov[0].iov_base = (void *)(uintptr_t)deflate_gzip_header;
-	iov[0].iov_len = DEFLATE_HEADER_SIZE;
-	for (size_t i = 0; i < n; i++) {
-		pieces[i] = exposition_piece(exposition, i);
-		iov[i + 1].iov_base = pieces[i]->data;
-		iov[i + 1].iov_len = pieces[i]->size;
-	}
-	deflate_gzip_trailer(pieces, n, body->trailer);
-	iov[n + 1].iov_base = body->trailer;
-	iov[n + 1].iov_len = DEFLATE_TRAILER_SIZE;
-	response = response_new(iov, n + 2, release_body, body, headers);
-	free(iov);
-	free(pieces);
-	return response;
-}
-
 static void publish(struct bench *bench)
 {
 	struct page *page = registry_publish(bench->registry, 0);
@@ -200,9 +131,10 @@ static void scrape(struct request *request, void *arg)
 
 	set_all(bench);
 	publish(bench);
-	response = negotiate_gzip(request_header(request, "Accept-Encoding"))
-			   ? gzip_response(bench->exposition, bench->deflate)
-			   : text_response(bench->exposition);
+	response =
+		negotiate_gzip(request_header(request, "Accept-Encoding"))
+			? page_response_gzip(bench->exposition, bench->deflate)
+			: page_response_text(bench->exposition);
 	request_answer(request, 200, response);
 	response_unref(response);
 }
