@@ -184,7 +184,7 @@ local function plan_script(command, path, program, arguments, host)
   local hint = "see " .. program .. " --help"
   local all = config.all_flags(script.offer)
   table.move(flags.common, 1, #flags.common, #all + 1, all)
-  local parsed, words =
+  local parsed, words, behind =
     flags.parse({ flags = all, hint = hint }, arguments, host)
   if not parsed then
     return nil, words, USAGE
@@ -204,7 +204,7 @@ local function plan_script(command, path, program, arguments, host)
   local given = { flags = parsed }
   if plan then
     given.places, message =
-      flags.distribute(script.offer.places, words, hint)
+      flags.distribute(script.offer.places, words, behind, hint)
   end
   if given.places then
     plan.config, message =

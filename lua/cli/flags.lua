@@ -159,11 +159,13 @@ end
 
 --[[
   Reads ARGUMENTS: a table with flag name -> list of texts in order, and a list
-  of the words. SPEC is { flags, hint }; HINT ends the sentence about something
-  that nobody knows. nil and a sentence for a mistake.
+  of the words, and word number -> name of the flag before it, one without word.
+  SPEC is { flags, hint }; HINT ends the sentence about something that nobody
+  knows. nil and a sentence for a mistake.
 ]]
 function M.parse(spec, arguments, host)
-  local by_name, given, words, i = index(spec.flags), {}, {}, 1
+  local by_name, given, i = index(spec.flags), {}, 1
+  local words, behind = {}, {}
   for _, flag in ipairs(spec.flags) do
     given[flag.name] = {}
   end
@@ -175,6 +177,8 @@ function M.parse(spec, arguments, host)
     local flag, text, next_i = take(arguments, i, by_name, host, spec.hint)
     if flag then
       table.insert(given[flag.name], text)
+      local bare = flag.kind == "boolean" and not arguments[i]:find "="
+      behind[#words + 1] = bare and flag.name or nil
     elseif text then
       return nil, text
     else
@@ -182,14 +186,15 @@ function M.parse(spec, arguments, host)
     end
     i = next_i or i + 1
   end
-  return given, words
+  return given, words, behind
 end
 
 --[[
   Gives each of PLACES, in order, its word of WORDS, and a list the rest: place
-  target -> text or list of texts. nil and a sentence when a word is left.
+  target -> text or list of texts. nil and a sentence when a word is left. What
+  BEHIND is, M.parse says.
 ]]
-function M.distribute(places, words, hint)
+function M.distribute(places, words, behind, hint)
   local result, next_word = {}, 1
   for _, place in ipairs(places) do
     if words[next_word] and place.kind == "list" then
@@ -201,7 +206,11 @@ function M.distribute(places, words, hint)
     end
   end
   if words[next_word] then
-    return nil, ("unexpected argument '%s'; %s"):format(words[next_word], hint)
+    local word = words[next_word]
+    local flag = behind[next_word]
+    return nil, ("unexpected argument '%s'; %s"):format(word, flag
+      and ("a value of --%s is written --%s=%s"):format(flag, flag, word)
+      or hint)
   end
   return result
 end

@@ -1,0 +1,44 @@
+---@meta exporter
+-- SPDX-License-Identifier: Apache-2.0
+
+---Runs a script inside a spec as the program does, in a thread of its own, but
+---collecting only when asked. There in `lunex test` alone.
+---@class exporterlib
+local exporter = {}
+
+---@class exporter.options
+---@field interval? number seconds; 0 or none: only when asked
+---@field timeout? number seconds; instead of the script's
+
+---Starts the script. `start` runs from then on; the first collection waits
+---until it is asked for.
+---
+---    local e <close> = assert(exporter.load("queue.lua", { host = "::1" }))
+---@param script string its path, or its text (which has more than one line)
+---@param config? table<string, any> instead of the defaults
+---@param options? exporter.options
+---@return exporter|nil
+---@return string? message why it cannot run
+function exporter.load(script, config, options) end
+
+---@class exporter
+local running = {}
+
+---One collection.
+---
+---    local ok, message = e:collect()
+---@param seconds? number its deadline; 60
+---@return boolean ok false when a part failed
+---@return string? message of the part that failed first
+function running:collect(seconds) end
+
+---What /metrics would show of this exporter now.
+---
+---    assert.matches("queue_up 1\n", e:page())
+---@return string
+function running:page() end
+
+---Stops it; so does the end of a `<close>` variable.
+function running:close() end
+
+return exporter
