@@ -119,6 +119,9 @@ static int arity_error(lua_State *L, const struct family *family, int got)
 	const struct label_schema *schema = family_schema(family);
 	luaL_Buffer names;
 
+	if (schema->count == 0)
+		return luaL_error(L, "%s has no labels, got %d value%s",
+				  name_of(family), got, got == 1 ? "" : "s");
 	luaL_buffinit(L, &names);
 	for (unsigned i = 0; i < schema->count; i++) {
 		if (i)
@@ -403,18 +406,6 @@ static int l_metrics_newindex(lua_State *L)
 			  luaL_tolstring(L, 2, NULL));
 }
 
-/* Name and value of an entry of `metrics` are on the stack. */
-static void bad_declaration(lua_State *L)
-{
-	const char *type = luaL_typename(L, -1);
-	const char *name = luaL_tolstring(L, -2, NULL);
-
-	luaL_error(L,
-		   "metrics: '%s' is a %s, not a declaration such as "
-		   "metric.gauge { \"help\" }",
-		   name, type);
-}
-
 void push_metrics(lua_State *L, int index, struct registry *registry, bool *ttl)
 {
 	int table = lua_absindex(L, index), m;
@@ -427,9 +418,6 @@ void push_metrics(lua_State *L, int index, struct registry *registry, bool *ttl)
 		struct family *family;
 		const char *name;
 
-		if (lua_type(L, -2) != LUA_TSTRING ||
-		    !metric_is_declaration(L, -1))
-			bad_declaration(L);
 		name = lua_tostring(L, -2);
 		family = metric_add_family(L, name, registry, &err);
 		if (!family)

@@ -20,7 +20,8 @@ struct metric_scope {
 int luaopen_metric(lua_State *L);
 
 /*
- * Declares every family of the table at INDEX (name = metric.counter{...}, ...)
+ * Declares every family of the table at INDEX (name = metric.counter{...}, and
+ * nothing else)
  * in REGISTRY and leaves a strict table of them, `m`. Raises a sentence with
  * the file and line of the declaration. REGISTRY must outlive the state. TTL
  * learns whether any family has a ttl.

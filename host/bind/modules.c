@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The list of modules, nothing else. Modules written in Lua are embedded files
+/* The list of modules. Modules written in Lua are embedded files
  * and need no entry. */
 #include "bind/modules.h"
 
 #include <lauxlib.h>
+
+#include "core/nearest.h"
 
 int luaopen_clock(lua_State *L);
 int luaopen_json(lua_State *L);
@@ -20,9 +22,49 @@ static const luaL_Reg modules[] = {
 	{ "udp", luaopen_udp },		  { NULL, NULL },
 };
 
+/* __index of a module: (module, key), upvalue: its name. A mistyped function is
+ * told as such, not as a call of nil. */
+static int l_missing(lua_State *L)
+{
+	const char *names[64] = { NULL }, *key, *near;
+	int n = 0;
+
+	lua_settop(L, 2);
+	key = luaL_tolstring(L, 2, NULL);
+	lua_pushnil(L);
+	while (n < 63 && lua_next(L, 1)) {
+		lua_pop(L, 1);
+		if (lua_type(L, -1) == LUA_TSTRING)
+			names[n++] = lua_tostring(L, -1);
+	}
+	near = nearest(key, names);
+	return luaL_error(L, "%s has no '%s'%s%s%s",
+			  lua_tostring(L, lua_upvalueindex(1)), key,
+			  near ? "; did you mean '" : "", near ? near : "",
+			  near ? "'?" : "");
+}
+
+/* (name), upvalue: the opener */
+static int l_open(lua_State *L)
+{
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_pushvalue(L, 1);
+	lua_call(L, 1, 1);
+	lua_createtable(L, 0, 1);
+	lua_pushvalue(L, 1);
+	lua_pushcclosure(L, l_missing, 1);
+	lua_setfield(L, -2, "__index");
+	lua_setmetatable(L, -2);
+	return 1;
+}
+
 void modules_open(lua_State *L)
 {
 	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-	luaL_setfuncs(L, modules, 0);
+	for (const luaL_Reg *module = modules; module->name; module++) {
+		lua_pushcfunction(L, module->func);
+		lua_pushcclosure(L, l_open, 1);
+		lua_setfield(L, -2, module->name);
+	}
 	lua_pop(L, 1);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/collect.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,12 @@ static void finish(struct collector *collector)
 		say(collector, collector->last_success, NULL, epoch());
 }
 
+/* In whole nanoseconds: what is behind them is noise, and long to read. */
+static double nanoseconds(double seconds)
+{
+	return round(seconds * 1e9) / 1e9;
+}
+
 static void part_ended(struct part *part, const struct err *err)
 {
 	struct collector *c = part->collector;
@@ -187,7 +194,7 @@ static void part_ended(struct part *part, const struct err *err)
 		registry_commit(registry, part->scope.part, now);
 	}
 	c->ok &= !err;
-	say(c, c->duration, name_of(part), now - part->started);
+	say(c, c->duration, name_of(part), nanoseconds(now - part->started));
 	say(c, c->success, name_of(part), !err);
 	if (--c->running == 0)
 		finish(c);

@@ -8,6 +8,7 @@
 
 #include "bind/bind.h"
 #include "bind/l_metric.h"
+#include "bind/metric_declare.h"
 #include "core/mem.h"
 #include "core/nearest.h"
 #include "core/number.h"
@@ -153,24 +154,58 @@ static char *take_string(lua_State *L, const struct declaration *d, int table,
 	return s;
 }
 
-/* Seconds as a number, or "500ms", "15s", "1m", "2h". */
-static bool parse_seconds(const char *s, size_t len, double *seconds)
+/* The length of the number at S. */
+static size_t number_length(const char *s, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && ((s[n] >= '0' && s[n] <= '9') || s[n] == '.'))
+		n++;
+	return n;
+}
+
+/* One number with its unit; the bytes it takes, 0 when it is none. */
+static size_t parse_piece(const char *s, size_t len, double *seconds)
 {
 	static const struct {
 		const char *unit;
 		double factor;
-	} units[] = { { "ms", 1e-3 }, { "s", 1 }, { "m", 60 }, { "h", 3600 } };
+	} units[] = { { "ms", 1e-3 },
+		      { "s", 1 },
+		      { "m", 60 },
+		      { "h", 3600 },
+		      { "d", 24 * 3600 } };
+	size_t n = number_length(s, len);
 
+	if (!number_parse(s, n, seconds))
+		return 0;
 	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-		size_t n = strlen(units[i].unit);
+		size_t unit = strlen(units[i].unit);
 
-		if (len > n && memcmp(s + len - n, units[i].unit, n) == 0 &&
-		    number_parse(s, len - n, seconds)) {
-			*seconds *= units[i].factor;
-			return true;
-		}
+		if (len - n < unit || memcmp(s + n, units[i].unit, unit) != 0)
+			continue;
+		*seconds *= units[i].factor;
+		return n + unit;
 	}
-	return number_parse(s, len, seconds);
+	return 0;
+}
+
+/* Seconds as a number, or with units: "500ms", "15s", "1m30s", "2h". */
+static bool parse_seconds(const char *s, size_t len, double *seconds)
+{
+	double piece;
+	size_t n;
+
+	if (number_parse(s, len, seconds))
+		return true;
+	*seconds = 0;
+	for (size_t i = 0; i < len; i += n) {
+		n = parse_piece(s + i, len - i, &piece);
+		if (n == 0)
+			return false;
+		*seconds += piece;
+	}
+	return len > 0;
 }
 
 static double check_duration(lua_State *L, const struct declaration *d,
@@ -394,13 +429,26 @@ struct loading {
 	size_t len;
 };
 
+/* Bytes before the program: a byte order mark and a line for the kernel, whose
+ * end stays so that lines keep their numbers. */
+static size_t preamble(const char *source)
+{
+	size_t n = strncmp(source, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+
+	return source[n] == '#' ? n + strcspn(source + n, "\n") : n;
+}
+
 static void load(lua_State *L, void *arg)
 {
 	struct loading *loading = arg;
 	struct declaration *d = loading->d;
 	const char *chunk = lua_pushfstring(L, "@%s", d->path);
+	size_t skip = preamble(d->source);
 
-	if (luaL_loadbufferx(L, d->source, loading->len, chunk, "t"))
+	if (memchr(d->source, '\0', loading->len) || d->source[0] == '\033')
+		luaL_error(L, "%s: this is no Lua text", d->path);
+	if (luaL_loadbufferx(L, d->source + skip, loading->len - skip, chunk,
+			     "t"))
 		lua_error(L);
 	lua_call(L, 0, 1);
 	if (!lua_istable(L, -1))
@@ -590,11 +638,26 @@ static void push_declared(lua_State *L, const struct declaration *d)
 	lua_remove(L, -2);
 }
 
+static void check_declared(lua_State *L, const struct declaration *d, int table)
+{
+	lua_pushnil(L);
+	while (lua_next(L, table)) {
+		const char *key = check_key(L, d, "metrics", NULL);
+
+		if (!metric_is_declaration(L, -1))
+			wrong_type(L, d, "metrics", key,
+				   "a declaration such as metric.gauge "
+				   "{ \"help\" }");
+		lua_pop(L, 1);
+	}
+}
+
 static void register_families(lua_State *L, void *arg)
 {
 	struct registering *r = arg;
 
 	push_declared(L, r->d);
+	check_declared(L, r->d, lua_gettop(L));
 	push_metrics(L, -1, r->registry, &r->d->has_ttl);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &r->d->anchors[METRICS]);
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "bind/bind.h"
+#include "core/buf.h"
 #include "core/exposition.h"
 #include "core/mem.h"
 #include "run/config.h"
@@ -38,6 +39,7 @@ struct object {
 	struct config *config;
 	struct ticket *ticket; /* what will wake op */
 	char *temporary;       /* a file to be removed, or NULL */
+	char *lua_path;	       /* the exporter's thread reads it */
 	bool failed;
 	struct err err;
 };
@@ -166,6 +168,24 @@ static const char *path_of(lua_State *L, int arg, struct object *object)
 	return object->temporary;
 }
 
+/* Where modules beside the script are found, as the command line has it. The
+ * caller's. */
+static char *lua_path_of(const char *path)
+{
+	char *full = realpath(path, NULL);
+	char *slash = full ? strrchr(full, '/') : NULL;
+	struct buf text;
+
+	buf_init(&text, 1 << 16);
+	if (slash) {
+		*slash = '\0';
+		buf_addf(&text, "%s/?.lua;%s/?/init.lua", full, full);
+	}
+	buf_addstr(&text, ";;");
+	free(full);
+	return buf_take(&text, NULL);
+}
+
 /* exporter.load(path or text [, config [, options]]) -> exporter | nil, message
  */
 static int l_load(lua_State *L)
@@ -182,6 +202,8 @@ static int l_load(lua_State *L)
 	lua_settop(L, 3);
 	object = push_object(L, sizeof *object, CLASS, 0);
 	options.path = path_of(L, 1, object);
+	object->lua_path = lua_path_of(options.path);
+	options.lua_path = object->lua_path;
 	if (!lua_isnil(L, 2))
 		object->config = config_from_lua(L, 2);
 	options.config = object->config;
@@ -269,7 +291,9 @@ static int l_close(lua_State *L)
 	config_free(object->config);
 	object->config = NULL;
 	free(object->link);
+	free(object->lua_path);
 	object->link = NULL;
+	object->lua_path = NULL;
 	remove_temporary(object);
 	return 0;
 }

@@ -57,12 +57,14 @@ static void add_exporter(struct buf *page, const struct routes *routes,
 	buf_addf(&query, "?exporter=%s", d->name);
 	buf_addstr(page, "<tr><td>");
 	add_link(page, routes->telemetry_path, buf_text(&query), d->name);
-	buf_addstr(page, "</td><td>");
-	add_html(page, d->path);
-	buf_addf(page, "</td><td>%llu</td><td>%llu</td><td>%llu</td></tr>\n",
+	buf_addf(page,
+		 "</td><td class=\"n\">%llu</td><td class=\"n\">%llu</td>"
+		 "<td class=\"n\">%llu</td><td class=\"s\">",
 		 (unsigned long long)atomic_load(&s->series),
 		 (unsigned long long)atomic_load(&s->collections_ok),
 		 (unsigned long long)atomic_load(&s->collections_failed));
+	add_html(page, d->path);
+	buf_addstr(page, "</td></tr>\n");
 	buf_release(&query);
 }
 
@@ -73,15 +75,19 @@ static void answer_html(struct request *request, const struct routes *routes)
 	buf_init(&page, PAGE_MAX);
 	buf_addstr(&page,
 		   "<!doctype html>\n<html lang=\"en\"><head>"
-		   "<meta charset=\"utf-8\"><title>lunex</title>\n<style>"
+		   "<meta charset=\"utf-8\"><title>lunex</title>\n"
+		   "<meta name=\"viewport\" content=\"width=device-width\">"
+		   "<style>:root{color-scheme:light dark}"
 		   "body{font-family:sans-serif;margin:2em}"
-		   "td,th{padding:.3em 1em;text-align:left}"
+		   "td,th{padding:.3em 1em .3em 0;text-align:left}"
+		   ".n{text-align:right}.s{overflow-wrap:anywhere}"
 		   "</style></head>\n<body>\n<h1>lunex " LUNEX_VERSION
 		   "</h1>\n<p>");
 	add_link(&page, routes->telemetry_path, "", "Metrics");
-	buf_addstr(&page, "</p>\n<table>\n<tr><th>exporter</th><th>script</th>"
-			  "<th>series</th><th>collections</th><th>failed</th>"
-			  "</tr>\n");
+	buf_addstr(&page,
+		   "</p>\n<table>\n<tr><th>exporter</th>"
+		   "<th class=\"n\">series</th><th class=\"n\">collections</th>"
+		   "<th class=\"n\">failed</th><th>script</th></tr>\n");
 	for (size_t i = 0; i < routes->n; i++)
 		add_exporter(&page, routes, routes->exporters[i]);
 	buf_addstr(&page, "</table>\n</body></html>\n");

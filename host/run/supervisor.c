@@ -224,8 +224,9 @@ static void signal_arrived(uv_poll_t *poll, int status, int events)
 	(void)events;
 	if (read(s->signals, &info, sizeof info) != sizeof info)
 		return;
-	log_info("stopping", "signal",
-		 info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+	if (!s->signalled)
+		log_info("stopping", "signal",
+			 info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
 	s->signalled = true;
 	loop_stop(s->loop);
 }

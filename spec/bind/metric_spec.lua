@@ -124,7 +124,7 @@ return { name = "spec", metrics = { x_a = d }, collect = function() end }
 return { name = "spec", metrics = { x_a = 5 }, collect = function() end }
 ]])
     assert.is_nil(e)
-    assert.matches("metrics: 'x_a' is a number, not a declaration", err)
+    assert.matches(":1: 'metrics%.x_a': expected a declaration .*got number", err)
   end)
 end)
 

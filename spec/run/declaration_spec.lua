@@ -72,6 +72,56 @@ return setmetatable({
   end)
 end)
 
+describe("the text of a script", function()
+  local rest = [[
+local metric = require "metric"
+return {
+  name = "spec",
+  metrics = { x_a = metric.gauge "A." },
+  collect = function(m) m.x_a:set(1) end,
+}
+]]
+
+  it("may begin with a byte order mark and a line for the kernel", function()
+    for _, first in ipairs { "\u{FEFF}", "#!/usr/bin/env lunex\n",
+      "\u{FEFF}#!/usr/bin/env lunex\n" } do
+      local e <close> = assert(exporter.load(first .. rest))
+      assert.is_true(e:collect())
+    end
+    refused("#!/usr/bin/env lunex\nreturn 5 +\n", ":3: unexpected symbol")
+  end)
+
+  it("may require a module beside it", function()
+    local folder = os.tmpname()
+    os.remove(folder)
+    local script, neighbour = folder .. ".lua", folder .. "_b.lua"
+    local function write(path, text)
+      local file <close> = assert(io.open(path, "w"))
+      file:write(text)
+    end
+    write(neighbour, "return { answer = 42 }\n")
+    write(script, ("local b = require %q\n"):format(
+      neighbour:match "([^/]+)%.lua$") .. rest:gsub("set%(1%)",
+      "set(b.answer)"))
+    local e <close> = assert(exporter.load(script))
+    assert.is_true(e:collect())
+    assert.matches("\nx_a 42\n", e:page())
+    os.remove(script)
+    os.remove(neighbour)
+  end)
+
+  it("is no binary", function()
+    refused("\27Lua\n", ": this is no Lua text$")
+  end)
+
+  it("that asks for what a module does not have is told", function()
+    refused("require \"udp\".conect()\nreturn {}\n",
+      ":1: udp has no 'conect'; did you mean 'connect'%?")
+    refused("return {\n collect = require \"task\".frobnicate,\n}\n",
+      ":2: task has no 'frobnicate'$")
+  end)
+end)
+
 describe("a key", function()
   it("that is unknown is told with line and the nearest", function()
     refused(with("intervall = 3"),
@@ -96,11 +146,12 @@ describe("a key", function()
   end)
 
   it("that holds a time may be a number or have a unit", function()
-    for _, time in ipairs { "3", "'3'", "'3s'", "'500ms'", "'1m'", "'2h'" } do
+    for _, time in ipairs { "3", "'3'", "'3s'", "'500ms'", "'1m'", "'2h'",
+      "'1m30s'", "'1d'" } do
       local e <close> = assert(exporter.load(with("timeout = " .. time)))
       assert.is_true(e:collect())
     end
-    for _, time in ipairs { "0", "-1", "'3 parsecs'", "''", "1/0" } do
+    for _, time in ipairs { "0", "-1", "'3 parsecs'", "'3s3'", "''", "1/0" } do
       refused(with("timeout = " .. time), ":5: 'timeout': expected seconds")
     end
   end)
