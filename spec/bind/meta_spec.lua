@@ -2,7 +2,8 @@
 -- Undocumented does not exist, documented does not lie: each module has the
 -- names of its file in lua/meta, no more and no fewer.
 
-local MODULES <const> = { "clock", "exporter", "json", "log", "task", "value" }
+local MODULES <const> = { "clock", "exporter", "json", "log", "metric", "protobuf",
+  "task", "udp", "value" }
 
 local function documented(name)
   local names = {}
