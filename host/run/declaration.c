@@ -11,7 +11,7 @@
 #include "bind/metric_declare.h"
 #include "core/mem.h"
 #include "core/nearest.h"
-#include "core/number.h"
+#include "run/duration.h"
 #include "run/source.h"
 
 enum { TABLE, CONFIG, METRICS }; /* anchors */
@@ -154,60 +154,6 @@ static char *take_string(lua_State *L, const struct declaration *d, int table,
 	return s;
 }
 
-/* The length of the number at S. */
-static size_t number_length(const char *s, size_t len)
-{
-	size_t n = 0;
-
-	while (n < len && ((s[n] >= '0' && s[n] <= '9') || s[n] == '.'))
-		n++;
-	return n;
-}
-
-/* One number with its unit; the bytes it takes, 0 when it is none. */
-static size_t parse_piece(const char *s, size_t len, double *seconds)
-{
-	static const struct {
-		const char *unit;
-		double factor;
-	} units[] = { { "ms", 1e-3 },
-		      { "s", 1 },
-		      { "m", 60 },
-		      { "h", 3600 },
-		      { "d", 24 * 3600 } };
-	size_t n = number_length(s, len);
-
-	if (!number_parse(s, n, seconds))
-		return 0;
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-		size_t unit = strlen(units[i].unit);
-
-		if (len - n < unit || memcmp(s + n, units[i].unit, unit) != 0)
-			continue;
-		*seconds *= units[i].factor;
-		return n + unit;
-	}
-	return 0;
-}
-
-/* Seconds as a number, or with units: "500ms", "15s", "1m30s", "2h". */
-static bool parse_seconds(const char *s, size_t len, double *seconds)
-{
-	double piece;
-	size_t n;
-
-	if (number_parse(s, len, seconds))
-		return true;
-	*seconds = 0;
-	for (size_t i = 0; i < len; i += n) {
-		n = parse_piece(s + i, len - i, &piece);
-		if (n == 0)
-			return false;
-		*seconds += piece;
-	}
-	return len > 0;
-}
-
 static double check_duration(lua_State *L, const struct declaration *d,
 			     int table, const char *key)
 {
@@ -218,7 +164,7 @@ static double check_duration(lua_State *L, const struct declaration *d,
 	if (lua_getfield(L, table, key) == LUA_TNUMBER) {
 		seconds = lua_tonumber(L, -1);
 	} else if ((s = lua_tolstring(L, -1, &len)) != NULL &&
-		   !parse_seconds(s, len, &seconds)) {
+		   !duration_parse(s, len, &seconds)) {
 		seconds = -1;
 	}
 	if (!isfinite(seconds) || seconds < 0 ||
