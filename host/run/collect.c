@@ -246,11 +246,6 @@ void collector_run(struct collector *collector, double seconds)
 	}
 }
 
-bool collector_running(const struct collector *collector)
-{
-	return collector->running > 0;
-}
-
 /* ---- life ---- */
 
 struct collector *collector_new(const struct collector_options *options,

@@ -41,7 +41,6 @@ void collector_free(struct collector *collector);
 
 /* Starts a collection that ends within SECONDS; does nothing while one runs. */
 void collector_run(struct collector *collector, double seconds);
-bool collector_running(const struct collector *collector);
 
 /* For a script without `collect`: sets <name>_up from its `start`. */
 void collector_set_up(struct collector *collector, bool up);
