@@ -11,12 +11,12 @@
 
 #include "bind/bind.h"
 #include "bind/metric_declare.h"
+#include "bind/scope.h"
 #include "core/mem.h"
 #include "core/nearest.h"
 #include "core/number.h"
 #include "net/loop.h"
 #include "vm/state.h"
-#include "vm/task.h"
 
 #define CLASS_FAMILY "lunex.family"
 #define CLASS_CHILD "lunex.child"
@@ -73,8 +73,7 @@ static const char *name_of(const struct family *family)
 
 static unsigned check_part(lua_State *L, const struct family *family)
 {
-	struct task *task = task_current(L);
-	const struct metric_scope *scope = task ? task_context(task) : NULL;
+	const struct scope *scope = scope_of(L);
 
 	if (!scope)
 		luaL_error(L,

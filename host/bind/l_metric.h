@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the run layer needs of the metric module: to turn the declarations of a
- * script into families of its registry, and to tell on whose account a task
- * sets values.
+ * script into families of its registry.
  */
 #ifndef BIND_L_METRIC_H
 #define BIND_L_METRIC_H
@@ -11,11 +10,6 @@
 #include <stdbool.h>
 
 #include "core/registry.h"
-
-/* The context of a task (task_set_context) in which metrics may be changed. */
-struct metric_scope {
-	unsigned part; /* of the collection, or REGISTRY_LIVE */
-};
 
 int luaopen_metric(lua_State *L);
 

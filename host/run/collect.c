@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "bind/l_metric.h"
+#include "bind/scope.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "net/loop.h"
@@ -15,7 +15,7 @@
 
 struct part {
 	struct collector *collector;
-	struct metric_scope scope;
+	struct scope scope;
 	struct task *task; /* NULL: not running */
 	double started;
 	char last_error[512]; /* logged; "" after a success */

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "bind/l_metric.h"
 #include "bind/modules.h"
+#include "bind/scope.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/registry.h"
@@ -32,7 +32,7 @@ struct exporter {
 	struct collector *collector;
 	struct timer schedule;
 	double started; /* the last scheduled collection */
-	struct metric_scope live;
+	struct scope live;
 	struct task *start_task;
 	struct timer restart;
 	double restarted, restart_after;
@@ -381,6 +381,12 @@ bool exporter_free(struct exporter *e, double seconds)
 }
 
 /* ---- for everybody ---- */
+
+const char *exporter_name(const struct exporter *exporter)
+{
+	return exporter->options.name ? exporter->options.name
+				      : exporter->declaration->name;
+}
 
 const struct declaration *exporter_declaration(const struct exporter *exporter)
 {

@@ -17,11 +17,26 @@
 #include "run/config.h"
 #include "run/declaration.h"
 
+/* Values of `config` for a probe that names them: credentials that a query must
+ * not carry. */
+struct exporter_profile {
+	const char *name;
+	const struct config *config;
+};
+
+/* What is not copied outlives the exporter. */
 struct exporter_options {
 	const char *path;
-	const struct config *config; /* outlives the exporter */
-	double interval;	     /* overrides the script's; < 0: does not */
-	double timeout;		     /* the same */
+	const char
+		*name; /* instead of the script's, where it is listed; NULL */
+	const struct config *config;
+	const struct label_pair *labels; /* constant, beside the script's own;
+					    they win over equal names */
+	unsigned nlabels;
+	const struct exporter_profile *profiles;
+	size_t nprofiles;
+	double interval; /* overrides the script's; < 0: does not */
+	double timeout;	 /* the same */
 	const char *lua_path, *lua_cpath;
 	/* Called once in the exporter's thread when it has loaded (ERR NULL) or
 	 * cannot run. */
@@ -57,7 +72,10 @@ void exporter_stop(struct exporter *exporter);
  * the process should end by _exit(), which waits for nobody. */
 bool exporter_free(struct exporter *exporter, double seconds);
 
-/* Good after `loaded` said so, until exporter_free. Immutable. */
+/* The name under which it is listed: that of the options, or the script's. Good
+ * after `loaded` said so, until exporter_free; so is the declaration. Both are
+ * immutable. */
+const char *exporter_name(const struct exporter *exporter);
 const struct declaration *exporter_declaration(const struct exporter *exporter);
 const struct exporter_status *exporter_status(const struct exporter *exporter);
 
