@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What lunex stands on. Small libraries are linked statically where Debian has
 # an archive (each shared object costs start-up time and pages); libmicrohttpd
-# and ISA-L are shared.
+# and ISA-L are shared; libcurl is loaded when it is first needed.
 
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
@@ -32,6 +32,21 @@ if(ISAL_INCLUDE_DIR AND ISAL_LIBRARY)
 else()
   message(STATUS "ISA-L not found: gzip by zlib")
 endif()
+
+# libcurl's headers alone: the library is loaded under this name by whoever asks
+# the web (host/net/curl.c)
+find_path(CURL_INCLUDE_DIR curl/curl.h REQUIRED)
+find_library(CURL_LIBRARY curl REQUIRED)
+file(REAL_PATH ${CURL_LIBRARY} curl_file)
+string(REGEX MATCH "libcurl[^/]*[.]so[.][0-9]+" curl_name ${curl_file})
+if(NOT curl_name)
+  message(FATAL_ERROR "${curl_file} is not a shared libcurl")
+endif()
+add_library(lunex_curl INTERFACE)
+target_include_directories(lunex_curl SYSTEM INTERFACE ${CURL_INCLUDE_DIR})
+target_compile_definitions(lunex_curl
+  INTERFACE LUNEX_LIBCURL="${curl_name}")
+target_link_libraries(lunex_curl INTERFACE ${CMAKE_DL_LIBS})
 
 # Lua, with all of its interface exported: a C module such as cjson.so takes it
 # from the program. A call through an archive costs 15 % less, too.

@@ -25,6 +25,7 @@
 
 #include "core/buf.h"
 #include "core/err.h"
+#include "net/http_url.h"
 #include "net/loop.h"
 
 struct http_client;
@@ -121,9 +122,5 @@ void http_client_clear_cookies(struct http_client *client);
 
 /* Transfers that have not ended. */
 size_t http_client_transfers(const struct http_client *client);
-
-/* URL without user, password, fragment and the values of its query
- * ("?key=..."), for messages: fit for a log. */
-void http_url_redact(struct buf *out, const char *url);
 
 #endif

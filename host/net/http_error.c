@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libcurl's own texts are used for TLS and for broken connections alone: they
+ * come from the system and from OpenSSL there. Others may quote a URL or a
+ * proxy, with the password in it.
+ */
+#include "net/http_error.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "net/http_url.h"
+
+enum { MESSAGE_MAX = 200 };
+
+bool http_error_set(struct err *err, enum err_code code, const char *method,
+		    const char *url, const char *fmt, ...)
+{
+	char message[MESSAGE_MAX];
+	struct buf shown;
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(message, sizeof message, fmt, args);
+	va_end(args);
+	buf_init(&shown, HTTP_URL_SHOWN + 3);
+	http_url_redact(&shown, url);
+	err_set(err, code, "%s %s: %s", method ? method : "GET",
+		buf_text(&shown), message);
+	buf_release(&shown);
+	return false;
+}
+
+static curl_off_t number(struct http_transfer *t, CURLINFO info)
+{
+	curl_off_t value = 0;
+
+	t->curl->easy_getinfo(t->easy, info, &value);
+	return value;
+}
+
+static long small(struct http_transfer *t, CURLINFO info)
+{
+	long value = 0;
+
+	t->curl->easy_getinfo(t->easy, info, &value);
+	return value;
+}
+
+/* Where the transfer is, by URL: the first one or that of a redirect. */
+static const char *place(struct http_transfer *t)
+{
+	char *url = NULL;
+
+	if (small(t, CURLINFO_REDIRECT_COUNT) > 0)
+		t->curl->easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &url);
+	return url ? url : t->url;
+}
+
+/* What failed, in the words that follow the URL asked for; behind a redirect
+ * also where to. */
+static void fail(struct err *err, struct http_transfer *t, enum err_code code,
+		 const char *text)
+{
+	const char *at = place(t);
+	struct buf shown;
+
+	if (at == t->url) {
+		http_error_set(err, code, t->method, t->url, "%s", text);
+		return;
+	}
+	buf_init(&shown, HTTP_URL_SHOWN + 3);
+	http_url_redact(&shown, at);
+	http_error_set(err, code, t->method, t->url,
+		       "%s (after a redirect to %.100s)", text,
+		       buf_text(&shown));
+	buf_release(&shown);
+}
+
+/* The host of the URL, as a name for a sentence. */
+static void host_name(struct http_transfer *t, char *out, size_t size)
+{
+	CURLU *parser = t->curl->url();
+	char *host = NULL;
+
+	snprintf(out, size, "the host");
+	if (parser && !t->curl->url_set(parser, CURLUPART_URL, place(t), 0) &&
+	    !t->curl->url_get(parser, CURLUPART_HOST, &host, 0)) {
+		snprintf(out, size, "%.80s", host);
+		t->curl->free(host);
+	}
+	t->curl->url_cleanup(parser);
+	for (; *out; out++)
+		if (*out < ' ' || *out == 0x7f)
+			*out = '?';
+}
+
+/* libcurl's text without what it puts before OpenSSL's. */
+static void reason(struct http_transfer *t, CURLcode code, char *out,
+		   size_t size)
+{
+	const char *text = t->error, *inner = strstr(text, " routines::");
+
+	if (inner)
+		text = inner + strlen(" routines::");
+	else if (!*text)
+		text = t->curl->easy_strerror(code);
+	snprintf(out, size, "%s", text);
+	out[strcspn(out, "\r\n")] = '\0';
+	if (inner)
+		out[strcspn(out, ",")] = '\0';
+	for (char *c = out; *c; c++)
+		if (*c < ' ' || *c == 0x7f)
+			*c = '?';
+}
+
+/* ---- by kind ---- */
+
+static void timed_out(struct err *err, struct http_transfer *t)
+{
+	const char *doing = "waiting for a connection of its own";
+	char text[MESSAGE_MAX];
+
+	if (t->receiving)
+		doing = t->headers_done ? "receiving the body"
+					: "receiving the headers";
+	else if (number(t, CURLINFO_PRETRANSFER_TIME_T))
+		doing = "waiting for the answer";
+	else if (number(t, CURLINFO_CONNECT_TIME_T))
+		doing = "negotiating TLS";
+	else if (number(t, CURLINFO_NAMELOOKUP_TIME_T))
+		doing = "connecting";
+	else if (t->resolving)
+		doing = "resolving";
+	snprintf(text, sizeof text, "timed out after %g s while %s", t->timeout,
+		 doing);
+	fail(err, t, ERR_TIMEOUT, text);
+}
+
+static void too_large(struct err *err, struct http_transfer *t,
+		      const char *what, size_t limit)
+{
+	char text[MESSAGE_MAX];
+
+	if (limit % (1 << 20) == 0)
+		snprintf(text, sizeof text, "%s larger than %zu MiB", what,
+			 limit >> 20);
+	else if (limit % (1 << 10) == 0)
+		snprintf(text, sizeof text, "%s larger than %zu KiB", what,
+			 limit >> 10);
+	else
+		snprintf(text, sizeof text, "%s larger than %zu bytes", what,
+			 limit);
+	fail(err, t, ERR_LIMIT, text);
+}
+
+static void not_connected(struct err *err, struct http_transfer *t)
+{
+	int error = (int)small(t, CURLINFO_OS_ERRNO);
+	char text[MESSAGE_MAX];
+
+	if (error)
+		snprintf(text, sizeof text, "%s",
+			 uv_strerror(uv_translate_sys_error(error)));
+	else
+		snprintf(text, sizeof text, "no connection");
+	fail(err, t, ERR_IO, text);
+}
+
+/* The connection ended in the middle of an answer. */
+static void cut(struct err *err, struct http_transfer *t, const char *how)
+{
+	curl_off_t all = number(t, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T);
+	curl_off_t got = number(t, CURLINFO_SIZE_DOWNLOAD_T);
+	char text[MESSAGE_MAX];
+
+	if (!t->receiving)
+		snprintf(text, sizeof text, "%s before there was an answer",
+			 how);
+	else if (!t->headers_done)
+		snprintf(text, sizeof text, "%s within the headers", how);
+	else if (all >= 0)
+		snprintf(text, sizeof text,
+			 "%s after %" CURL_FORMAT_CURL_OFF_T
+			 " of %" CURL_FORMAT_CURL_OFF_T " bytes",
+			 how, got, all);
+	else
+		snprintf(text, sizeof text,
+			 "%s within the body, after %" CURL_FORMAT_CURL_OFF_T
+			 " bytes",
+			 how, got);
+	fail(err, t, ERR_IO, text);
+}
+
+static void broken(struct err *err, struct http_transfer *t, CURLcode code)
+{
+	char why[100], text[MESSAGE_MAX];
+
+	reason(t, code, why, sizeof why);
+	if (strstr(why, "certificate required"))
+		fail(err, t, ERR_IO,
+		     "the server wants a client certificate (cert_file)");
+	else if (strstr(why, "reset"))
+		cut(err, t, "the connection was reset");
+	else if (strstr(t->error, "CONNECT") || strstr(t->error, "SSL")) {
+		snprintf(text, sizeof text, "%s", why);
+		fail(err, t, ERR_IO, text);
+	} else
+		cut(err, t, "the connection broke");
+}
+
+/* X509_V_ERR_* of OpenSSL. */
+enum {
+	NOT_YET_VALID = 9,
+	EXPIRED = 10,
+	SELF_SIGNED = 18,
+	SELF_SIGNED_CHAIN = 19,
+	NO_ISSUER = 20,
+	NO_FIRST = 21,
+};
+
+static void not_trusted(struct err *err, struct http_transfer *t)
+{
+	char host[100], why[100], text[MESSAGE_MAX];
+
+	host_name(t, host, sizeof host);
+	switch (small(t, CURLINFO_SSL_VERIFYRESULT)) {
+	case EXPIRED:
+		snprintf(text, sizeof text, "the certificate of %s has expired",
+			 host);
+		break;
+	case NOT_YET_VALID:
+		snprintf(text, sizeof text,
+			 "the certificate of %s is not valid yet", host);
+		break;
+	case SELF_SIGNED:
+	case SELF_SIGNED_CHAIN:
+	case NO_ISSUER:
+	case NO_FIRST:
+		snprintf(text, sizeof text,
+			 "the certificate of %s is not signed by a known "
+			 "authority (ca_file or insecure = true)",
+			 host);
+		break;
+	case 0:
+		snprintf(text, sizeof text,
+			 "the certificate is not for %s (server_name)", host);
+		break;
+	default:
+		reason(t, CURLE_PEER_FAILED_VERIFICATION, why, sizeof why);
+		snprintf(text, sizeof text, "the certificate of %s: %s", host,
+			 why);
+	}
+	fail(err, t, ERR_IO, text);
+}
+
+static void tls(struct err *err, struct http_transfer *t, CURLcode code)
+{
+	char why[100], text[MESSAGE_MAX];
+
+	reason(t, code, why, sizeof why);
+	snprintf(text, sizeof text, "TLS: %s", why);
+	fail(err, t, ERR_IO, text);
+}
+
+static void unresolved(struct err *err, struct http_transfer *t)
+{
+	char host[100], text[MESSAGE_MAX];
+
+	host_name(t, host, sizeof host);
+	snprintf(text, sizeof text, "the host %s is not known", host);
+	fail(err, t, ERR_IO, text);
+}
+
+static void other_protocol(struct err *err, struct http_transfer *t)
+{
+	if (strstr(t->error, "HTTP/0.9"))
+		fail(err, t, ERR_IO, "the answer is not HTTP");
+	else
+		http_error_set(err, ERR_IO, t->method, t->url,
+			       "a redirect to something else than http or "
+			       "https was refused");
+}
+
+static void too_many_redirects(struct err *err, struct http_transfer *t)
+{
+	http_error_set(err, ERR_IO, t->method, t->url,
+		       "more than %d redirect%s", t->redirects,
+		       t->redirects == 1 ? "" : "s");
+}
+
+static void other(struct err *err, struct http_transfer *t, CURLcode code)
+{
+	char text[MESSAGE_MAX];
+
+	if (code == CURLE_WRITE_ERROR && t->headers_full)
+		too_large(err, t, "the headers are", HTTP_HEADERS_MAX);
+	else if (code == CURLE_WRITE_ERROR && t->outcome.body.full)
+		too_large(err, t, "the body is", t->body_max);
+	else {
+		snprintf(text, sizeof text, "%s", t->curl->easy_strerror(code));
+		text[0] = (char)tolower((unsigned char)text[0]);
+		fail(err, t, ERR_IO, text);
+	}
+}
+
+void http_error_curl(struct err *err, struct http_transfer *t, CURLcode code)
+{
+	switch (code) {
+	case CURLE_OPERATION_TIMEDOUT: timed_out(err, t); break;
+	case CURLE_COULDNT_RESOLVE_HOST: unresolved(err, t); break;
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		fail(err, t, ERR_IO, "the host of the proxy is not known");
+		break;
+	case CURLE_COULDNT_CONNECT: not_connected(err, t); break;
+	case CURLE_FILESIZE_EXCEEDED:
+		too_large(err, t, "the body is", t->body_max);
+		break;
+	case CURLE_GOT_NOTHING:
+		fail(err, t, ERR_IO,
+		     "the connection was closed without an answer");
+		break;
+	case CURLE_PARTIAL_FILE:
+		cut(err, t, "the connection was closed");
+		break;
+	case CURLE_RECV_ERROR:
+	case CURLE_SEND_ERROR: broken(err, t, code); break;
+	case CURLE_TOO_MANY_REDIRECTS: too_many_redirects(err, t); break;
+	case CURLE_UNSUPPORTED_PROTOCOL: other_protocol(err, t); break;
+	case CURLE_BAD_CONTENT_ENCODING:
+		fail(err, t, ERR_IO, "the body cannot be decompressed");
+		break;
+	case CURLE_PEER_FAILED_VERIFICATION: not_trusted(err, t); break;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CIPHER: tls(err, t, code); break;
+	default: other(err, t, code);
+	}
+}

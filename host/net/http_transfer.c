@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/http_transfer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/mem.h"
+#include "net/http_error.h"
+#include "net/http_request.h"
+
+/* ---- options: each has one C type, which curl cannot check here ---- */
+
+static void note(struct http_transfer *t, CURLcode code)
+{
+	if (code && !t->refused)
+		t->refused = code;
+}
+
+static void set_long(struct http_transfer *t, CURLoption option, long value)
+{
+	note(t, t->curl->easy_setopt(t->easy, option, value));
+}
+
+static void set_size(struct http_transfer *t, CURLoption option, size_t value)
+{
+	note(t, t->curl->easy_setopt(t->easy, option, (curl_off_t)value));
+}
+
+static void set_text(struct http_transfer *t, CURLoption option,
+		     const char *value)
+{
+	note(t, t->curl->easy_setopt(t->easy, option, value));
+}
+
+static void set_data(struct http_transfer *t, CURLoption option, void *value)
+{
+	note(t, t->curl->easy_setopt(t->easy, option, value));
+}
+
+static void append(struct curl_slist **list, const struct curl *curl,
+		   const char *text)
+{
+	struct curl_slist *longer = curl->slist_append(*list, text);
+
+	/* As core/mem.h: what is ours to allocate does not fail. */
+	if (!longer)
+		abort();
+	*list = longer;
+}
+
+/* ---- the answer arrives ---- */
+
+static void on_status(struct http_transfer *t, const char *line, size_t len)
+{
+	const char *space = memchr(line, ' ', len);
+
+	t->first_byte = loop_now(t->loop);
+	t->status = 0;
+	for (size_t i = 0; space && i < 3; i++)
+		if (space + 1 + i < line + len && space[1 + i] >= '0' &&
+		    space[1 + i] <= '9')
+			t->status =
+				t->status * 10 + (unsigned)(space[1 + i] - '0');
+	t->head_bytes = 0;
+	t->moved = false;
+	t->headers_done = false;
+	t->receiving = true;
+	buf_clear(&t->outcome.head);
+	t->outcome.response.nheaders = 0;
+}
+
+/* Interim answers and redirects are followed by another one. */
+static void on_headers_end(struct http_transfer *t)
+{
+	t->headers_done = true;
+	if (t->status < 200 || (t->follows && t->moved && t->status / 100 == 3))
+		t->receiving = false;
+}
+
+static void add_field(struct http_transfer *t, const char *line, size_t name,
+		      size_t len)
+{
+	struct buf *head = &t->outcome.head;
+	size_t from = name + 1;
+
+	while (from < len && (line[from] == ' ' || line[from] == '\t'))
+		from++;
+	for (size_t i = 0; i < name; i++)
+		buf_addch(head, line[i] >= 'A' && line[i] <= 'Z'
+					? (char)(line[i] + 32)
+					: line[i]);
+	buf_addch(head, '\0');
+	if (from < len)
+		buf_add(head, line + from, len - from);
+	buf_addch(head, '\0');
+	t->outcome.response.nheaders++;
+	if (name == 8 && !strncasecmp(line, "location", 8))
+		t->moved = true;
+}
+
+/* A line that goes on with the value before it, an old way to write. */
+static void add_more(struct http_transfer *t, const char *line, size_t len)
+{
+	struct buf *head = &t->outcome.head;
+
+	if (!head->len)
+		return;
+	head->len--;
+	buf_addch(head, ' ');
+	while (len && (*line == ' ' || *line == '\t'))
+		line++, len--;
+	buf_add(head, line, len);
+	buf_addch(head, '\0');
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *arg)
+{
+	struct http_transfer *t = arg;
+	size_t all = size * count, len = all;
+	const char *colon;
+
+	while (len && (line[len - 1] == '\n' || line[len - 1] == '\r' ||
+		       line[len - 1] == ' ' || line[len - 1] == '\t'))
+		len--;
+	if (len >= 5 && !memcmp(line, "HTTP/", 5)) {
+		on_status(t, line, len);
+		return all;
+	}
+	t->head_bytes += all;
+	if (t->head_bytes > HTTP_HEADERS_MAX) {
+		t->headers_full = true;
+		return 0;
+	}
+	colon = memchr(line, ':', len);
+	if (t->headers_done)
+		return all;
+	if (!len)
+		on_headers_end(t);
+	else if (*line == ' ' || *line == '\t')
+		add_more(t, line, len);
+	else if (colon)
+		add_field(t, line, (size_t)(colon - line), len);
+	return all;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *arg)
+{
+	struct http_transfer *t = arg;
+
+	return buf_add(&t->outcome.body, data, size * count) ? size * count : 0;
+}
+
+static int on_resolve(void *state, void *reserved, void *arg)
+{
+	struct http_transfer *t = arg;
+
+	(void)state;
+	(void)reserved;
+	t->resolving = true;
+	return 0;
+}
+
+/* ---- a request becomes options ---- */
+
+static void set_callbacks(struct http_transfer *t)
+{
+	const struct curl *curl = t->curl;
+
+	set_data(t, CURLOPT_PRIVATE, t);
+	set_data(t, CURLOPT_ERRORBUFFER, t->error);
+	set_data(t, CURLOPT_HEADERDATA, t);
+	set_data(t, CURLOPT_WRITEDATA, t);
+	set_data(t, CURLOPT_RESOLVER_START_DATA, t);
+	note(t, curl->easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, on_header));
+	note(t, curl->easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body));
+	note(t, curl->easy_setopt(t->easy, CURLOPT_RESOLVER_START_FUNCTION,
+				  on_resolve));
+}
+
+static void set_fixed(struct http_transfer *t)
+{
+	set_callbacks(t);
+	set_long(t, CURLOPT_NOSIGNAL, 1);
+	/* getaddrinfo() cannot be interrupted; nobody waits for it. */
+	set_long(t, CURLOPT_QUICK_EXIT, 1);
+	set_long(t, CURLOPT_TCP_KEEPALIVE, 1);
+	set_long(t, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+	set_long(t, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1);
+	set_text(t, CURLOPT_PROTOCOLS_STR, "http,https");
+	set_text(t, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+	set_text(t, CURLOPT_ACCEPT_ENCODING, "");
+	set_text(t, CURLOPT_USERAGENT, "lunex");
+}
+
+static void set_body(struct http_transfer *t, struct str body)
+{
+	set_size(t, CURLOPT_POSTFIELDSIZE_LARGE, body.len);
+	note(t, t->curl->easy_setopt(t->easy, CURLOPT_COPYPOSTFIELDS,
+				     body.data ? body.data : ""));
+}
+
+/* libcurl turns a redirected POST into a GET but keeps any method of ours, so
+ * that a PUT would arrive somewhere without its body. */
+static void set_method(struct http_transfer *t, const struct http_request *r)
+{
+	bool post = http_request_is(r, "POST");
+	bool get = http_request_is(r, "GET"), head = http_request_is(r, "HEAD");
+	bool sends = post || http_request_is(r, "PUT") ||
+		     http_request_is(r, "PATCH");
+
+	if (head)
+		set_long(t, CURLOPT_NOBODY, 1);
+	if (r->body.data || sends)
+		set_body(t, r->body);
+	if (!post && !head && (!get || r->body.data))
+		set_text(t, CURLOPT_CUSTOMREQUEST,
+			 r->method ? r->method : "GET");
+	t->follows = t->redirects > 0 && (get || head || post);
+	set_long(t, CURLOPT_FOLLOWLOCATION, t->follows);
+	set_long(t, CURLOPT_MAXREDIRS, t->redirects);
+	if (!head)
+		set_size(t, CURLOPT_MAXFILESIZE_LARGE, t->body_max);
+}
+
+static void add_header(struct http_transfer *t, const char *name,
+		       const char *value)
+{
+	struct buf line;
+
+	buf_init(&line, SIZE_MAX / 4);
+	/* libcurl's way to write a header without a value */
+	if (value[strspn(value, " \t")])
+		buf_addf(&line, "%s: %s", name, value);
+	else
+		buf_addf(&line, "%s;", name);
+	append(&t->headers, t->curl, buf_text(&line));
+	buf_release(&line);
+}
+
+static void set_headers(struct http_transfer *t, const struct http_request *r)
+{
+	struct buf bearer;
+
+	for (size_t i = 0; i < r->nheaders; i++)
+		add_header(t, r->headers[i].name, r->headers[i].value);
+	if (r->bearer) {
+		buf_init(&bearer, SIZE_MAX / 4);
+		buf_addf(&bearer, "Bearer %s", r->bearer);
+		add_header(t, "Authorization", buf_text(&bearer));
+		buf_release(&bearer);
+	}
+	/* What libcurl would add by itself. */
+	if (!http_request_has(r, "Expect"))
+		append(&t->headers, t->curl, "Expect:");
+	if (!http_request_has(r, "Content-Type"))
+		append(&t->headers, t->curl, "Content-Type:");
+}
+
+static void set_login(struct http_transfer *t, const struct http_request *r)
+{
+	if (!r->user && !r->password)
+		return;
+	set_long(t, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+	set_text(t, CURLOPT_USERNAME, r->user ? r->user : "");
+	set_text(t, CURLOPT_PASSWORD, r->password ? r->password : "");
+}
+
+static long milliseconds(double seconds)
+{
+	return seconds < 1e6 ? (long)ceil(seconds * 1000) : 1000000000L;
+}
+
+static void set_connection(struct http_transfer *t,
+			   const struct http_request *r)
+{
+	/* The deadline is ours; this lets libcurl try a second address. */
+	set_long(t, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(r->timeout));
+	if (r->proxy)
+		set_text(t, CURLOPT_PROXY, r->proxy);
+	if (r->unix_socket)
+		set_text(t, CURLOPT_UNIX_SOCKET_PATH, r->unix_socket);
+}
+
+static void set_tls(struct http_transfer *t, const struct http_request *r)
+{
+	if (strncasecmp(r->url, "https:", 6) && !t->follows)
+		return;
+	/* A folder of authorities beside the file would keep libcurl from
+	 * reading them once for all connections. */
+	set_text(t, CURLOPT_CAPATH, NULL);
+	set_long(t, CURLOPT_CERTINFO, 1);
+	if (r->ca_file)
+		set_text(t, CURLOPT_CAINFO, r->ca_file);
+	if (r->cert_file) {
+		set_text(t, CURLOPT_SSLCERT, r->cert_file);
+		set_text(t, CURLOPT_SSLKEY,
+			 r->key_file ? r->key_file : r->cert_file);
+	}
+	if (r->insecure) {
+		set_long(t, CURLOPT_SSL_VERIFYPEER, 0);
+		set_long(t, CURLOPT_SSL_VERIFYHOST, 0);
+	}
+}
+
+/* ---- another name for TLS ---- */
+
+static char *url_part(const struct http_transfer *t, CURLU *parser,
+		      CURLUPart part, unsigned flags)
+{
+	char *text = NULL;
+
+	t->curl->url_get(parser, part, &text, flags);
+	return text;
+}
+
+/* The URL says NAMED where it said ALIAS; libcurl connects to ALIAS. */
+static void set_alias(struct http_transfer *t, CURLU *parser, bool own_host,
+		      const char *port)
+{
+	char *authority, text[2 * 256 + 32];
+
+	snprintf(text, sizeof text, "%s:%s:%s:%s", t->named, port, t->alias,
+		 port);
+	append(&t->connect_to, t->curl, text);
+	note(t,
+	     t->curl->easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->connect_to));
+	if (!own_host) {
+		authority = url_part(t, parser, CURLUPART_PORT, 0);
+		snprintf(text, sizeof text, "%s%s%s", t->alias,
+			 authority ? ":" : "", authority ? authority : "");
+		t->curl->free(authority);
+		add_header(t, "Host", text);
+	}
+}
+
+static void set_url(struct http_transfer *t, const struct http_request *r,
+		    CURLU *parser)
+{
+	char *host, *port, *url;
+
+	if (!r->server_name || strncasecmp(r->url, "https:", 6)) {
+		set_text(t, CURLOPT_URL, r->url);
+		return;
+	}
+	host = url_part(t, parser, CURLUPART_HOST, 0);
+	port = url_part(t, parser, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+	t->alias = mem_string(host ? host : "");
+	t->named = mem_string(r->server_name);
+	set_alias(t, parser, http_request_has(r, "Host"), port ? port : "443");
+	t->curl->url_set(parser, CURLUPART_HOST, t->named, 0);
+	url = url_part(t, parser, CURLUPART_URL, 0);
+	set_text(t, CURLOPT_URL, url ? url : r->url);
+	t->curl->free(host);
+	t->curl->free(port);
+	t->curl->free(url);
+}
+
+static void remember(struct http_transfer *t, const struct http_request *r)
+{
+	t->method = mem_string(r->method ? r->method : "GET");
+	t->url = mem_string(r->url);
+	t->body_max = r->body_max ? r->body_max : HTTP_BODY_MAX;
+	t->redirects = r->redirects < 0 ? HTTP_REDIRECTS : r->redirects;
+	t->timeout = r->timeout;
+	t->started = loop_now(t->loop);
+	buf_init(&t->outcome.body, t->body_max);
+	buf_init(&t->outcome.head, 2 * HTTP_HEADERS_MAX);
+}
+
+static bool begin(struct http_transfer *t, const struct http_request *r,
+		  CURLU *parser, struct err *err)
+{
+	if (!http_request_check(r, t->curl, parser, err))
+		return false;
+	remember(t, r);
+	set_fixed(t);
+	set_url(t, r, parser);
+	set_method(t, r);
+	set_headers(t, r);
+	set_login(t, r);
+	set_connection(t, r);
+	set_tls(t, r);
+	note(t, t->curl->easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers));
+	if (!t->refused)
+		return true;
+	return http_error_set(err, ERR_USAGE, t->method, t->url,
+			      "the request cannot be made: %s",
+			      t->curl->easy_strerror(t->refused));
+}
+
+bool http_transfer_begin(struct http_transfer *t,
+			 const struct http_request *request, struct err *err)
+{
+	CURLU *parser = t->curl->url();
+	bool good = parser && begin(t, request, parser, err);
+
+	t->curl->url_cleanup(parser);
+	return good;
+}
+
+/* ---- a result is taken ---- */
+
+static double seconds(const struct http_transfer *t, CURLINFO info)
+{
+	curl_off_t micro = 0;
+
+	t->curl->easy_getinfo(t->easy, info, &micro);
+	return (double)micro / 1e6;
+}
+
+/* libcurl counts from when it took the request up; we from the start. */
+static void take_timings(const struct http_transfer *t,
+			 struct http_timings *timings)
+{
+	double start, first = t->first_byte - t->started;
+	long connects = 0;
+
+	t->curl->easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
+	timings->first_byte = first;
+	timings->total = loop_now(t->loop) - t->started;
+	if (connects < 1)
+		return;
+	start = fmax(first - seconds(t, CURLINFO_STARTTRANSFER_TIME_T), 0);
+	timings->resolve = start + seconds(t, CURLINFO_NAMELOOKUP_TIME_T);
+	timings->connect = start + seconds(t, CURLINFO_CONNECT_TIME_T);
+	timings->tls = seconds(t, CURLINFO_APPCONNECT_TIME_T);
+	if (timings->tls > 0)
+		timings->tls += start;
+}
+
+/* The first certificate of the list is the peer's own. */
+static double expiry(const struct http_transfer *t)
+{
+	static const char LABEL[] = "Expire date:";
+	struct curl_certinfo *certs = NULL;
+	struct curl_slist *line;
+
+	t->curl->easy_getinfo(t->easy, CURLINFO_CERTINFO, &certs);
+	line = certs && certs->num_of_certs ? certs->certinfo[0] : NULL;
+	for (; line; line = line->next)
+		if (!strncmp(line->data, LABEL, sizeof LABEL - 1))
+			return (double)t->curl->getdate(
+				line->data + sizeof LABEL - 1, NULL);
+	return 0;
+}
+
+/* The URL of the answer as a script may see it. */
+static char *clean_url(const struct http_transfer *t, const char *url)
+{
+	CURLU *parser;
+	char *host, *clean = NULL, *result;
+
+	if (!t->named && !strpbrk(url, "@#"))
+		return mem_string(url);
+	parser = t->curl->url();
+	if (parser && !t->curl->url_set(parser, CURLUPART_URL, url, 0)) {
+		host = url_part(t, parser, CURLUPART_HOST, 0);
+		if (t->named && host && !strcasecmp(host, t->named))
+			t->curl->url_set(parser, CURLUPART_HOST, t->alias, 0);
+		t->curl->free(host);
+		t->curl->url_set(parser, CURLUPART_USER, NULL, 0);
+		t->curl->url_set(parser, CURLUPART_PASSWORD, NULL, 0);
+		t->curl->url_set(parser, CURLUPART_FRAGMENT, NULL, 0);
+		clean = url_part(t, parser, CURLUPART_URL, 0);
+	}
+	result = mem_string(clean ? clean : "");
+	t->curl->free(clean);
+	t->curl->url_cleanup(parser);
+	return result;
+}
+
+static void take_headers(struct http_outcome *o)
+{
+	const char *at = buf_text(&o->head);
+
+	o->headers = mem_array(o->response.nheaders + 1, sizeof *o->headers);
+	for (size_t i = 0; i < o->response.nheaders; i++) {
+		o->headers[i].name = at;
+		at += strlen(at) + 1;
+		o->headers[i].value = at;
+		at += strlen(at) + 1;
+	}
+	o->response.headers = o->headers;
+}
+
+static void take_response(struct http_transfer *t)
+{
+	struct http_outcome *o = &t->outcome;
+	char *url = NULL;
+	long status = 0;
+
+	t->curl->easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &url);
+	t->curl->easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	o->url = clean_url(t, url ? url : t->url);
+	o->response.url = o->url;
+	o->response.status = (unsigned)status;
+	o->response.body = (struct str){ buf_text(&o->body), o->body.len };
+	o->response.certificate_expiry = expiry(t);
+	take_timings(t, &o->response.timings);
+	take_headers(o);
+}
+
+void http_transfer_take(struct http_transfer *t, CURLcode code,
+			struct http_outcome *outcome)
+{
+	if (code)
+		http_error_curl(&t->outcome.err, t, code);
+	else
+		take_response(t);
+	*outcome = t->outcome;
+	t->outcome = (struct http_outcome){ 0 };
+}
+
+void http_outcome_release(struct http_outcome *outcome)
+{
+	buf_release(&outcome->head);
+	buf_release(&outcome->body);
+	free(outcome->url);
+	free(outcome->headers);
+}
+
+/* ---- its life ---- */
+
+struct http_transfer *http_transfer_new(const struct curl *curl, CURLSH *share,
+					struct loop *loop)
+{
+	struct http_transfer *t = mem_alloc(sizeof *t);
+
+	t->curl = curl;
+	t->loop = loop;
+	t->easy = curl->easy_init();
+	if (t->easy && !curl->easy_setopt(t->easy, CURLOPT_SHARE, share))
+		return t;
+	curl->easy_cleanup(t->easy);
+	free(t);
+	return NULL;
+}
+
+void http_transfer_clear(struct http_transfer *t)
+{
+	t->curl->easy_reset(t->easy);
+	t->curl->slist_free_all(t->headers);
+	t->curl->slist_free_all(t->connect_to);
+	t->headers = t->connect_to = NULL;
+	http_outcome_release(&t->outcome);
+	t->outcome = (struct http_outcome){ 0 };
+	free(t->method);
+	free(t->url);
+	free(t->alias);
+	free(t->named);
+	t->method = t->url = t->alias = t->named = NULL;
+	t->error[0] = '\0';
+	t->refused = CURLE_OK;
+	t->first_byte = 0;
+	t->status = 0;
+	t->ended = t->follows = t->moved = t->resolving = t->receiving =
+		t->headers_done = t->headers_full = false;
+}
+
+void http_transfer_free(struct http_transfer *t)
+{
+	if (!t)
+		return;
+	http_transfer_clear(t);
+	t->curl->easy_cleanup(t->easy);
+	free(t);
+}
