@@ -226,9 +226,18 @@ local function run_body(spec)
   spec.body()
 end
 
+-- What http keeps for the next request is not left behind.
+local function release_connections()
+  local common = package.loaded["http.common"]
+  if common then
+    common:release()
+  end
+end
+
 -- Finalizers of the first collection may free what the second one finds; the
 -- loop then runs the close callbacks.
 local function settle()
+  release_connections()
   collectgarbage()
   collectgarbage()
   task.sleep(0)

@@ -8,18 +8,21 @@
 #include "core/nearest.h"
 
 int luaopen_clock(lua_State *L);
+int luaopen_http_client(lua_State *L);
 int luaopen_json(lua_State *L);
 int luaopen_log(lua_State *L);
 int luaopen_metric(lua_State *L);
 int luaopen_protobuf(lua_State *L);
 int luaopen_task(lua_State *L);
+int luaopen_turn(lua_State *L);
 int luaopen_udp(lua_State *L);
 
 static const luaL_Reg modules[] = {
-	{ "clock", luaopen_clock },	  { "json", luaopen_json },
-	{ "log", luaopen_log },		  { "metric", luaopen_metric },
-	{ "protobuf", luaopen_protobuf }, { "task", luaopen_task },
-	{ "udp", luaopen_udp },		  { NULL, NULL },
+	{ "clock", luaopen_clock },   { "http_client", luaopen_http_client },
+	{ "json", luaopen_json },     { "log", luaopen_log },
+	{ "metric", luaopen_metric }, { "protobuf", luaopen_protobuf },
+	{ "task", luaopen_task },     { "turn", luaopen_turn },
+	{ "udp", luaopen_udp },	      { NULL, NULL },
 };
 
 /* __index of a module: (module, key), upvalue: its name. A mistyped function is

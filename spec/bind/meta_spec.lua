@@ -2,14 +2,16 @@
 -- Undocumented does not exist, documented does not lie: each module has the
 -- names of its file in lua/meta, no more and no fewer.
 
-local MODULES <const> = { "clock", "exporter", "json", "log", "metric", "protobuf",
-  "task", "udp", "value" }
+local MODULES <const> = { "clock", "exporter", "http", "json", "log", "metric",
+  "protobuf", "task", "udp", "value" }
 
 local function documented(name)
   local names = {}
+  local begun = false -- fields before are the module's own
   for line in io.lines("lua/meta/" .. name .. ".lua") do
     local word = line:match("^function " .. name .. "%.([%w_]+)%(") or
-      line:match("^%-%-%-@field ([%w_]+) ")
+      not begun and line:match("^%-%-%-@field ([%w_]+) ")
+    begun = begun or line:find("^local " .. name .. " = ") ~= nil
     if word then
       names[#names + 1] = word
     end

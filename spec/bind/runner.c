@@ -25,6 +25,7 @@
 #include "core/mem.h"
 #include "net/loop.h"
 #include "run/specs.h"
+#include "tcp.h"
 #include "vm/state.h"
 #include "vm/task.h"
 
@@ -224,6 +225,8 @@ static void open_all(lua_State *L)
 	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
 	lua_pushcfunction(L, open_host);
 	lua_setfield(L, -2, "host");
+	lua_pushcfunction(L, luaopen_tcp);
+	lua_setfield(L, -2, "tcp");
 	lua_pop(L, 1);
 }
 

@@ -1,0 +1,212 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- The options of http: which there are, what they must be. A wrong one is the
+-- programmer's mistake and raises, with the place in the script; the value is
+-- never shown, since it may be a secret.
+
+local driver = require "http_client"
+
+local M = {}
+
+-- Raises at the place that called into http.
+local function raise(...)
+  local message = string.format(...)
+  local level = 2
+  local info = debug.getinfo(level, "Sl")
+  while info and (info.what == "C" or info.source:find "^=http[.%a]*lua$") do
+    level = level + 1
+    info = debug.getinfo(level, "Sl")
+  end
+  if info and info.currentline > 0 then
+    message = info.short_src .. ":" .. info.currentline .. ": " .. message
+  end
+  error(message, 0)
+end
+
+M.raise = raise
+
+-- ---- what an option must be -------------------------------------------------
+--
+-- A check returns what was expected, or nil when that is what it got.
+
+local function is(kind)
+  local expected = "a " .. kind
+  return function(value)
+    return type(value) ~= kind and expected or nil
+  end
+end
+
+local function is_count(least, most)
+  local expected = string.format("an integer, %d to %d", least, most)
+  return function(value)
+    local fits = math.type(value) == "integer" and value >= least and
+      value <= most
+    return not fits and expected or nil
+  end
+end
+
+local function is_seconds(value)
+  if type(value) ~= "number" then
+    return "seconds"
+  end
+  local fits = value > 0 and value < math.huge
+  return not fits and "seconds, finite and above 0" or nil
+end
+
+local function is_scalar(value)
+  local kind = type(value)
+  return kind == "string" or kind == "number" or kind == "boolean"
+end
+
+local function are_headers(value)
+  if type(value) ~= "table" then
+    return "a table of headers"
+  end
+  for name, text in pairs(value) do
+    local kind = type(text)
+    if type(name) ~= "string" or name == "" then
+      return "names of headers as keys"
+    elseif kind ~= "string" and kind ~= "number" then
+      return string.format("text for '%s'", name)
+    end
+  end
+end
+
+local function are_fields(value)
+  if type(value) ~= "table" then
+    return "a table of names and values"
+  end
+  for name, field in pairs(value) do
+    if type(name) ~= "string" then
+      return "names as keys"
+    end
+    for _, item in ipairs(type(field) == "table" and field or { field }) do
+      if not is_scalar(item) then
+        return string.format("text, a number, a boolean or a list for '%s'",
+          name)
+      end
+    end
+  end
+end
+
+local function is_any() end
+
+local function is_method(value)
+  local fits = type(value) == "string" and value:find "^[%w!#$%%&'*+.^_`|~-]+$"
+  return not fits and "the name of a method" or nil
+end
+
+local REQUEST <const> = {
+  accept = is "string",
+  bearer = is "string",
+  body = is "string",
+  body_max = is_count(1, 1 << 30),
+  ca_file = is "string",
+  cert_file = is "string",
+  form = are_fields,
+  headers = are_headers,
+  insecure = is "boolean",
+  json = is_any,
+  key_file = is "string",
+  method = is_method,
+  name = is "string",
+  password = is "string",
+  proxy = is "string",
+  query = are_fields,
+  redirects = is_count(0, 50),
+  retries = is_count(0, 20),
+  server_name = is "string",
+  timeout = is_seconds,
+  unix_socket = is "string",
+  user = is "string",
+}
+
+local function is_base_url(value)
+  local fits = type(value) == "string" and
+    value:find "^[hH][tT][tT][pP][sS]?://[^/?#]+[^?#]*$"
+  return not fits and "http:// or https://, a host and at most a path" or nil
+end
+
+local RATE <const> = { requests = is_count(1, 100000), per = is_seconds }
+
+local function is_rate(value)
+  if type(value) ~= "table" then
+    return "{ requests =, per = }"
+  end
+  for key in pairs(value) do
+    if not RATE[key] then
+      return "{ requests =, per = }"
+    end
+  end
+  for key, check in pairs(RATE) do
+    local expected = check(value[key])
+    if expected then
+      return string.format("%s as '%s'", expected, key)
+    end
+  end
+end
+
+local CLIENT <const> = {
+  base_url = is_base_url,
+  connections = is_count(1, 1000),
+  cookies = is "boolean",
+  observe = is "function",
+  rate = is_rate,
+}
+for name, check in pairs(REQUEST) do
+  CLIENT[name] = check
+end
+
+-- ---- checking ---------------------------------------------------------------
+
+local function refuse_unknown(key, known)
+  if type(key) ~= "string" then
+    raise("options have names, got a %s as key", type(key))
+  end
+  local names = {}
+  for name in pairs(known) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  local near = driver.nearest(key, names)
+  raise("unknown option '%s'%s", key,
+    near and "; did you mean '" .. near .. "'?" or "")
+end
+
+local function refuse_value(key, expected, value)
+  local kind = type(value)
+  if kind == "number" then
+    raise("option '%s': expected %s", key, expected)
+  end
+  raise("option '%s': expected %s, got %s", key, expected, kind)
+end
+
+local function check(options, known)
+  if type(options) ~= "table" then
+    raise("expected a table of options, got %s", type(options))
+  end
+  for key, value in pairs(options) do
+    local test = known[key]
+    if not test then
+      refuse_unknown(key, known)
+    end
+    local expected = test(value)
+    if expected then
+      refuse_value(key, expected, value)
+    end
+  end
+  local bodies = (options.json ~= nil and 1 or 0) + (options.form and 1 or 0) +
+    (options.body and 1 or 0)
+  if bodies > 1 then
+    raise "of the options 'json', 'form' and 'body' only one makes sense"
+  end
+end
+
+function M.check_request(options)
+  check(options, REQUEST)
+end
+
+function M.check_client(options)
+  check(options, CLIENT)
+end
+
+return M
