@@ -48,6 +48,21 @@ target_compile_definitions(lunex_curl
   INTERFACE LUNEX_LIBCURL="${curl_name}")
 target_link_libraries(lunex_curl INTERFACE ${CMAKE_DL_LIBS})
 
+# libxml2 is opened when a script first reads XML (core/xml2.c), not linked:
+# only its headers and the name of its shared object are wanted here.
+find_path(XML2_INCLUDE_DIR libxml/parser.h PATH_SUFFIXES libxml2 REQUIRED)
+find_library(XML2_LIBRARY xml2 REQUIRED)
+file(REAL_PATH ${XML2_LIBRARY} XML2_FILE)
+string(REGEX MATCH "libxml2[.]so[.][0-9]+" XML2_SONAME ${XML2_FILE})
+if(NOT XML2_SONAME)
+  message(FATAL_ERROR "${XML2_FILE} does not look like libxml2.so.N")
+endif()
+add_library(lunex_xml2 INTERFACE)
+target_include_directories(lunex_xml2 SYSTEM INTERFACE ${XML2_INCLUDE_DIR})
+target_compile_definitions(lunex_xml2
+  INTERFACE LUNEX_XML2_SONAME="${XML2_SONAME}")
+target_link_libraries(lunex_xml2 INTERFACE ${CMAKE_DL_LIBS})
+
 # Lua, with all of its interface exported: a C module such as cjson.so takes it
 # from the program. A call through an archive costs 15 % less, too.
 find_path(LUA_INCLUDE_DIR lua.h PATH_SUFFIXES lua5.4 REQUIRED)

@@ -16,13 +16,20 @@ int luaopen_protobuf(lua_State *L);
 int luaopen_task(lua_State *L);
 int luaopen_turn(lua_State *L);
 int luaopen_udp(lua_State *L);
+int luaopen_xml(lua_State *L);
 
 static const luaL_Reg modules[] = {
-	{ "clock", luaopen_clock },   { "http_client", luaopen_http_client },
-	{ "json", luaopen_json },     { "log", luaopen_log },
-	{ "metric", luaopen_metric }, { "protobuf", luaopen_protobuf },
-	{ "task", luaopen_task },     { "turn", luaopen_turn },
-	{ "udp", luaopen_udp },	      { NULL, NULL },
+	{ "clock", luaopen_clock },
+	{ "http_client", luaopen_http_client },
+	{ "json", luaopen_json },
+	{ "log", luaopen_log },
+	{ "metric", luaopen_metric },
+	{ "protobuf", luaopen_protobuf },
+	{ "task", luaopen_task },
+	{ "turn", luaopen_turn },
+	{ "udp", luaopen_udp },
+	{ "xml", luaopen_xml },
+	{ NULL, NULL },
 };
 
 /* __index of a module: (module, key), upvalue: its name. A mistyped function is
