@@ -20,7 +20,22 @@
 #include "run/config.h"
 #include "vm/state.h"
 
-enum { DECLARATION_NAME_MAX = 200 };
+enum { DECLARATION_NAME_MAX = 200, DECLARATION_ROUTES_MAX = 200 };
+
+/* What is anchored in the registry of the state. */
+enum {
+	DECLARATION_TABLE,
+	DECLARATION_CONFIG,
+	DECLARATION_METRICS,
+	DECLARATION_ANCHORS
+};
+
+struct declared_route {
+	char *key;	  /* "GET /v1/devices/:id" */
+	const char *path; /* inside of key; see web/path.h */
+	unsigned method;  /* SERVER_GET and its sisters */
+	char *place;	  /* "file:line" */
+};
 
 struct declaration {
 	char *path;
@@ -36,10 +51,12 @@ struct declaration {
 	char **parts; /* names in order; nparts 0: there is no collect */
 	unsigned nparts;
 	bool has_start;
+	struct declared_route *routes; /* in order of their keys */
+	unsigned nroutes;
 	bool has_ttl; /* known after declaration_register */
 	struct label_pair *labels;
 	unsigned nlabels;
-	char anchors[3]; /* private: keys of table, config and metrics */
+	char anchors[DECLARATION_ANCHORS]; /* private: keys of the registry */
 };
 
 /*
@@ -72,5 +89,11 @@ void declaration_push_part(lua_State *L, const struct declaration *declaration,
 			   unsigned part);
 void declaration_push_start(lua_State *L,
 			    const struct declaration *declaration);
+
+/* Leave the function of ROUTE; and m and config. */
+void declaration_push_route(lua_State *L, const struct declaration *declaration,
+			    const struct declared_route *route);
+void declaration_push_arguments(lua_State *L,
+				const struct declaration *declaration);
 
 #endif

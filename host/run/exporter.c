@@ -11,7 +11,9 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/registry.h"
+#include "run/call.h"
 #include "run/collect.h"
+#include "run/respond.h"
 #include "vm/state.h"
 #include "vm/task.h"
 
@@ -30,6 +32,7 @@ struct exporter {
 	struct declaration *declaration;
 	struct registry *registry;
 	struct collector *collector;
+	struct responder *responder;
 	struct timer schedule;
 	double started; /* the last scheduled collection */
 	struct scope live;
@@ -92,14 +95,6 @@ static void answer_all(struct exporter *e)
 	}
 }
 
-static double timeout_of(const struct exporter *e)
-{
-	if (e->options.timeout >= 0)
-		return e->options.timeout;
-	return e->declaration->timeout > 0 ? e->declaration->timeout
-					   : default_timeout;
-}
-
 static double interval_of(const struct exporter *e)
 {
 	return e->options.interval >= 0 ? e->options.interval
@@ -110,7 +105,7 @@ static void deliver_question(struct message *message)
 {
 	struct exporter_question *question = (void *)message;
 	struct exporter *e = question->exporter;
-	double seconds = timeout_of(e);
+	double seconds = exporter_timeout(e);
 	bool first =
 		e->declaration->nparts &&
 		!atomic_load_explicit(&e->status.ready, memory_order_relaxed);
@@ -134,6 +129,27 @@ void exporter_ask(struct exporter_question *question)
 {
 	question->message.deliver = deliver_question;
 	loop_post(question->exporter->loop, &question->message);
+}
+
+/* ---- calls ---- */
+
+static void deliver_call(struct message *message)
+{
+	struct call *call = (void *)message;
+	struct exporter *e = call->exporter;
+
+	if (!e->stopping) {
+		responder_run(e->responder, call);
+		return;
+	}
+	call_set_text(call, 503, "the exporter is stopping\n");
+	call_answer(call);
+}
+
+void exporter_call(struct call *call)
+{
+	call->message.deliver = deliver_call;
+	loop_post(call->exporter->loop, &call->message);
 }
 
 /* ---- collections ---- */
@@ -169,7 +185,7 @@ static void schedule_fired(struct timer *timer)
 	struct exporter *e =
 		(void *)((char *)timer - offsetof(struct exporter, schedule));
 	double interval = interval_of(e), now = loop_now(e->loop);
-	double seconds = timeout_of(e);
+	double seconds = exporter_timeout(e);
 
 	e->started += interval;
 	if (e->started < now)
@@ -279,6 +295,7 @@ static bool load(struct exporter *e, struct err *err)
 		return false;
 	collector.registry = e->registry;
 	collector.declaration = e->declaration;
+	e->responder = responder_new(collector.vm, e->declaration);
 	e->collector = collector_new(&collector, err);
 	return e->collector != NULL;
 }
@@ -287,6 +304,8 @@ static void run(struct exporter *e)
 {
 	if (e->declaration->has_start)
 		run_start(&e->restart);
+	else if (!e->declaration->nparts)
+		collector_set_up(e->collector, true);
 	if (!e->declaration->nparts)
 		atomic_store(&e->status.ready, true);
 	if (e->declaration->nparts && interval_of(e) > 0) {
@@ -307,6 +326,7 @@ static void unload(struct exporter *e)
 	timer_release(&e->restart);
 	e->start_task = NULL;
 	collector_free(e->collector);
+	responder_free(e->responder);
 	answer_all(e);
 	atomic_store(&e->vm, NULL);
 	vm_free(vm);
@@ -410,10 +430,19 @@ bool exporter_on_scrape(const struct exporter *exporter)
 	return exporter->declaration->nparts && interval_of(exporter) <= 0;
 }
 
+double exporter_timeout(const struct exporter *exporter)
+{
+	if (exporter->options.timeout >= 0)
+		return exporter->options.timeout;
+	return exporter->declaration->timeout > 0
+		       ? exporter->declaration->timeout
+		       : default_timeout;
+}
+
 bool exporter_wants_asking(const struct exporter *e)
 {
 	return exporter_on_scrape(e) || e->declaration->has_start ||
-	       e->declaration->has_ttl ||
+	       e->declaration->nroutes || e->declaration->has_ttl ||
 	       !atomic_load_explicit(&e->status.ready, memory_order_acquire);
 }
 

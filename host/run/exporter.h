@@ -60,6 +60,7 @@ struct exporter_status {
 };
 
 struct exporter;
+struct call;
 
 /* Starts the thread; `loaded` tells how it went. */
 struct exporter *exporter_new(const struct exporter_options *options);
@@ -90,6 +91,9 @@ bool exporter_on_scrape(const struct exporter *exporter);
  * outside of collections may have changed it. */
 bool exporter_wants_asking(const struct exporter *exporter);
 
+/* Seconds that one run of a function of the script may take. */
+double exporter_timeout(const struct exporter *exporter);
+
 /* The present page, a reference; NULL before the first. */
 struct page *exporter_page(struct exporter *exporter);
 
@@ -107,5 +111,8 @@ struct exporter_question {
 };
 
 void exporter_ask(struct exporter_question *question);
+
+/* A request for a route of the script (run/call.h), answered once, always. */
+void exporter_call(struct call *call);
 
 #endif

@@ -2,9 +2,10 @@
 /*
  * exporter.load() starts an exporter as the program does, but collected only
  * when asked: e:collect() is one collection, e:page() the text that it shows.
- * Stands on run/exporter.h. Messages from the exporter's thread come through
- * the loop of the spec; each is an allocation of its own that survives a spec
- * that was cancelled meanwhile.
+ * It may be served, too, by a web thread as in the program. Stands on
+ * run/exporter.h. Messages from the exporter's thread come through the loop of
+ * the spec; each is an allocation of its own that survives a spec that was
+ * cancelled meanwhile.
  */
 #include "run/l_exporter.h"
 
@@ -20,6 +21,8 @@
 #include "core/mem.h"
 #include "run/config.h"
 #include "run/exporter.h"
+#include "run/routes.h"
+#include "run/web.h"
 #include "vm/state.h"
 #include "vm/task.h"
 
@@ -40,6 +43,8 @@ struct object {
 	struct ticket *ticket; /* what will wake op */
 	char *temporary;       /* a file to be removed, or NULL */
 	char *lua_path;	       /* the exporter's thread reads it */
+	bool serve;
+	struct web *web; /* NULL: it is not served */
 	bool failed;
 	struct err err;
 };
@@ -133,6 +138,41 @@ static void on_collected(void *arg, const struct err *err)
 		link->err = *err;
 }
 
+/* Serves it as the program does. */
+static bool open_web(struct object *object)
+{
+	static const char *const addresses[] = { "127.0.0.1:0", NULL };
+	const struct web_options options = { .exporters = &object->exporter,
+					     .n = 1,
+					     .addresses = addresses,
+					     .telemetry_path = "/metrics" };
+
+	if (!routes_check(&object->exporter, 1, options.telemetry_path,
+			  &object->err))
+		return false;
+	object->web = web_new(&options, &object->err);
+	return object->web != NULL;
+}
+
+/* The order is web.h's: the server, the exporter, what its answers go to. */
+static void close_all(struct object *object)
+{
+	struct exporter *exporter = object->exporter;
+
+	object->exporter = NULL;
+	if (object->web)
+		web_stop(object->web);
+	if (exporter) {
+		exporter_stop(exporter);
+		if (!exporter_free(exporter, 10)) {
+			fprintf(stderr, "an exporter does not stop\n");
+			abort();
+		}
+	}
+	web_free(object->web);
+	object->web = NULL;
+}
+
 static int k_load(lua_State *L, int status, lua_KContext ctx)
 {
 	struct object *object = luaL_checkudata(L, -1, CLASS);
@@ -140,10 +180,9 @@ static int k_load(lua_State *L, int status, lua_KContext ctx)
 	(void)status;
 	(void)ctx;
 	remove_temporary(object);
-	if (!object->failed)
+	if (!object->failed && (!object->serve || open_web(object)))
 		return 1;
-	exporter_free(object->exporter, 5);
-	object->exporter = NULL;
+	close_all(object);
 	return push_failure(L, &object->err);
 }
 
@@ -190,7 +229,8 @@ static char *lua_path_of(const char *path)
  */
 static int l_load(lua_State *L)
 {
-	static const char *const known[] = { "interval", "timeout", NULL };
+	static const char *const known[] = { "interval", "serve", "timeout",
+					     NULL };
 	struct exporter_options options = { .loaded = on_loaded,
 					    .collected = on_collected };
 	struct object *object;
@@ -201,6 +241,7 @@ static int l_load(lua_State *L)
 	options.timeout = opt_seconds(L, 3, "timeout", -1);
 	lua_settop(L, 3);
 	object = push_object(L, sizeof *object, CLASS, 0);
+	object->serve = opt_boolean(L, 3, "serve", false);
 	options.path = path_of(L, 1, object);
 	object->lua_path = lua_path_of(options.path);
 	options.lua_path = object->lua_path;
@@ -275,19 +316,23 @@ static int l_page(lua_State *L)
 	return 1;
 }
 
+/* e:url() -> "http://127.0.0.1:PORT" */
+static int l_url(lua_State *L)
+{
+	struct object *object = check_exporter(L);
+
+	if (!object->web)
+		return luaL_error(L, "it is not served: exporter.load(..., "
+				     "config, { serve = true })");
+	lua_pushfstring(L, "http://%s", web_address(object->web, 0));
+	return 1;
+}
+
 static int l_close(lua_State *L)
 {
 	struct object *object = luaL_checkudata(L, 1, CLASS);
-	struct exporter *exporter = object->exporter;
 
-	object->exporter = NULL;
-	if (exporter) {
-		exporter_stop(exporter);
-		if (!exporter_free(exporter, 10)) {
-			fprintf(stderr, "an exporter does not stop\n");
-			abort();
-		}
-	}
+	close_all(object);
 	config_free(object->config);
 	object->config = NULL;
 	free(object->link);
@@ -299,10 +344,8 @@ static int l_close(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-	{ "collect", l_collect },
-	{ "page", l_page },
-	{ "close", l_close },
-	{ NULL, NULL },
+	{ "collect", l_collect }, { "page", l_page }, { "url", l_url },
+	{ "close", l_close },	  { NULL, NULL },
 };
 
 static const luaL_Reg metas[] = {

@@ -6,7 +6,10 @@
 
 #include "core/buf.h"
 #include "core/mem.h"
+#include "run/call.h"
+#include "run/declared_routes.h"
 #include "web/negotiate.h"
+#include "web/path.h"
 
 #define PLAIN "text/plain; charset=utf-8"
 #define HTML "text/html; charset=utf-8"
@@ -17,7 +20,8 @@ struct routes {
 	struct exporter *const *exporters;
 	size_t n;
 	const char *telemetry_path;
-	struct route table[ROUTES + 1];
+	struct caller **callers; /* of each exporter */
+	struct route *table;
 };
 
 /* ---- the landing page ---- */
@@ -153,9 +157,80 @@ static void handle_ready(struct request *request, void *arg)
 	request_answer_text(request, 200, PLAIN, "lunex is ready.\n");
 }
 
+/* ---- the routes of scripts ---- */
+
+static bool check_telemetry(const struct declared_route *route,
+			    const char *telemetry_path, struct err *err)
+{
+	if (!path_matches(route->path, telemetry_path))
+		return true;
+	return err_set(err, ERR_USAGE,
+		       "%s: the route '%s' takes the telemetry path %s",
+		       route->place, route->key, telemetry_path);
+}
+
+static bool check_pair(const struct declared_route *route,
+		       const struct declaration *former, struct err *err)
+{
+	for (unsigned i = 0; i < former->nroutes; i++)
+		if (declared_routes_meet(&former->routes[i], route))
+			return err_set(err, ERR_USAGE,
+				       "%s: the route '%s' is taken by %s",
+				       route->place, route->key,
+				       former->routes[i].place);
+	return true;
+}
+
+bool routes_check(struct exporter *const *exporters, size_t n,
+		  const char *telemetry_path, struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct declaration *d =
+			exporter_declaration(exporters[i]);
+
+		for (unsigned k = 0; k < d->nroutes; k++) {
+			if (!check_telemetry(&d->routes[k], telemetry_path,
+					     err))
+				return false;
+			for (size_t j = 0; j < i; j++)
+				if (!check_pair(
+					    &d->routes[k],
+					    exporter_declaration(exporters[j]),
+					    err))
+					return false;
+		}
+	}
+	return true;
+}
+
 /* ---- the table ---- */
 
-struct routes *routes_new(struct scraper *scraper,
+static size_t count_routes(struct exporter *const *exporters, size_t n)
+{
+	size_t count = ROUTES;
+
+	for (size_t i = 0; i < n; i++)
+		count += exporter_declaration(exporters[i])->nroutes;
+	return count;
+}
+
+/* The routes of the script number I, behind NEXT. */
+static struct route *add_script(struct routes *routes, size_t i,
+				struct route *next)
+{
+	const struct declaration *d =
+		exporter_declaration(routes->exporters[i]);
+
+	for (unsigned k = 0; k < d->nroutes; k++) {
+		next->path = next->handler = d->routes[k].path;
+		next->methods = d->routes[k].method;
+		next->handle = call_handle;
+		next++->arg = caller_route(routes->callers[i], k);
+	}
+	return next;
+}
+
+struct routes *routes_new(struct loop *loop, struct scraper *scraper,
 			  struct exporter *const *exporters, size_t n,
 			  const char *telemetry_path)
 {
@@ -169,16 +244,31 @@ struct routes *routes_new(struct scraper *scraper,
 		{ "/-/healthy", SERVER_GET, "health", handle_healthy, routes },
 		{ "/-/ready", SERVER_GET, "ready", handle_ready, routes },
 	};
+	struct route *next;
 
 	routes->exporters = exporters;
 	routes->n = n;
 	routes->telemetry_path = telemetry_path;
+	routes->callers = mem_array(n, sizeof *routes->callers);
+	routes->table = mem_array(count_routes(exporters, n) + 1,
+				  sizeof *routes->table);
 	memcpy(routes->table, table, sizeof table);
+	next = routes->table + ROUTES;
+	for (size_t i = 0; i < n; i++) {
+		routes->callers[i] = caller_new(loop, exporters[i]);
+		next = add_script(routes, i, next);
+	}
 	return routes;
 }
 
 void routes_free(struct routes *routes)
 {
+	if (!routes)
+		return;
+	for (size_t i = 0; i < routes->n; i++)
+		caller_free(routes->callers[i]);
+	free(routes->callers);
+	free(routes->table);
 	free(routes);
 }
 

@@ -142,6 +142,9 @@ static bool open_server(struct supervisor *s, struct err *err)
 	const struct declaration *d = exporter_declaration(s->exporter);
 	const char *const fallback[] = { d->listen ? d->listen : default_listen,
 					 NULL };
+	const char *path = s->options->telemetry_path
+				   ? s->options->telemetry_path
+				   : "/metrics";
 	struct server_options options = {
 		.loop = s->web_loop,
 		.addresses = s->options->listen && s->options->listen[0]
@@ -151,12 +154,11 @@ static bool open_server(struct supervisor *s, struct err *err)
 		.arg = s,
 	};
 
+	if (!routes_check(&s->exporter, 1, path, err))
+		return false;
 	s->host = host_metrics_new(&s->exporter, 1);
 	s->scraper = scraper_new(s->web_loop, &s->exporter, 1, s->host);
-	s->routes = routes_new(s->scraper, &s->exporter, 1,
-			       s->options->telemetry_path
-				       ? s->options->telemetry_path
-				       : "/metrics");
+	s->routes = routes_new(s->web_loop, s->scraper, &s->exporter, 1, path);
 	options.routes = routes_table(s->routes);
 	s->server = server_new(&options, err);
 	return s->server != NULL;

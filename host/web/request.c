@@ -26,6 +26,7 @@ struct request {
 	struct MHD_Connection *mhd;
 	const char *method;
 	const char *path;
+	char *sent_path; /* NULL: the same as the path */
 	const void *route;
 	double started;
 	unsigned status; /* 0: not answered */
@@ -51,6 +52,11 @@ const char *request_method(const struct request *request)
 const char *request_path(const struct request *request)
 {
 	return request->path;
+}
+
+const char *request_sent_path(const struct request *request)
+{
+	return request->sent_path ? request->sent_path : request->path;
 }
 
 const char *request_header(const struct request *request, const char *name)
@@ -85,8 +91,9 @@ void request_headers(const struct request *request, const char *name,
 				  &search);
 }
 
-static enum MHD_Result match_query(void *arg, enum MHD_ValueKind kind,
-				   const char *name, const char *value)
+/* A query parameter, or a header where any of them is wanted. */
+static enum MHD_Result match_pair(void *arg, enum MHD_ValueKind kind,
+				  const char *name, const char *value)
 {
 	struct search *search = arg;
 
@@ -94,6 +101,17 @@ static enum MHD_Result match_query(void *arg, enum MHD_ValueKind kind,
 	if (!search->name || !strcmp(name, search->name))
 		search->each_pair(search->arg, name, value ? value : "");
 	return MHD_YES;
+}
+
+void request_all_headers(const struct request *request,
+			 void (*each)(void *arg, const char *name,
+				      const char *value),
+			 void *arg)
+{
+	struct search search = { .each_pair = each, .arg = arg };
+
+	MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, match_pair,
+				  &search);
 }
 
 void request_queries(const struct request *request, const char *name,
@@ -104,7 +122,7 @@ void request_queries(const struct request *request, const char *name,
 	struct search search = { .name = name, .each_pair = each, .arg = arg };
 
 	MHD_get_connection_values(request->mhd, MHD_GET_ARGUMENT_KIND,
-				  match_query, &search);
+				  match_pair, &search);
 }
 
 static void take_first(void *arg, const char *name, const char *value)
@@ -127,6 +145,11 @@ const char *request_query(const struct request *request, const char *name)
 struct str request_body(const struct request *request)
 {
 	return (struct str){ buf_text(&request->body), request->body.len };
+}
+
+char *request_take_body(struct request *request, size_t *len)
+{
+	return buf_take(&request->body, len);
 }
 
 const char *request_peer(struct request *request)
@@ -253,8 +276,17 @@ struct request *request_new(struct request_shared *shared,
 void request_free(struct request *request)
 {
 	request_end(request);
+	free(request->sent_path);
 	timer_release(&request->timer);
 	free(request);
+}
+
+void request_set_uri(struct request *request, const char *uri)
+{
+	size_t len = strcspn(uri, "?");
+
+	free(request->sent_path);
+	request->sent_path = memchr(uri, '%', len) ? mem_copy(uri, len) : NULL;
 }
 
 void request_begin(struct request *request, const char *method,

@@ -25,11 +25,18 @@ enum { REQUEST_MEMORY = 32 * 1024 };
 
 const char *request_method(const struct request *request);
 const char *request_path(const struct request *request);
+/* The same as it was sent: for path_matches() and path_parameters(). */
+const char *request_sent_path(const struct request *request);
 /* Headers by case-insensitive name, the first one; NULL when absent. */
 const char *request_header(const struct request *request, const char *name);
 /* Calls EACH for every header of that name, in order. */
 void request_headers(const struct request *request, const char *name,
 		     void (*each)(void *arg, const char *value), void *arg);
+/* Calls EACH for every header, in order. */
+void request_all_headers(const struct request *request,
+			 void (*each)(void *arg, const char *name,
+				      const char *value),
+			 void *arg);
 /* The decoded query parameter, the first one of that name; NULL when absent, ""
  * when it stands there without a value. */
 const char *request_query(const struct request *request, const char *name);
@@ -40,6 +47,8 @@ void request_queries(const struct request *request, const char *name,
 				  const char *value),
 		     void *arg);
 struct str request_body(const struct request *request);
+/* The body becomes the caller's, to be freed. */
+char *request_take_body(struct request *request, size_t *len);
 /* "192.0.2.1:40312" */
 const char *request_peer(struct request *request);
 
@@ -79,6 +88,9 @@ struct request *request_new(struct request_shared *shared,
 			    struct MHD_Connection *mhd);
 void request_free(struct request *request);
 
+/* The first line of a request has arrived; URI is what it asks for, still
+ * escaped, and is copied. */
+void request_set_uri(struct request *request, const char *uri);
 /* The headers of a request have arrived. METHOD and PATH live as long as it. */
 void request_begin(struct request *request, const char *method,
 		   const char *path, size_t body_max);

@@ -22,6 +22,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "web/listen.h"
+#include "web/path.h"
 
 enum { ROUNDS = 8, BODY_MAX = 1024 * 1024, CONNECTIONS = 512, IDLE = 60 };
 
@@ -68,31 +69,60 @@ static const struct {
 
 enum { METHODS = sizeof methods / sizeof *methods };
 
-static bool method_allowed(const struct route *route, const char *method)
+unsigned server_method(const char *name, size_t len)
 {
 	for (size_t i = 0; i < METHODS; i++)
-		if (!strcmp(methods[i].name, method))
-			return route->methods & methods[i].method;
-	return false;
+		if (strlen(methods[i].name) == len &&
+		    !strncmp(methods[i].name, name, len))
+			return methods[i].method;
+	return 0;
 }
 
-static const struct route *find_route(const struct server *server,
-				      const char *path)
+static bool method_allowed(const struct route *route, const char *method)
 {
-	for (const struct route *route = server->routes; route->path; route++)
-		if (!strcmp(route->path, path))
-			return route;
-	return NULL;
+	return route->methods & server_method(method, strlen(method));
 }
 
-static void answer_method(struct request *request, const struct route *route)
+/* The route that is nearest to the path of REQUEST, the first one of several,
+ * among those that allow METHOD (NULL: any). */
+static const struct route *nearest_route(const struct server *server,
+					 const char *path, const char *method)
+{
+	const struct route *found = NULL;
+
+	for (const struct route *route = server->routes; route->path; route++) {
+		if (!path_matches(route->path, path) ||
+		    (method && !method_allowed(route, method)))
+			continue;
+		if (!found || path_is_nearer(route->path, found->path))
+			found = route;
+	}
+	return found;
+}
+
+/* One of another method stands for a path that is there. */
+static const struct route *find_route(const struct server *server,
+				      const struct request *request)
+{
+	const char *path = request_sent_path(request);
+	const struct route *found =
+		nearest_route(server, path, request_method(request));
+
+	return found ? found : nearest_route(server, path, NULL);
+}
+
+static void answer_method(const struct server *server, struct request *request)
 {
 	const char *headers[] = { "Allow", NULL, NULL };
 	struct response *response;
+	unsigned allowed = 0;
 	char allow[64] = "";
 
+	for (const struct route *route = server->routes; route->path; route++)
+		if (path_matches(route->path, request_sent_path(request)))
+			allowed |= route->methods;
 	for (size_t i = 0; i < METHODS; i++) {
-		if (!(route->methods & methods[i].method))
+		if (!(allowed & methods[i].method))
 			continue;
 		if (*allow)
 			strcat(allow, ", ");
@@ -127,7 +157,7 @@ static void answer(struct server *server, struct request *request)
 		request_answer_text(request, 404, plain,
 				    "not found; / lists what is here\n");
 	else if (!method_allowed(route, request_method(request)))
-		answer_method(request, route);
+		answer_method(server, request);
 	else
 		route->handle(request, route->arg);
 	request_settle(request);
@@ -139,6 +169,15 @@ static struct request *request_of(struct MHD_Connection *mhd)
 {
 	return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
 		->socket_context;
+}
+
+/* Called with what was asked for before it is decoded. What is returned becomes
+ * the context of on_request(), which has not begun. */
+static void *on_uri(void *arg, const char *uri, struct MHD_Connection *mhd)
+{
+	(void)arg;
+	request_set_uri(request_of(mhd), uri);
+	return NULL;
 }
 
 /*
@@ -159,7 +198,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd,
 		*context = request = request_of(mhd);
 		server->in_flight++;
 		request_begin(request, method, url, server->body_max);
-		request_set_route(request, find_route(server, url));
+		request_set_route(request, find_route(server, request));
 		if (request_asks_too_much(request))
 			answer_last(request, 413, "request body too large\n");
 		return MHD_YES;
@@ -312,6 +351,7 @@ static struct MHD_Daemon *start_daemon(struct server *server, int fd)
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
 		NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER,
 		on_log, NULL, MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL,
+		MHD_OPTION_URI_LOG_CALLBACK, on_uri, NULL,
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED,
 		on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
 		on_connection, server, MHD_OPTION_CONNECTION_LIMIT, max,

@@ -6,9 +6,10 @@
  * and its answer never race. No Lua, no registry: it answers with bytes.
  *
  * The server does what no handler should have to: 404 for an unknown path, 405
- * with Allow for a wrong method, HEAD for every GET, refusal of bodies that are
- * too large, limits on connections, idle time and header size, and telling
- * `finished` about every answer. SIGPIPE must be ignored by the process.
+ * with Allow (every method of the path) for a wrong method, HEAD for every GET,
+ * refusal of bodies that are too large, limits on connections, idle time and
+ * header size, and telling `finished` about every answer. SIGPIPE must be
+ * ignored by the process.
  */
 #ifndef WEB_SERVER_H
 #define WEB_SERVER_H
@@ -25,11 +26,16 @@ struct server;
 
 enum { SERVER_GET = 1, SERVER_POST = 2, SERVER_PUT = 4, SERVER_DELETE = 8 };
 
+/* The number of the method of that name and length; that of GET for HEAD, 0 for
+ * one that no route can have. */
+unsigned server_method(const char *name, size_t len);
+
 /* What `finished` gets for a request that was given up before its answer. */
 enum { SERVER_CLIENT_GONE = 499 };
 
 struct route {
-	const char *path;    /* exact */
+	const char *path;    /* or a pattern: see path.h. The nearest one wins;
+				several may have the same, with other methods */
 	unsigned methods;    /* SERVER_GET allows HEAD too */
 	const char *handler; /* name for `finished`, "other" for 404 */
 	void (*handle)(struct request *request, void *arg);

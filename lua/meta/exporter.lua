@@ -9,6 +9,8 @@ local exporter = {}
 ---@class exporter.options
 ---@field interval? number seconds; 0 or none: only when asked
 ---@field timeout? number seconds; instead of the script's
+---@field serve? boolean open a web server on a free port of 127.0.0.1, with the
+--- pages of the program and the script's routes
 
 ---Starts the script. `start` runs from then on; the first collection waits
 ---until it is asked for.
@@ -37,6 +39,13 @@ function running:collect(seconds) end
 ---    assert.matches("queue_up 1\n", e:page())
 ---@return string
 function running:page() end
+
+---Where it is served, without a slash at the end; with `serve = true`.
+---
+---    local e <close> = assert(exporter.load("stand.lua", {}, { serve = true }))
+---    local answer = assert(http.get(e:url() .. "/v1/devices"))
+---@return string "http://127.0.0.1:PORT"
+function running:url() end
 
 ---Stops it; so does the end of a `<close>` variable.
 function running:close() end

@@ -68,7 +68,7 @@ return setmetatable({
 
   it("needs something to do", function()
     refused("return { name = 'spec',\n}\n",
-      ": neither 'collect' nor 'start' is there$")
+      ": none of 'collect', 'start' and 'routes' is there$")
   end)
 end)
 

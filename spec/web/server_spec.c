@@ -149,6 +149,32 @@ static void handle_nothing(struct request *request, void *arg)
 	(void)arg;
 }
 
+static void handle_sent(struct request *request, void *arg)
+{
+	(void)arg;
+	request_answer_text(request, 200, "text/plain",
+			    request_sent_path(request));
+}
+
+static void note_all(void *arg, const char *name, const char *value)
+{
+	if (!strncasecmp(name, "x-", 2))
+		note_pair(arg, name, value);
+}
+
+static void handle_take(struct request *request, void *arg)
+{
+	size_t len;
+	char *body = request_take_body(request, &len);
+
+	(void)arg;
+	request_all_headers(request, note_all, NULL);
+	snprintf(seen.text + strlen(seen.text), 100, "%zu %s", len, body);
+	free(body);
+	assert_int_equal(0, request_body(request).len);
+	request_answer_text(request, 200, "text/plain", "taken");
+}
+
 static double soon = 0.02, never = 3600;
 
 static const struct route routes[] = {
@@ -161,6 +187,12 @@ static const struct route routes[] = {
 	{ "/soon", SERVER_GET, "soon", handle_park, &soon },
 	{ "/both", SERVER_GET, "both", handle_park_and_answer, NULL },
 	{ "/nothing", SERVER_GET, "nothing", handle_nothing, NULL },
+	{ "/take", SERVER_POST, "take", handle_take, NULL },
+	{ "/d/:id", SERVER_GET, "any", handle_hello, "any" },
+	{ "/d/:id/sent", SERVER_GET, "sent", handle_sent, NULL },
+	{ "/d/one", SERVER_GET, "one", handle_hello, "one" },
+	{ "/d/:other", SERVER_DELETE, "gone", handle_hello, "gone" },
+	{ "/d/one", SERVER_PUT, "put", handle_hello, "put" },
 	{ 0 },
 };
 
@@ -419,6 +451,58 @@ static void an_unknown_path_is_404_and_names_the_root(void **state)
 	wait_finished(1);
 	assert_string_equal("other", seen.handler);
 	assert_int_equal(404, seen.status);
+	client_free(client);
+}
+
+/* The body of the answer to one request. */
+static void ask(const char *line, unsigned status, const char *expected)
+{
+	struct client *client = client_new();
+	char text[256];
+
+	snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: x\r\n\r\n", line);
+	client_send(client, text);
+	if (client_wait(client) != status || !strstr(client->data, expected))
+		fail_msg("%s: %s", line, client->data);
+	client_free(client);
+}
+
+static void the_nearest_pattern_with_the_method_answers(void **state)
+{
+	(void)state;
+	ask("GET /d/1", 200, "\r\n\r\nany");
+	ask("GET /d/one", 200, "\r\n\r\none");
+	ask("GET /d/%6Fne", 200, "\r\n\r\none");
+	ask("GET /d/one%2Ftwo", 200, "\r\n\r\nany");
+	ask("PUT /d/one", 200, "\r\n\r\nput");
+	/* The pattern alone has this method. */
+	ask("DELETE /d/one", 200, "\r\n\r\ngone");
+	ask("GET /d/", 404, "not found");
+	ask("GET /d/1/2", 404, "not found");
+	ask("GET /d/a%20%2f?b=%2F/sent", 200, "any");
+	ask("GET /d/a%20%2f/sent?b=%2F", 200, "\r\n\r\n/d/a%20%2f/sent");
+	ask("GET /d/a/sent", 200, "\r\n\r\n/d/a/sent");
+}
+
+static void allow_names_every_method_of_a_path(void **state)
+{
+	(void)state;
+	ask("POST /d/one", 405, "\r\nAllow: GET, HEAD, PUT, DELETE\r\n");
+	ask("POST /d/two", 405, "\r\nAllow: GET, HEAD, DELETE\r\n");
+	ask("PATCH /d/two", 405, "\r\nAllow: GET, HEAD, DELETE\r\n");
+	assert_string_equal("any", seen.handler);
+}
+
+static void a_handler_may_take_the_body_and_all_headers(void **state)
+{
+	struct client *client = client_new();
+
+	(void)state;
+	client_send(client, "POST /take HTTP/1.1\r\nHost: x\r\nX-A: 1\r\n"
+			    "x-b: 2\r\nX-A: 3\r\nContent-Length: 5\r\n\r\n"
+			    "hello");
+	assert_int_equal(200, client_wait(client));
+	assert_string_equal("X-A|1|x-b|2|X-A|3|5 hello", seen.text);
 	client_free(client);
 }
 
@@ -922,6 +1006,9 @@ int main(void)
 		test(answers_pipelined_requests_in_order),
 		test(an_unknown_path_is_404_and_names_the_root),
 		test(a_wrong_method_is_405_with_allow),
+		test(the_nearest_pattern_with_the_method_answers),
+		test(allow_names_every_method_of_a_path),
+		test(a_handler_may_take_the_body_and_all_headers),
 		test(head_has_the_headers_and_no_body),
 		test(a_handler_sees_headers_query_and_peer),
 		test(a_handler_that_does_nothing_is_answered_500),

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/call.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "web/path.h"
+#include "web/response.h"
+
+#define PLAIN "text/plain; charset=utf-8"
+
+/* For an exporter that ends at its deadline to say so. */
+static const double grace = 0.2;
+
+/* What one connection can have sent (REQUEST_MEMORY), and the zero bytes. */
+enum { PAIRS_MAX = 2 * REQUEST_MEMORY };
+
+/* ---- pairs ---- */
+
+void pairs_init(struct pairs *pairs, size_t max)
+{
+	buf_init(&pairs->text, max);
+}
+
+void pairs_release(struct pairs *pairs)
+{
+	buf_release(&pairs->text);
+}
+
+bool pairs_add(struct pairs *pairs, const char *name, const char *value)
+{
+	size_t n = strlen(name) + 1, m = strlen(value) + 1;
+
+	return buf_reserve(&pairs->text, n + m) &&
+	       buf_add(&pairs->text, name, n) &&
+	       buf_add(&pairs->text, value, m);
+}
+
+bool pairs_next(const struct pairs *pairs, const char **name,
+		const char **value)
+{
+	const char *start = buf_text(&pairs->text);
+
+	*name = *value ? *value + strlen(*value) + 1 : start;
+	if (*name == start + pairs->text.len)
+		return false;
+	*value = *name + strlen(*name) + 1;
+	return true;
+}
+
+size_t pairs_count(const struct pairs *pairs)
+{
+	const char *name, *value = NULL;
+	size_t n = 0;
+
+	while (pairs_next(pairs, &name, &value))
+		n++;
+	return n;
+}
+
+static void add_pair(void *arg, const char *name, const char *value)
+{
+	pairs_add(arg, name, value);
+}
+
+/* ---- what a call carries ---- */
+
+void call_init(struct call *call, struct request *request,
+	       const struct declared_route *route)
+{
+	call->route = route;
+	call->method = mem_string(request_method(request));
+	call->path = mem_string(request_path(request));
+	call->peer = mem_string(request_peer(request));
+	pairs_init(&call->params, PAIRS_MAX);
+	pairs_init(&call->query, PAIRS_MAX);
+	pairs_init(&call->headers, PAIRS_MAX);
+	pairs_init(&call->answer_headers, CALL_HEADERS_MAX);
+	path_parameters(route->path, request_sent_path(request), add_pair,
+			&call->params);
+	request_queries(request, NULL, add_pair, &call->query);
+	request_all_headers(request, add_pair, &call->headers);
+	call->body = request_take_body(request, &call->body_len);
+}
+
+void call_release(struct call *call)
+{
+	pairs_release(&call->params);
+	pairs_release(&call->query);
+	pairs_release(&call->headers);
+	pairs_release(&call->answer_headers);
+	free(call->method);
+	free(call->path);
+	free(call->peer);
+	free(call->body);
+	free(call->answer_body);
+}
+
+void call_set_text(struct call *call, unsigned status, const char *text)
+{
+	free(call->answer_body);
+	call->status = status;
+	call->answer_body = mem_string(text);
+	call->answer_len = strlen(text);
+	pairs_release(&call->answer_headers);
+	pairs_add(&call->answer_headers, "Content-Type", PLAIN);
+}
+
+/* ---- the web thread ---- */
+
+struct caller_route {
+	struct caller *caller;
+	const struct declared_route *route;
+};
+
+struct caller {
+	struct loop *loop;
+	struct exporter *exporter;
+	unsigned open;
+	struct caller_route routes[];
+};
+
+/* A call with what the web thread knows about it. */
+struct open_call {
+	struct call call; /* first */
+	struct caller *caller;
+	struct request *request; /* NULL: answered without the exporter */
+};
+
+static struct response *response_of(struct call *call)
+{
+	size_t n = pairs_count(&call->answer_headers);
+	const char **headers = mem_array(2 * n + 1, sizeof *headers);
+	struct iovec body = { call->answer_body, call->answer_len };
+	const char *name, *value = NULL;
+	struct response *response;
+
+	for (size_t i = 0; pairs_next(&call->answer_headers, &name, &value);
+	     i += 2) {
+		headers[i] = name;
+		headers[i + 1] = value;
+	}
+	response = response_new(&body, 1, free, call->answer_body, headers);
+	call->answer_body = NULL;
+	free(headers);
+	return response;
+}
+
+static void answered(struct call *call)
+{
+	struct open_call *open = (void *)call;
+	struct response *response;
+
+	open->caller->open--;
+	if (open->request) {
+		response = response_of(call);
+		request_answer(open->request, call->status, response);
+		response_unref(response);
+	}
+	call_release(call);
+	free(open);
+}
+
+/* The exporter is stuck, or the server stops: its answer comes too late. */
+static void expired(struct request *request, void *arg)
+{
+	struct open_call *open = arg;
+
+	open->request = NULL;
+	if (request_stopping(request))
+		request_answer_text(request, 503, PLAIN, "lunex is stopping\n");
+	else
+		request_answer_text(request, 504, PLAIN,
+				    "the exporter does not answer in time\n");
+}
+
+static void refuse(struct request *request)
+{
+	static const char *const headers[] = { "Retry-After", "1", NULL };
+	struct response *response = response_text(
+		PLAIN, "the exporter has too much to do\n", headers);
+
+	request_answer(request, 503, response);
+	response_unref(response);
+}
+
+void call_handle(struct request *request, void *arg)
+{
+	const struct caller_route *route = arg;
+	struct caller *caller = route->caller;
+	struct open_call *open;
+
+	if (caller->open == CALLS_MAX) {
+		refuse(request);
+		return;
+	}
+	caller->open++;
+	open = mem_alloc(sizeof *open);
+	open->caller = caller;
+	open->request = request;
+	call_init(&open->call, request, route->route);
+	open->call.exporter = caller->exporter;
+	open->call.asker = caller->loop;
+	open->call.answered = answered;
+	open->call.seconds = exporter_timeout(caller->exporter);
+	request_suspend(request, open->call.seconds + grace, expired, open);
+	exporter_call(&open->call);
+}
+
+struct caller *caller_new(struct loop *loop, struct exporter *exporter)
+{
+	const struct declaration *d = exporter_declaration(exporter);
+	struct caller *caller = mem_alloc(
+		sizeof *caller + d->nroutes * sizeof caller->routes[0]);
+
+	caller->loop = loop;
+	caller->exporter = exporter;
+	for (unsigned i = 0; i < d->nroutes; i++) {
+		caller->routes[i].caller = caller;
+		caller->routes[i].route = &d->routes[i];
+	}
+	return caller;
+}
+
+void caller_free(struct caller *caller)
+{
+	free(caller);
+}
+
+void *caller_route(struct caller *caller, unsigned i)
+{
+	return &caller->routes[i];
+}

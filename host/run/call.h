@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A call: one request for a route of a script, on its way from the web thread
+ * to the exporter's and back. It carries copies, so that neither side looks
+ * into what the other owns: the request may be gone when the answer comes.
+ */
+#ifndef RUN_CALL_H
+#define RUN_CALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/buf.h"
+#include "net/loop.h"
+#include "run/declaration.h"
+#include "run/exporter.h"
+#include "web/request.h"
+
+/* Names and values, each with its zero byte: "a", "1", "b", "2". */
+struct pairs {
+	struct buf text;
+};
+
+void pairs_init(struct pairs *pairs, size_t max);
+void pairs_release(struct pairs *pairs);
+
+/* False when it does not fit. */
+bool pairs_add(struct pairs *pairs, const char *name, const char *value);
+
+/* The pair behind the one of *VALUE (NULL: the first); false at the end. */
+bool pairs_next(const struct pairs *pairs, const char **name,
+		const char **value);
+size_t pairs_count(const struct pairs *pairs);
+
+enum {
+	CALL_HEADERS_MAX = 8 << 10, /* bytes of those of an answer */
+	CALL_BODY_MAX = 16 << 20,   /* of an answer */
+	CALLS_MAX = 256,	    /* open at the same time, per exporter */
+};
+
+struct call {
+	struct message message; /* private */
+	struct exporter *exporter;
+	struct loop *asker;
+	/* Runs in the loop ASKER, once, always. */
+	void (*answered)(struct call *call);
+	double seconds; /* for the route */
+	const struct declared_route *route;
+
+	char *method, *path, *peer;
+	struct pairs params, query, headers; /* every pair, in order */
+	char *body;
+	size_t body_len;
+
+	/* The answer. */
+	unsigned status;
+	struct pairs answer_headers;
+	char *answer_body;
+	size_t answer_len;
+};
+
+/* Fills what belongs to the request; its body moves into the call. */
+void call_init(struct call *call, struct request *request,
+	       const struct declared_route *route);
+void call_release(struct call *call);
+
+/* Instead of whatever answer there is: a line of text. */
+void call_set_text(struct call *call, unsigned status, const char *text);
+
+/* ---- in the web thread ---- */
+
+/* The calls of one exporter. */
+struct caller;
+
+struct caller *caller_new(struct loop *loop, struct exporter *exporter);
+
+/* After the server stopped and the last answer came. NULL is allowed. */
+void caller_free(struct caller *caller);
+
+/* For the route number I of the script: what `handle` gets as its argument. */
+void *caller_route(struct caller *caller, unsigned i);
+
+/* Handler of every route of scripts. */
+void call_handle(struct request *request, void *arg);
+
+#endif

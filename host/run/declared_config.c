@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/declared_config.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "bind/bind.h"
+#include "core/nearest.h"
+#include "run/mistake.h"
+
+static const char *const config_keys[] = { "env",  "flag",     "position",
+					   "help", "required", "secret",
+					   "type", "choices",  NULL };
+static const char *const config_types[] = { "string",  "integer", "number",
+					    "boolean", "list",	  "port",
+					    NULL };
+
+/* One entry of `config` is at the top, its key below. */
+static void check_config_entry(lua_State *L, const struct declaration *d,
+			       const char *key)
+{
+	int entry = lua_gettop(L);
+	const char *type;
+	bool known = false;
+
+	if (!lua_istable(L, entry))
+		mistake_type(L, d, "config", key,
+			     "a table such as { default, help = \"...\" }");
+	lua_pushnil(L);
+	while (lua_next(L, entry)) {
+		if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) != 1)
+			check_declared_key(L, d, key, config_keys);
+		lua_pop(L, 1);
+	}
+	if (lua_getfield(L, entry, "type") != LUA_TNIL) {
+		type = lua_tostring(L, -1);
+		for (int i = 0; type && config_types[i]; i++)
+			known |= strcmp(config_types[i], type) == 0;
+		if (!known)
+			luaL_error(L,
+				   "%s'config.%s': type is one of string, "
+				   "integer, number, boolean, list, port",
+				   push_place(L, d, "config", key), key);
+	}
+	lua_pop(L, 1);
+}
+
+void check_declared_config(lua_State *L, const struct declaration *d, int table)
+{
+	if (lua_getfield(L, table, "config") == LUA_TTABLE) {
+		lua_pushnil(L);
+		while (lua_next(L, -2)) {
+			check_config_entry(
+				L, d, check_declared_key(L, d, "config", NULL));
+			lua_pop(L, 1);
+		}
+	}
+	lua_pop(L, 1);
+}
+
+/* ---- values ---- */
+
+/* __index of the configuration: a nil value is fine, an unknown key is not.
+ * Upvalue: the script's `config`. */
+static int l_config_index(lua_State *L)
+{
+	const char *names[128] = { NULL }, *key, *near;
+	int n = 0;
+
+	lua_settop(L, 2);
+	lua_pushvalue(L, 2);
+	if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) {
+		lua_pushnil(L);
+		return 1;
+	}
+	lua_pushnil(L);
+	while (n < 127 && lua_next(L, lua_upvalueindex(1))) {
+		lua_pop(L, 1);
+		names[n++] = lua_tostring(L, -1);
+	}
+	key = luaL_tolstring(L, 2, NULL);
+	near = nearest(key, names);
+	return luaL_error(L, "no configuration key '%s'%s%s%s", key,
+			  near ? "; did you mean '" : "", near ? near : "",
+			  near ? "'?" : "");
+}
+
+static int l_config_newindex(lua_State *L)
+{
+	return luaL_error(L, "the configuration cannot be changed");
+}
+
+/* Puts the default of each entry of the script's config at ENTRIES into
+ * VALUES, where there is no value yet. */
+static void add_defaults(lua_State *L, const struct declaration *d, int entries,
+			 int values)
+{
+	lua_pushnil(L);
+	while (lua_next(L, entries)) { /* key entry */
+		const char *key = lua_tostring(L, -2);
+		bool required;
+
+		lua_getfield(L, -1, "required");
+		required = lua_toboolean(L, -1);
+		lua_rawgeti(L, -2, 1); /* key entry required default */
+		if (lua_getfield(L, values, key) == LUA_TNIL) {
+			if (required && lua_isnil(L, -2))
+				luaL_error(L, "%s: '%s' must be given", d->name,
+					   key);
+			lua_pushvalue(L, -2);
+			lua_setfield(L, values, key);
+		}
+		lua_pop(L, 4);
+	}
+}
+
+static void check_given(lua_State *L, const struct declaration *d, int entries,
+			int values)
+{
+	lua_pushnil(L);
+	while (lua_next(L, values)) {
+		lua_pushvalue(L, -2);
+		if (lua_rawget(L, entries) == LUA_TNIL)
+			luaL_error(L, "%s: no configuration key '%s'", d->name,
+				   lua_tostring(L, -3));
+		lua_pop(L, 2);
+	}
+}
+
+/* Puts what OVERLAY has over VALUES. */
+static void overlay_values(lua_State *L, const struct config *overlay,
+			   int values)
+{
+	push_config(L, overlay);
+	lua_pushnil(L);
+	while (lua_next(L, -2)) { /* overlay key value */
+		lua_pushvalue(L, -2);
+		lua_insert(L, -2);
+		lua_rawset(L, values);
+	}
+	lua_pop(L, 1);
+}
+
+void push_declared_config(lua_State *L, const struct declaration *d,
+			  const struct config *config,
+			  const struct config *overlay)
+{
+	int entries, values;
+
+	declaration_push(L, d);
+	if (lua_getfield(L, -1, "config") == LUA_TNIL) {
+		lua_pop(L, 1);
+		lua_newtable(L);
+	}
+	lua_remove(L, -2);
+	entries = lua_gettop(L);
+	if (config)
+		push_config(L, config);
+	else
+		lua_newtable(L);
+	values = lua_gettop(L);
+	if (overlay)
+		overlay_values(L, overlay, values);
+	check_given(L, d, entries, values);
+	add_defaults(L, d, entries, values);
+	lua_pushvalue(L, entries);
+	lua_pushcclosure(L, l_config_index, 1);
+	lua_pushcfunction(L, l_config_newindex);
+	push_strict(L, values); /* entries values strict */
+	lua_replace(L, entries);
+	lua_settop(L, entries);
+}
