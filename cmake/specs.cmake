@@ -38,6 +38,17 @@ function(lunex_c_spec layer name)
   lunex_test(${layer}/${name} COMMAND ${target} ${ARGN})
 endfunction()
 
+# lunex_site(TARGET...): these have the server of spec/net/site.h.
+function(lunex_site)
+  find_package(OpenSSL REQUIRED)
+  add_library(spec_site STATIC spec/net/site.c)
+  target_link_libraries(spec_site
+    PUBLIC lunex_net OpenSSL::SSL ${CMOCKA_LIBRARY})
+  foreach(target IN LISTS ARGN)
+    target_link_libraries(${target} PRIVATE spec_site)
+  endforeach()
+endfunction()
+
 # lunex_lua_spec(PATH ...): a Lua spec, run inside the host by lunex-spec.
 function(lunex_lua_spec path)
   if(NOT TARGET lunex-spec)

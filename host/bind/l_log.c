@@ -11,6 +11,7 @@
 #include <lua.h>
 
 #include "bind/bind.h"
+#include "bind/scope.h"
 #include "core/log.h"
 #include "vm/state.h"
 
@@ -53,11 +54,35 @@ static int check_fields(lua_State *L, struct field *fields)
 	return n;
 }
 
+/* Whoever debugs a run reads every level. */
+static void write_trace(lua_State *L, enum log_level level, const char *message,
+			const struct field *fields, int n)
+{
+	static const char *const names[] = { [LOG_DEBUG] = "debug",
+					     [LOG_INFO] = "info",
+					     [LOG_WARN] = "warn",
+					     [LOG_ERROR] = "error" };
+	struct trace *trace = scope_trace(L);
+	struct buf line;
+
+	if (!trace)
+		return;
+	buf_init(&line, TRACE_LINE_MAX);
+	buf_addf(&line, "log %s: %.500s", names[level], message);
+	for (int i = 0; i < n; i++)
+		buf_addf(&line, " %.100s=%.500s", fields[i].key,
+			 fields[i].value);
+	trace_line(trace, "%s", buf_text(&line));
+	buf_release(&line);
+}
+
 static int write_line(lua_State *L, enum log_level level)
 {
 	const char *message = luaL_checkstring(L, 1);
 	struct field f[FIELDS_MAX] = { { NULL, NULL } };
 	int n = check_fields(L, f);
+
+	write_trace(L, level, message, f, n);
 
 	while (n < FIELDS_MAX)
 		f[n++] = (struct field){ "", NULL }; /* is left out */

@@ -18,6 +18,7 @@
 #include "net/loop.h"
 #include "vm/state.h"
 
+#define CLASS_SET "lunex.metrics"
 #define CLASS_FAMILY "lunex.family"
 #define CLASS_CHILD "lunex.child"
 
@@ -27,11 +28,13 @@ static const char family_tag, child_tag;
 
 struct family_object {
 	const void *tag;
+	struct metric_set *set;
 	struct family *family;
 };
 
 struct child_object {
 	const void *tag;
+	struct metric_set *set;
 	struct child child;
 };
 
@@ -44,7 +47,14 @@ static void *tagged(lua_State *L, int arg, size_t size, const void *tag)
 	return object && *(const void **)object == tag ? object : NULL;
 }
 
-static struct family *check_family(lua_State *L, int arg)
+/* A probe's metrics go with it, whoever kept them. */
+static void check_open(lua_State *L, const struct metric_set *set)
+{
+	if (!set || !set->registry)
+		luaL_error(L, "this metric belongs to a probe that is over");
+}
+
+static struct family_object *check_family_object(lua_State *L, int arg)
 {
 	struct family_object *object =
 		tagged(L, arg, sizeof *object, &family_tag);
@@ -52,7 +62,13 @@ static struct family *check_family(lua_State *L, int arg)
 	if (!object)
 		luaL_error(L, "expected a metric as the first argument "
 			      "(m.name:set(...) with a colon)");
-	return object->family;
+	check_open(L, object->set);
+	return object;
+}
+
+static struct family *check_family(lua_State *L, int arg)
+{
+	return check_family_object(L, arg)->family;
 }
 
 static struct child *check_child(lua_State *L, int arg)
@@ -63,6 +79,7 @@ static struct child *check_child(lua_State *L, int arg)
 	if (!object || !object->child.family)
 		luaL_error(L, "expected a kept series as the first argument "
 			      "(child:set(...) with a colon)");
+	check_open(L, object->set);
 	return &object->child;
 }
 
@@ -305,16 +322,17 @@ static int l_family_observe(lua_State *L)
 /* family:with(labels...) -> child */
 static int l_family_with(lua_State *L)
 {
-	struct family *family = check_family(L, 1);
+	struct family_object *parent = check_family_object(L, 1);
 	struct str values[LABELS_MAX];
 	struct child_object *object;
 	struct err err;
 
-	check_labels(L, 2, family, values);
+	check_labels(L, 2, parent->family, values);
 	object = push_object(L, sizeof *object, CLASS_CHILD, 0);
 	object->tag = &child_tag;
-	if (!child_init(&object->child, family, values, &err))
+	if (!child_init(&object->child, parent->family, values, &err))
 		luaL_error(L, "%s", err.text);
+	object->set = metric_set_ref(parent->set);
 	return 1;
 }
 
@@ -324,6 +342,15 @@ static int l_family_tostring(lua_State *L)
 
 	lua_pushfstring(L, "%s (%s)", m->name, metric_type_name(m->type));
 	return 1;
+}
+
+static int l_family_gc(lua_State *L)
+{
+	struct family_object *object = lua_touserdata(L, 1);
+
+	metric_set_unref(object->set);
+	object->set = NULL;
+	return 0;
 }
 
 /* ---- child ---- */
@@ -371,27 +398,55 @@ static int l_child_gc(lua_State *L)
 	struct child_object *object = lua_touserdata(L, 1);
 
 	child_release(&object->child);
+	metric_set_unref(object->set);
+	object->set = NULL;
 	return 0;
 }
 
 /* ---- the metrics of a script ---- */
 
-static void push_family(lua_State *L, struct family *family)
+static void push_family(lua_State *L, struct metric_set *set,
+			struct family *family)
 {
 	struct family_object *object =
 		push_object(L, sizeof *object, CLASS_FAMILY, 0);
 
 	object->tag = &family_tag;
 	object->family = family;
+	object->set = metric_set_ref(set);
 }
 
-/* __index of m: (m, key), upvalue: the registry */
+static int l_set_gc(lua_State *L)
+{
+	struct metric_set **object = lua_touserdata(L, 1);
+
+	metric_set_unref(*object);
+	*object = NULL;
+	return 0;
+}
+
+/* The set in a userdata that holds a reference. A script without metrics does
+ * not open the module, so the class is made here. */
+static void push_set(lua_State *L, struct metric_set *set)
+{
+	static const luaL_Reg methods[] = { { NULL, NULL } };
+	static const luaL_Reg metas[] = { { "__gc", l_set_gc },
+					  { NULL, NULL } };
+	struct metric_set **object;
+
+	bind_class(L, CLASS_SET, methods, metas);
+	object = push_object(L, sizeof *object, CLASS_SET, 0);
+	*object = metric_set_ref(set);
+}
+
+/* __index of m: (m, key), upvalue: the set */
 static int l_metrics_index(lua_State *L)
 {
-	struct registry *registry = lua_touserdata(L, lua_upvalueindex(1));
-	const char *key = luaL_tolstring(L, 2, NULL);
-	const char *near = nearest(key, registry_names(registry));
+	struct metric_set **set = lua_touserdata(L, lua_upvalueindex(1));
+	const char *key = luaL_tolstring(L, 2, NULL), *near;
 
+	check_open(L, *set);
+	near = nearest(key, registry_names((*set)->registry));
 	return luaL_error(L, "no metric '%s' is declared%s%s%s", key,
 			  near ? "; did you mean '" : "", near ? near : "",
 			  near ? "'?" : "");
@@ -405,7 +460,7 @@ static int l_metrics_newindex(lua_State *L)
 			  luaL_tolstring(L, 2, NULL));
 }
 
-void push_metrics(lua_State *L, int index, struct registry *registry, bool *ttl)
+void push_metrics(lua_State *L, int index, struct metric_set *set, bool *ttl)
 {
 	int table = lua_absindex(L, index), m;
 	struct err err;
@@ -418,16 +473,16 @@ void push_metrics(lua_State *L, int index, struct registry *registry, bool *ttl)
 		const char *name;
 
 		name = lua_tostring(L, -2);
-		family = metric_add_family(L, name, registry, &err);
+		family = metric_add_family(L, name, set->registry, &err);
 		if (!family)
 			luaL_error(L, "%s%s", push_metric_place(L), err.text);
 		lua_getfield(L, -1, "ttl");
 		*ttl |= lua_tonumber(L, -1) > 0;
 		lua_pop(L, 2);
-		push_family(L, family);
+		push_family(L, set, family);
 		lua_setfield(L, m, name); /* m name */
 	}
-	lua_pushlightuserdata(L, registry);
+	push_set(L, set);
 	lua_pushcclosure(L, l_metrics_index, 1);
 	lua_pushcfunction(L, l_metrics_newindex);
 	push_strict(L, m);
@@ -489,6 +544,7 @@ static const luaL_Reg family_methods[] = {
 };
 
 static const luaL_Reg family_metas[] = {
+	{ "__gc", l_family_gc },
 	{ "__tostring", l_family_tostring },
 	{ NULL, NULL },
 };

@@ -9,18 +9,17 @@
 #include <lua.h>
 #include <stdbool.h>
 
-#include "core/registry.h"
+#include "bind/metric_set.h"
 
 int luaopen_metric(lua_State *L);
 
 /*
  * Declares every family of the table at INDEX (name = metric.counter{...}, and
- * nothing else)
- * in REGISTRY and leaves a strict table of them, `m`. Raises a sentence with
- * the file and line of the declaration. REGISTRY must outlive the state. TTL
- * learns whether any family has a ttl.
+ * nothing else) in the registry of SET and leaves a strict table of them, `m`,
+ * which takes references to SET. Raises a sentence with the file and line of
+ * the declaration. The registry must live until the state is closed or the set
+ * is. TTL learns whether any family has a ttl.
  */
-void push_metrics(lua_State *L, int index, struct registry *registry,
-		  bool *ttl);
+void push_metrics(lua_State *L, int index, struct metric_set *set, bool *ttl);
 
 #endif

@@ -11,6 +11,7 @@
  */
 #include "net/http_client.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 
 #include "core/mem.h"
 #include "net/curl.h"
+#include "net/http_hosts.h"
 #include "net/http_transfer.h"
 
 enum {
@@ -27,10 +29,6 @@ enum {
 	IDLE_MAX = 128, /* handles kept for later requests */
 	KEPT_MIN = 256, /* connections kept, over all hosts */
 	ORIGINS = 64,	/* whose certificates are remembered */
-};
-
-struct list {
-	struct http_transfer *first, *last;
 };
 
 /* The part that lives until uv has closed its handle. */
@@ -52,63 +50,35 @@ struct http_client {
 	int epoll;
 	struct watch *watch;
 	struct timer timer; /* libcurl's */
-	struct list running, ended, idle;
+	struct http_hosts hosts;
+	struct http_list running, ended, idle;
 	size_t transfers, idles;
-	bool *freed; /* told to whoever is telling */
+	bool cookies;
+	unsigned baked; /* at most so many cookies */
+	bool *freed;	/* told to whoever is telling */
 	struct origin origins[ORIGINS];
 	unsigned next_origin;
 };
 
-/* ---- lists ---- */
+/* ---- hosts, and certificates of their kept connections ---- */
 
-static void list_add(struct list *list, struct http_transfer *t)
-{
-	t->next = NULL;
-	t->prev = list->last;
-	if (t->prev)
-		t->prev->next = t;
-	else
-		list->first = t;
-	list->last = t;
-}
-
-static void list_remove(struct list *list, struct http_transfer *t)
-{
-	if (t->prev)
-		t->prev->next = t->next;
-	else
-		list->first = t->next;
-	if (t->next)
-		t->next->prev = t->prev;
-	else
-		list->last = t->prev;
-}
-
-static struct http_transfer *list_take(struct list *list)
-{
-	struct http_transfer *t = list->first;
-
-	if (t)
-		list_remove(list, t);
-	return t;
-}
-
-/* ---- certificates of kept connections ---- */
-
-/* FNV-1a over "https://host:port" and the name that was verified. */
+/* FNV-1a; letter case does not matter in names of hosts. */
 static uint64_t hash_bytes(uint64_t hash, const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ (unsigned char)s[i]) * 0x100000001b3;
+		hash = (hash ^ (unsigned char)tolower((unsigned char)s[i])) *
+		       0x100000001b3;
 	return hash;
 }
 
-static uint64_t origin_hash(const char *url, const char *name)
+/* Stands for scheme, host and port, and for how they are reached. */
+static uint64_t origin_hash(const char *url, const char *way)
 {
-	size_t len = 8 + strcspn(url + 8, "/?#");
-	uint64_t hash = hash_bytes(0xcbf29ce484222325, url, len);
+	struct str authority = http_url_authority(url);
+	uint64_t hash = hash_bytes(0xcbf29ce484222325, url, 5);
 
-	return name ? hash_bytes(hash, name, strlen(name) + 1) : hash;
+	hash = hash_bytes(hash, authority.data, authority.len);
+	return way ? hash_bytes(hash, way, strlen(way) + 1) : hash;
 }
 
 /* libcurl tells a certificate when the connection is made and not again. */
@@ -134,6 +104,39 @@ static void recall_certificate(struct http_client *client,
 	}
 }
 
+/* ---- cookies ---- */
+
+static void clear_cookies(struct http_client *client, struct http_transfer *t)
+{
+	client->curl->easy_setopt(t->easy, CURLOPT_COOKIELIST, "ALL");
+	client->baked = 0;
+}
+
+static unsigned count_cookies(struct http_client *client,
+			      struct http_transfer *t)
+{
+	struct curl_slist *list = NULL, *at;
+	unsigned n = 0;
+
+	client->curl->easy_getinfo(t->easy, CURLINFO_COOKIELIST, &list);
+	for (at = list; at; at = at->next)
+		n++;
+	client->curl->slist_free_all(list);
+	return n;
+}
+
+/* Counts when there may be too many. A server that makes up a new name each
+ * time loses them all. */
+static void limit_cookies(struct http_client *client, struct http_transfer *t)
+{
+	client->baked += t->baked;
+	if (!client->cookies || client->baked < HTTP_COOKIES_MAX)
+		return;
+	client->baked = count_cookies(client, t);
+	if (client->baked >= HTTP_COOKIES_MAX)
+		clear_cookies(client, t);
+}
+
 /* ---- transfers end ---- */
 
 static void recycle(struct http_client *client, struct http_transfer *t)
@@ -144,19 +147,40 @@ static void recycle(struct http_client *client, struct http_transfer *t)
 		return;
 	}
 	http_transfer_clear(t);
-	list_add(&client->idle, t);
+	http_list_add(&client->idle, t);
 	client->idles++;
 }
 
-/* Takes T out of libcurl; its result waits in it. */
+/* Gives T to libcurl. */
+static void run(struct http_client *client, struct http_transfer *t)
+{
+	http_list_add(&client->running, t);
+	client->curl->multi_add_handle(client->multi, t->easy);
+}
+
+/* Takes T back, and gives its place to another one. */
+static void leave(struct http_client *client, struct http_transfer *t)
+{
+	struct http_transfer *next;
+
+	timer_stop(&t->deadline);
+	if (!t->queued) {
+		client->curl->multi_remove_handle(client->multi, t->easy);
+		http_list_remove(&client->running, t);
+	}
+	next = http_hosts_leave(&client->hosts, t);
+	if (next)
+		run(client, next);
+}
+
+/* Its result waits in T to be told. */
 static void end(struct http_client *client, struct http_transfer *t,
 		CURLcode code)
 {
-	timer_stop(&t->deadline);
+	leave(client, t);
 	t->code = code;
 	t->ended = true;
-	list_remove(&client->running, t);
-	list_add(&client->ended, t);
+	http_list_add(&client->ended, t);
 }
 
 static void collect(struct http_client *client)
@@ -173,7 +197,6 @@ static void collect(struct http_client *client)
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		client->curl->easy_getinfo(easy, CURLINFO_PRIVATE, &t);
-		client->curl->multi_remove_handle(client->multi, easy);
 		end(client, t, code);
 	}
 }
@@ -187,6 +210,7 @@ static void tell_one(struct http_client *client, struct http_transfer *t)
 	http_transfer_take(t, t->code, &outcome);
 	if (!outcome.err.code)
 		recall_certificate(client, t, &outcome.response);
+	limit_cookies(client, t);
 	client->transfers--;
 	recycle(client, t);
 	if (outcome.err.code)
@@ -203,7 +227,7 @@ static void tell(struct http_client *client)
 	bool freed = false;
 
 	client->freed = &freed;
-	while (!freed && (t = list_take(&client->ended)))
+	while (!freed && (t = http_list_take(&client->ended)))
 		tell_one(client, t);
 	if (!freed)
 		client->freed = NULL;
@@ -270,10 +294,8 @@ static void on_deadline(struct timer *timer)
 	struct http_client *client = t->client;
 
 	work(client);
-	if (!t->ended) {
-		client->curl->multi_remove_handle(client->multi, t->easy);
+	if (!t->ended)
 		end(client, t, CURLE_OPERATION_TIMEDOUT);
-	}
 	tell(client);
 }
 
@@ -325,10 +347,10 @@ static void open_share(struct http_client *client, bool cookies)
 				   (int)CURL_LOCK_DATA_COOKIE);
 }
 
-static void open_multi(struct http_client *client, unsigned connections)
+static void open_multi(struct http_client *client)
 {
 	const struct curl *curl = client->curl;
-	long each = connections ? (long)connections : HTTP_HOST_CONNECTIONS;
+	long each = (long)client->hosts.limit;
 
 	curl->multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
 	curl->multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
@@ -336,7 +358,6 @@ static void open_multi(struct http_client *client, unsigned connections)
 	curl->multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
 	curl->multi_setopt(client->multi, CURLMOPT_PIPELINING,
 			   (long)CURLPIPE_NOTHING);
-	curl->multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS, each);
 	/* By itself libcurl keeps four for each transfer in flight, which
 	 * means that the last of many closes what the others left. */
 	curl->multi_setopt(client->multi, CURLMOPT_MAXCONNECTS,
@@ -372,6 +393,9 @@ struct http_client *http_client_new(const struct http_client_options *options,
 	client->loop = options->loop;
 	client->curl = curl;
 	client->epoll = -1;
+	client->hosts.limit = options->host_connections
+				      ? options->host_connections
+				      : HTTP_HOST_CONNECTIONS;
 	timer_init(client->loop, &client->timer, on_timer);
 	client->multi = curl->multi_init();
 	client->share = curl->share_init();
@@ -381,20 +405,31 @@ struct http_client *http_client_new(const struct http_client_options *options,
 		http_client_free(client);
 		return NULL;
 	}
+	client->cookies = options->cookies;
 	open_share(client, options->cookies);
-	open_multi(client, options->host_connections);
+	open_multi(client);
 	return client;
 }
 
-static void drop(struct http_client *client, struct list *list)
+static void drop(struct http_list *list)
 {
 	struct http_transfer *t;
 
-	while ((t = list_take(list))) {
-		client->curl->multi_remove_handle(client->multi, t->easy);
+	while ((t = http_list_take(list))) {
 		timer_release(&t->deadline);
 		http_transfer_free(t);
 	}
+}
+
+/* Those that run or wait become idle. */
+static void cancel_all(struct http_client *client)
+{
+	struct http_transfer *t;
+
+	while ((t = http_hosts_waiting(&client->hosts)))
+		http_cancel(t);
+	while ((t = client->running.first))
+		http_cancel(t);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -408,9 +443,9 @@ void http_client_free(struct http_client *client)
 		return;
 	if (client->freed)
 		*client->freed = true;
-	drop(client, &client->running);
-	drop(client, &client->ended);
-	drop(client, &client->idle);
+	cancel_all(client);
+	drop(&client->ended);
+	drop(&client->idle);
 	client->curl->multi_cleanup(client->multi);
 	client->curl->share_cleanup(client->share);
 	timer_release(&client->timer);
@@ -425,7 +460,7 @@ void http_client_free(struct http_client *client)
 
 static struct http_transfer *take_idle(struct http_client *client)
 {
-	struct http_transfer *t = list_take(&client->idle);
+	struct http_transfer *t = http_list_take(&client->idle);
 
 	if (t) {
 		client->idles--;
@@ -435,6 +470,7 @@ static struct http_transfer *take_idle(struct http_client *client)
 	if (!t)
 		return NULL;
 	t->client = client;
+	t->cookies = client->cookies;
 	timer_init(client->loop, &t->deadline, on_deadline);
 	return t;
 }
@@ -455,10 +491,11 @@ struct http_transfer *http_start(struct http_client *client,
 	}
 	t->done = done;
 	t->arg = arg;
-	list_add(&client->running, t);
 	client->transfers++;
 	timer_start(&t->deadline, request->timeout);
-	client->curl->multi_add_handle(client->multi, t->easy);
+	if (http_hosts_enter(&client->hosts, t,
+			     origin_hash(request->url, request->unix_socket)))
+		run(client, t);
 	return t;
 }
 
@@ -466,10 +503,10 @@ void http_cancel(struct http_transfer *t)
 {
 	struct http_client *client = t->client;
 
-	timer_stop(&t->deadline);
-	if (!t->ended)
-		client->curl->multi_remove_handle(client->multi, t->easy);
-	list_remove(t->ended ? &client->ended : &client->running, t);
+	if (t->ended)
+		http_list_remove(&client->ended, t);
+	else
+		leave(client, t);
 	client->transfers--;
 	recycle(client, t);
 }
@@ -481,7 +518,7 @@ void http_client_clear_cookies(struct http_client *client)
 
 	if (!t)
 		return;
-	client->curl->easy_setopt(t->easy, CURLOPT_COOKIELIST, "ALL");
+	clear_cookies(client, t);
 	recycle(client, t);
 }
 

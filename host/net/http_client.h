@@ -34,8 +34,9 @@ struct http_transfer;
 enum {
 	HTTP_BODY_MAX = 16 << 20,     /* default of body_max */
 	HTTP_HEADERS_MAX = 256 << 10, /* bytes of the headers of one answer */
-	HTTP_REDIRECTS = 10,	      /* default of redirects */
-	HTTP_HOST_CONNECTIONS = 16,   /* default of host_connections */
+	HTTP_COOKIES_MAX = 1000,    /* in a client; above, all are forgotten */
+	HTTP_REDIRECTS = 10,	    /* default of redirects */
+	HTTP_HOST_CONNECTIONS = 16, /* default of host_connections */
 };
 
 struct http_client_options {

@@ -120,7 +120,7 @@ static void reason(struct http_transfer *t, CURLcode code, char *out,
 
 static void timed_out(struct err *err, struct http_transfer *t)
 {
-	const char *doing = "waiting for a connection of its own";
+	const char *doing = "waiting for one of the host's connections";
 	char text[MESSAGE_MAX];
 
 	if (t->receiving)
@@ -128,7 +128,7 @@ static void timed_out(struct err *err, struct http_transfer *t)
 					: "receiving the headers";
 	else if (number(t, CURLINFO_PRETRANSFER_TIME_T))
 		doing = "waiting for the answer";
-	else if (number(t, CURLINFO_CONNECT_TIME_T))
+	else if (t->handshaking)
 		doing = "negotiating TLS";
 	else if (number(t, CURLINFO_NAMELOOKUP_TIME_T))
 		doing = "connecting";
@@ -276,7 +276,7 @@ static void unresolved(struct err *err, struct http_transfer *t)
 
 static void other_protocol(struct err *err, struct http_transfer *t)
 {
-	if (strstr(t->error, "HTTP/0.9"))
+	if (strncmp(t->error, "Protocol ", 9))
 		fail(err, t, ERR_IO, "the answer is not HTTP");
 	else
 		http_error_set(err, ERR_IO, t->method, t->url,
@@ -289,6 +289,15 @@ static void too_many_redirects(struct err *err, struct http_transfer *t)
 	http_error_set(err, ERR_IO, t->method, t->url,
 		       "more than %d redirect%s", t->redirects,
 		       t->redirects == 1 ? "" : "s");
+}
+
+/* What libcurl says when one line of the headers has more than 100 KiB. */
+static void out_of_memory(struct err *err, struct http_transfer *t)
+{
+	if (t->receiving && !t->headers_done)
+		fail(err, t, ERR_LIMIT, "a header is larger than 100 KiB");
+	else
+		fail(err, t, ERR_IO, "libcurl has no memory");
 }
 
 static void other(struct err *err, struct http_transfer *t, CURLcode code)
@@ -328,6 +337,14 @@ void http_error_curl(struct err *err, struct http_transfer *t, CURLcode code)
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR: broken(err, t, code); break;
 	case CURLE_TOO_MANY_REDIRECTS: too_many_redirects(err, t); break;
+	case CURLE_OUT_OF_MEMORY: out_of_memory(err, t); break;
+	case CURLE_WEIRD_SERVER_REPLY:
+		fail(err, t, ERR_IO, "the answer is not HTTP");
+		break;
+	case CURLE_URL_MALFORMAT:
+		http_error_set(err, ERR_IO, t->method, t->url,
+			       "a redirect to a malformed URL");
+		break;
 	case CURLE_UNSUPPORTED_PROTOCOL: other_protocol(err, t); break;
 	case CURLE_BAD_CONTENT_ENCODING:
 		fail(err, t, ERR_IO, "the body cannot be decompressed");

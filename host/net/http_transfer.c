@@ -11,6 +11,40 @@
 #include "net/http_error.h"
 #include "net/http_request.h"
 
+/* ---- lists ---- */
+
+void http_list_add(struct http_list *list, struct http_transfer *t)
+{
+	t->next = NULL;
+	t->prev = list->last;
+	if (t->prev)
+		t->prev->next = t;
+	else
+		list->first = t;
+	list->last = t;
+}
+
+void http_list_remove(struct http_list *list, struct http_transfer *t)
+{
+	if (t->prev)
+		t->prev->next = t->next;
+	else
+		list->first = t->next;
+	if (t->next)
+		t->next->prev = t->prev;
+	else
+		list->last = t->prev;
+}
+
+struct http_transfer *http_list_take(struct http_list *list)
+{
+	struct http_transfer *t = list->first;
+
+	if (t)
+		http_list_remove(list, t);
+	return t;
+}
+
 /* ---- options: each has one C type, which curl cannot check here ---- */
 
 static void note(struct http_transfer *t, CURLcode code)
@@ -97,8 +131,10 @@ static void add_field(struct http_transfer *t, const char *line, size_t name,
 		buf_add(head, line + from, len - from);
 	buf_addch(head, '\0');
 	t->outcome.response.nheaders++;
-	if (name == 8 && !strncasecmp(line, "location", 8))
+	if (name == 8 && from < len && !strncasecmp(line, "location", 8))
 		t->moved = true;
+	if (name == 10 && !strncasecmp(line, "set-cookie", 10))
+		t->baked++;
 }
 
 /* A line that goes on with the value before it, an old way to write. */
@@ -163,6 +199,16 @@ static int on_resolve(void *state, void *reserved, void *arg)
 	return 0;
 }
 
+static CURLcode on_handshake(CURL *easy, void *tls, void *arg)
+{
+	struct http_transfer *t = arg;
+
+	(void)easy;
+	(void)tls;
+	t->handshaking = true;
+	return CURLE_OK;
+}
+
 /* ---- a request becomes options ---- */
 
 static void set_callbacks(struct http_transfer *t)
@@ -193,6 +239,8 @@ static void set_fixed(struct http_transfer *t)
 	set_text(t, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
 	set_text(t, CURLOPT_ACCEPT_ENCODING, "");
 	set_text(t, CURLOPT_USERAGENT, "lunex");
+	if (t->cookies)
+		set_text(t, CURLOPT_COOKIEFILE, "");
 }
 
 static void set_body(struct http_transfer *t, struct str body)
@@ -292,6 +340,9 @@ static void set_tls(struct http_transfer *t, const struct http_request *r)
 	 * reading them once for all connections. */
 	set_text(t, CURLOPT_CAPATH, NULL);
 	set_long(t, CURLOPT_CERTINFO, 1);
+	set_data(t, CURLOPT_SSL_CTX_DATA, t);
+	note(t, t->curl->easy_setopt(t->easy, CURLOPT_SSL_CTX_FUNCTION,
+				     on_handshake));
 	if (r->ca_file)
 		set_text(t, CURLOPT_CAINFO, r->ca_file);
 	if (r->cert_file) {
@@ -506,6 +557,9 @@ static void take_response(struct http_transfer *t)
 void http_transfer_take(struct http_transfer *t, CURLcode code,
 			struct http_outcome *outcome)
 {
+	/* libcurl does not mind when the headers are cut. */
+	if (!code && !(t->receiving && t->headers_done))
+		code = CURLE_PARTIAL_FILE;
 	if (code)
 		http_error_curl(&t->outcome.err, t, code);
 	else
@@ -555,9 +609,9 @@ void http_transfer_clear(struct http_transfer *t)
 	t->error[0] = '\0';
 	t->refused = CURLE_OK;
 	t->first_byte = 0;
-	t->status = 0;
-	t->ended = t->follows = t->moved = t->resolving = t->receiving =
-		t->headers_done = t->headers_full = false;
+	t->status = t->baked = 0;
+	t->ended = t->handshaking = t->follows = t->moved = t->resolving =
+		t->receiving = t->headers_done = t->headers_full = false;
 }
 
 void http_transfer_free(struct http_transfer *t)

@@ -28,10 +28,14 @@ struct http_transfer {
 	struct http_client *client;
 	struct http_transfer *prev, *next; /* in one of the client's lists */
 	CURLcode code;			   /* with which it ended */
+	struct http_host *host;		   /* net/http_hosts.h */
+	bool queued;			   /* waits for a place there */
 	bool ended;			   /* waits to be told */
 	http_done done;
 	void *arg;
 	struct timer deadline;
+	bool cookies;	/* are kept; may be set before http_transfer_begin */
+	unsigned baked; /* Set-Cookie lines of this request */
 
 	/* private to http_transfer.c and http_error.c */
 	struct loop *loop;
@@ -53,10 +57,19 @@ struct http_transfer {
 	bool follows;	   /* redirects */
 	bool moved;	   /* this answer has a Location */
 	bool resolving;	   /* asked for an address */
+	bool handshaking;  /* TLS has begun */
 	bool receiving;	   /* an answer that is the last as far as we know */
 	bool headers_done; /* what comes now is the body, or trailers */
 	bool headers_full;
 };
+
+struct http_list {
+	struct http_transfer *first, *last;
+};
+
+void http_list_add(struct http_list *list, struct http_transfer *transfer);
+void http_list_remove(struct http_list *list, struct http_transfer *transfer);
+struct http_transfer *http_list_take(struct http_list *list);
 
 /* SHARE may be NULL. NULL when libcurl has no memory. */
 struct http_transfer *http_transfer_new(const struct curl *curl, CURLSH *share,

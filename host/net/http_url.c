@@ -165,6 +165,15 @@ static void redact(struct buf *out, struct str url)
 	add_rest(out, behind(url, authority.len));
 }
 
+struct str http_url_authority(const char *url)
+{
+	const char *start = strstr(url, "://");
+	struct str rest = { start ? start + 3 : "", 0 };
+
+	rest.len = strcspn(rest.data, "/?#");
+	return without_user(rest);
+}
+
 void http_url_redact(struct buf *out, const char *url)
 {
 	struct buf text;

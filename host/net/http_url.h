@@ -14,4 +14,7 @@ enum { HTTP_URL_SHOWN = 300 }; /* more bytes than this are "..." */
  * ("?key=..."): fit for a log, printable ASCII only. */
 void http_url_redact(struct buf *out, const char *url);
 
+/* "host:port" of an absolute URL, without user and password. Borrowed. */
+struct str http_url_authority(const char *url);
+
 #endif

@@ -13,58 +13,12 @@
 /* For an exporter that ends at its deadline to say so. */
 static const double grace = 0.2;
 
-/* What one connection can have sent (REQUEST_MEMORY), and the zero bytes. */
-enum { PAIRS_MAX = 2 * REQUEST_MEMORY };
-
-/* ---- pairs ---- */
-
-void pairs_init(struct pairs *pairs, size_t max)
-{
-	buf_init(&pairs->text, max);
-}
-
-void pairs_release(struct pairs *pairs)
-{
-	buf_release(&pairs->text);
-}
-
-bool pairs_add(struct pairs *pairs, const char *name, const char *value)
-{
-	size_t n = strlen(name) + 1, m = strlen(value) + 1;
-
-	return buf_reserve(&pairs->text, n + m) &&
-	       buf_add(&pairs->text, name, n) &&
-	       buf_add(&pairs->text, value, m);
-}
-
-bool pairs_next(const struct pairs *pairs, const char **name,
-		const char **value)
-{
-	const char *start = buf_text(&pairs->text);
-
-	*name = *value ? *value + strlen(*value) + 1 : start;
-	if (*name == start + pairs->text.len)
-		return false;
-	*value = *name + strlen(*name) + 1;
-	return true;
-}
-
-size_t pairs_count(const struct pairs *pairs)
-{
-	const char *name, *value = NULL;
-	size_t n = 0;
-
-	while (pairs_next(pairs, &name, &value))
-		n++;
-	return n;
-}
+/* ---- what a call carries ---- */
 
 static void add_pair(void *arg, const char *name, const char *value)
 {
 	pairs_add(arg, name, value);
 }
-
-/* ---- what a call carries ---- */
 
 void call_init(struct call *call, struct request *request,
 	       const struct declared_route *route)

@@ -10,27 +10,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "core/buf.h"
 #include "net/loop.h"
 #include "run/declaration.h"
 #include "run/exporter.h"
+#include "run/pairs.h"
 #include "web/request.h"
-
-/* Names and values, each with its zero byte: "a", "1", "b", "2". */
-struct pairs {
-	struct buf text;
-};
-
-void pairs_init(struct pairs *pairs, size_t max);
-void pairs_release(struct pairs *pairs);
-
-/* False when it does not fit. */
-bool pairs_add(struct pairs *pairs, const char *name, const char *value);
-
-/* The pair behind the one of *VALUE (NULL: the first); false at the end. */
-bool pairs_next(const struct pairs *pairs, const char **name,
-		const char **value);
-size_t pairs_count(const struct pairs *pairs);
 
 enum {
 	CALL_HEADERS_MAX = 8 << 10, /* bytes of those of an answer */

@@ -16,21 +16,6 @@ enum { STATUS_MIN = 200, STATUS_MAX = 599, HEADERS_MAX = 64 };
 
 /* ---- the request ---- */
 
-/* Name -> first value. */
-static void push_pairs(lua_State *L, const struct pairs *pairs)
-{
-	const char *name, *value = NULL;
-
-	lua_newtable(L);
-	while (pairs_next(pairs, &name, &value)) {
-		if (lua_getfield(L, -1, name) == LUA_TNIL) {
-			lua_pushstring(L, value);
-			lua_setfield(L, -3, name);
-		}
-		lua_pop(L, 1);
-	}
-}
-
 static void push_lower(lua_State *L, const char *s)
 {
 	luaL_Buffer lower;

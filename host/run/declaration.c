@@ -35,6 +35,7 @@ static const struct key {
 	{ "collect", 1 << LUA_TFUNCTION | 1 << LUA_TTABLE,
 	  "a function, or a table of named functions" },
 	{ "start", 1 << LUA_TFUNCTION, "a function" },
+	{ "probe", 1 << LUA_TFUNCTION, "a function" },
 	{ "routes", 1 << LUA_TTABLE,
 	  "a table such as { [\"GET /path\"] = function }" },
 	{ "labels", 1 << LUA_TTABLE, "a table of strings" },
@@ -253,15 +254,16 @@ static void read_table(lua_State *L, struct declaration *d, int table)
 	d->interval = check_duration(L, d, table, "interval");
 	d->timeout = check_duration(L, d, table, "timeout");
 	d->has_start = has_function(L, table, "start");
+	d->has_probe = has_function(L, table, "probe");
 	read_parts(L, d, table);
 	read_labels(L, d, table);
 	read_limits(L, d, table);
 	check_declared_config(L, d, table);
 	read_declared_routes(L, d, table);
-	if (!d->nparts && !d->has_start && !d->nroutes)
+	if (!d->nparts && !d->has_start && !d->has_probe && !d->nroutes)
 		luaL_error(L,
-			   "%s: none of 'collect', 'start' and 'routes' is "
-			   "there",
+			   "%s: none of 'collect', 'start', 'probe' and "
+			   "'routes' is there",
 			   d->path);
 }
 
@@ -379,21 +381,15 @@ bool declaration_configure(struct declaration *d, struct vm *vm,
 
 /* ---- metrics ---- */
 
-struct registering {
-	struct declaration *d;
-	struct registry *registry;
-};
-
 /* The script's `metrics` as a table; a function is asked for it. */
-static void push_declared(lua_State *L, const struct declaration *d)
+static void push_declared(lua_State *L, const struct declaration *d, int config)
 {
 	int type;
 
 	declaration_push(L, d);
 	type = lua_getfield(L, -1, "metrics");
 	if (type == LUA_TFUNCTION) {
-		lua_rawgetp(L, LUA_REGISTRYINDEX,
-			    &d->anchors[DECLARATION_CONFIG]);
+		lua_pushvalue(L, config);
 		lua_call(L, 1, 1);
 		if (!lua_istable(L, -1))
 			mistake_type(L, d, NULL, "metrics",
@@ -419,22 +415,38 @@ static void check_declared(lua_State *L, const struct declaration *d, int table)
 	}
 }
 
+void declaration_push_metrics(lua_State *L, const struct declaration *d,
+			      int config, struct metric_set *set, bool *ttl)
+{
+	push_declared(L, d, config);
+	check_declared(L, d, lua_gettop(L));
+	push_metrics(L, -1, set, ttl);
+	lua_remove(L, -2);
+}
+
+struct registering {
+	struct declaration *d;
+	struct metric_set *set;
+};
+
 static void register_families(lua_State *L, void *arg)
 {
 	struct registering *r = arg;
 
-	push_declared(L, r->d);
-	check_declared(L, r->d, lua_gettop(L));
-	push_metrics(L, -1, r->registry, &r->d->has_ttl);
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &r->d->anchors[DECLARATION_CONFIG]);
+	declaration_push_metrics(L, r->d, lua_gettop(L), r->set,
+				 &r->d->has_ttl);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &r->d->anchors[DECLARATION_METRICS]);
 }
 
 bool declaration_register(struct declaration *d, struct vm *vm,
 			  struct registry *registry, struct err *err)
 {
-	struct registering r = { d, registry };
+	struct registering r = { d, metric_set_new(registry) };
+	bool ok = vm_call(vm, register_families, &r, err);
 
-	return vm_call(vm, register_families, &r, err);
+	metric_set_unref(r.set); /* `m` has references of its own */
+	return ok;
 }
 
 /* ---- running ---- */
@@ -473,4 +485,11 @@ void declaration_push_route(lua_State *L, const struct declaration *d,
 	lua_getfield(L, -1, route->key);
 	lua_replace(L, -3);
 	lua_pop(L, 1);
+}
+
+void declaration_push_probe(lua_State *L, const struct declaration *d)
+{
+	declaration_push(L, d);
+	lua_getfield(L, -1, "probe");
+	lua_remove(L, -2);
 }

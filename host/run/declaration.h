@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "bind/metric_set.h"
 #include "core/err.h"
 #include "core/registry.h"
 #include "run/config.h"
@@ -51,6 +52,7 @@ struct declaration {
 	char **parts; /* names in order; nparts 0: there is no collect */
 	unsigned nparts;
 	bool has_start;
+	bool has_probe;
 	struct declared_route *routes; /* in order of their keys */
 	unsigned nroutes;
 	bool has_ttl; /* known after declaration_register */
@@ -88,6 +90,16 @@ bool declaration_register(struct declaration *declaration, struct vm *vm,
 void declaration_push_part(lua_State *L, const struct declaration *declaration,
 			   unsigned part);
 void declaration_push_start(lua_State *L,
+			    const struct declaration *declaration);
+
+/* Leaves a table of its own, `m`, of the script's families, which are declared
+ * in the registry of SET, for the configuration at CONFIG. Raises. */
+void declaration_push_metrics(lua_State *L,
+			      const struct declaration *declaration, int config,
+			      struct metric_set *set, bool *ttl);
+
+/* Leaves the function `probe`. */
+void declaration_push_probe(lua_State *L,
 			    const struct declaration *declaration);
 
 /* Leave the function of ROUTE; and m and config. */

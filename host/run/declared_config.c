@@ -114,15 +114,18 @@ static void add_defaults(lua_State *L, const struct declaration *d, int entries,
 	}
 }
 
-static void check_given(lua_State *L, const struct declaration *d, int entries,
+static void check_given(lua_State *L, const struct declaration *d,
+			const struct exporter_profile *profile, int entries,
 			int values)
 {
 	lua_pushnil(L);
 	while (lua_next(L, values)) {
 		lua_pushvalue(L, -2);
 		if (lua_rawget(L, entries) == LUA_TNIL)
-			luaL_error(L, "%s: no configuration key '%s'", d->name,
-				   lua_tostring(L, -3));
+			luaL_error(L, "%s%s%s%s: no configuration key '%s'",
+				   d->name, profile ? ", profile '" : "",
+				   profile ? profile->name : "",
+				   profile ? "'" : "", lua_tostring(L, -3));
 		lua_pop(L, 2);
 	}
 }
@@ -143,7 +146,7 @@ static void overlay_values(lua_State *L, const struct config *overlay,
 
 void push_declared_config(lua_State *L, const struct declaration *d,
 			  const struct config *config,
-			  const struct config *overlay)
+			  const struct exporter_profile *profile)
 {
 	int entries, values;
 
@@ -159,9 +162,9 @@ void push_declared_config(lua_State *L, const struct declaration *d,
 	else
 		lua_newtable(L);
 	values = lua_gettop(L);
-	if (overlay)
-		overlay_values(L, overlay, values);
-	check_given(L, d, entries, values);
+	if (profile)
+		overlay_values(L, profile->config, values);
+	check_given(L, d, profile, entries, values);
 	add_defaults(L, d, entries, values);
 	lua_pushvalue(L, entries);
 	lua_pushcclosure(L, l_config_index, 1);
@@ -169,4 +172,25 @@ void push_declared_config(lua_State *L, const struct declaration *d,
 	push_strict(L, values); /* entries values strict */
 	lua_replace(L, entries);
 	lua_settop(L, entries);
+}
+
+/* The table of values is strict, which shows what it has. */
+void read_declared_secrets(lua_State *L, const struct declaration *d,
+			   int values, struct secrets *secrets)
+{
+	int top = lua_gettop(L);
+
+	declaration_push(L, d);
+	if (lua_getfield(L, -1, "config") == LUA_TTABLE) {
+		lua_pushnil(L);
+		while (lua_next(L, -2)) { /* key entry */
+			lua_getfield(L, -1, "secret");
+			lua_getfield(L, values, lua_tostring(L, -3));
+			if (lua_toboolean(L, -2) &&
+			    lua_type(L, -1) == LUA_TSTRING)
+				secrets_add(secrets, lua_tostring(L, -1));
+			lua_pop(L, 3);
+		}
+	}
+	lua_settop(L, top);
 }

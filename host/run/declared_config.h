@@ -6,19 +6,26 @@
 
 #include <lua.h>
 
+#include "run/config.h"
 #include "run/declaration.h"
+#include "run/exporter.h"
+#include "run/secrets.h"
 
 /* Raises for what the `config` of the script at TABLE must not hold. */
 void check_declared_config(lua_State *L, const struct declaration *d,
 			   int table);
 
 /*
- * Leaves the strict table of values: CONFIG's (NULL: none), under those of
- * OVERLAY (a profile; NULL: none), and the defaults for the rest. Raises for an
- * unknown key, a wrong type and a missing required value.
+ * Leaves the strict table of values: those of PROFILE, then CONFIG's, then the
+ * defaults; both may be NULL. Raises for an unknown key and a missing required
+ * value.
  */
 void push_declared_config(lua_State *L, const struct declaration *d,
 			  const struct config *config,
-			  const struct config *overlay);
+			  const struct exporter_profile *profile);
+
+/* Adds the texts that are declared as secret of the table at VALUES. */
+void read_declared_secrets(lua_State *L, const struct declaration *d,
+			   int values, struct secrets *secrets);
 
 #endif

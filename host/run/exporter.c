@@ -13,6 +13,7 @@
 #include "core/registry.h"
 #include "run/call.h"
 #include "run/collect.h"
+#include "run/prober.h"
 #include "run/respond.h"
 #include "vm/state.h"
 #include "vm/task.h"
@@ -33,6 +34,7 @@ struct exporter {
 	struct registry *registry;
 	struct collector *collector;
 	struct responder *responder;
+	struct prober *prober; /* NULL: the script has no probe */
 	struct timer schedule;
 	double started; /* the last scheduled collection */
 	struct scope live;
@@ -152,6 +154,23 @@ void exporter_call(struct call *call)
 	loop_post(call->exporter->loop, &call->message);
 }
 
+static void deliver_probe(struct message *message)
+{
+	struct probe *probe = (void *)message;
+	struct exporter *e = probe->exporter;
+
+	if (e->stopping)
+		probe_answer(probe);
+	else
+		prober_run(e->prober, probe);
+}
+
+void exporter_probe(struct probe *probe)
+{
+	probe->message.deliver = deliver_probe;
+	loop_post(probe->exporter->loop, &probe->message);
+}
+
 /* ---- collections ---- */
 
 static double epoch(void)
@@ -268,6 +287,20 @@ static bool open_vm(struct exporter *e, struct err *err)
 	return vm != NULL;
 }
 
+static bool open_prober(struct exporter *e, struct err *err)
+{
+	const struct prober_options options = {
+		.vm = atomic_load(&e->vm),
+		.declaration = e->declaration,
+		.config = e->options.config,
+		.profiles = e->options.profiles,
+		.nprofiles = e->options.nprofiles,
+	};
+
+	e->prober = prober_new(&options, e->registry, err);
+	return e->prober != NULL;
+}
+
 static bool load(struct exporter *e, struct err *err)
 {
 	struct registry_options registry = { 0 };
@@ -295,6 +328,8 @@ static bool load(struct exporter *e, struct err *err)
 		return false;
 	collector.registry = e->registry;
 	collector.declaration = e->declaration;
+	if (e->declaration->has_probe && !open_prober(e, err))
+		return false;
 	e->responder = responder_new(collector.vm, e->declaration);
 	e->collector = collector_new(&collector, err);
 	return e->collector != NULL;
@@ -327,6 +362,7 @@ static void unload(struct exporter *e)
 	e->start_task = NULL;
 	collector_free(e->collector);
 	responder_free(e->responder);
+	prober_free(e->prober);
 	answer_all(e);
 	atomic_store(&e->vm, NULL);
 	vm_free(vm);
@@ -437,6 +473,13 @@ double exporter_timeout(const struct exporter *exporter)
 	return exporter->declaration->timeout > 0
 		       ? exporter->declaration->timeout
 		       : default_timeout;
+}
+
+const struct exporter_profile *exporter_profiles(
+	const struct exporter *exporter, size_t *n)
+{
+	*n = exporter->options.nprofiles;
+	return exporter->options.profiles;
 }
 
 bool exporter_wants_asking(const struct exporter *e)

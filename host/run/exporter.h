@@ -61,6 +61,7 @@ struct exporter_status {
 
 struct exporter;
 struct call;
+struct probe;
 
 /* Starts the thread; `loaded` tells how it went. */
 struct exporter *exporter_new(const struct exporter_options *options);
@@ -94,6 +95,10 @@ bool exporter_wants_asking(const struct exporter *exporter);
 /* Seconds that one run of a function of the script may take. */
 double exporter_timeout(const struct exporter *exporter);
 
+/* Those of the options. */
+const struct exporter_profile *exporter_profiles(
+	const struct exporter *exporter, size_t *n);
+
 /* The present page, a reference; NULL before the first. */
 struct page *exporter_page(struct exporter *exporter);
 
@@ -114,5 +119,9 @@ void exporter_ask(struct exporter_question *question);
 
 /* A request for a route of the script (run/call.h), answered once, always. */
 void exporter_call(struct call *call);
+
+/* One run of the script's `probe` (run/probe.h), the same. The script has one.
+ */
+void exporter_probe(struct probe *probe);
 
 #endif

@@ -8,19 +8,21 @@
 #include "core/mem.h"
 #include "run/call.h"
 #include "run/declared_routes.h"
+#include "run/probe.h"
 #include "web/negotiate.h"
 #include "web/path.h"
 
 #define PLAIN "text/plain; charset=utf-8"
 #define HTML "text/html; charset=utf-8"
 
-enum { ROUTES = 5, PAGE_MAX = 1 << 20 };
+enum { ROUTES = 6, PAGE_MAX = 1 << 20 };
 
 struct routes {
 	struct exporter *const *exporters;
 	size_t n;
 	const char *telemetry_path;
 	struct caller **callers; /* of each exporter */
+	struct probes *probes;
 	struct route *table;
 };
 
@@ -235,6 +237,7 @@ struct routes *routes_new(struct loop *loop, struct scraper *scraper,
 			  const char *telemetry_path)
 {
 	struct routes *routes = mem_alloc(sizeof *routes);
+	struct probes *probes = probes_new(loop, exporters, n);
 	const struct route table[ROUTES] = {
 		/* First, so that it wins when it is "/". */
 		{ telemetry_path, SERVER_GET, "metrics", scrape_handle,
@@ -242,6 +245,7 @@ struct routes *routes_new(struct loop *loop, struct scraper *scraper,
 		{ "/", SERVER_GET, "landing", handle_landing, routes },
 		{ "/healthz", SERVER_GET, "health", handle_healthz, routes },
 		{ "/-/healthy", SERVER_GET, "health", handle_healthy, routes },
+		{ "/probe", SERVER_GET, "probe", probe_handle, probes },
 		{ "/-/ready", SERVER_GET, "ready", handle_ready, routes },
 	};
 	struct route *next;
@@ -249,6 +253,7 @@ struct routes *routes_new(struct loop *loop, struct scraper *scraper,
 	routes->exporters = exporters;
 	routes->n = n;
 	routes->telemetry_path = telemetry_path;
+	routes->probes = probes;
 	routes->callers = mem_array(n, sizeof *routes->callers);
 	routes->table = mem_array(count_routes(exporters, n) + 1,
 				  sizeof *routes->table);
@@ -267,6 +272,7 @@ void routes_free(struct routes *routes)
 		return;
 	for (size_t i = 0; i < routes->n; i++)
 		caller_free(routes->callers[i]);
+	probes_free(routes->probes);
 	free(routes->callers);
 	free(routes->table);
 	free(routes);

@@ -236,8 +236,7 @@ static void expired(struct request *request, void *arg)
 	end(scrape);
 }
 
-/* Seconds that the scrape leaves to a collection. */
-static double seconds_of(const struct request *request)
+double scrape_seconds(const struct request *request)
 {
 	const char *text =
 		request_header(request, "X-Prometheus-Scrape-Timeout-Seconds");
@@ -276,7 +275,7 @@ static bool worth_asking(const struct exporter *exporter, double seconds)
 static void ask(struct scraper *scraper, struct request *request,
 		struct exporter *only)
 {
-	double seconds = seconds_of(request);
+	double seconds = scrape_seconds(request);
 	struct scrape *scrape = mem_alloc(
 		sizeof *scrape + scraper->n * sizeof scrape->questions[0]);
 

@@ -24,6 +24,10 @@ struct scraper *scraper_new(struct loop *loop,
 /* After the server and the exporters have stopped: no answer may be open. */
 void scraper_free(struct scraper *scraper);
 
+/* Seconds that the timeout of a scraper leaves to the exporter; very long
+ * without one. */
+double scrape_seconds(const struct request *request);
+
 /* Handler of the telemetry path; ARG is the scraper. `?exporter=NAME` shows one
  * exporter alone. */
 void scrape_handle(struct request *request, void *arg);

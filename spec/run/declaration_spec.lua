@@ -68,7 +68,7 @@ return setmetatable({
 
   it("needs something to do", function()
     refused("return { name = 'spec',\n}\n",
-      ": none of 'collect', 'start' and 'routes' is there$")
+      ": none of 'collect', 'start', 'probe' and 'routes' is there$")
   end)
 end)
 

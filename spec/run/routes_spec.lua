@@ -1,8 +1,10 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The key `routes`: what is refused, and how it is told. What routes answer is
--- in spec/e2e/routes_test.py.
+-- The key `routes`: what is refused, and how it is told; and exporters that
+-- specs serve. What routes answer is in spec/e2e/routes_test.py.
 
 local exporter = require "exporter"
+local http = require "http"
+local task = require "task"
 
 local function script(routes)
   return "return {\n  name = 'spec',\n  routes = {\n    " .. routes ..
@@ -93,7 +95,88 @@ describe("routes", function()
   end)
 end)
 
+local STAND <const> = [[
+local metric = require "metric"
+local task = require "task"
+return {
+  name = "stand",
+  metrics = { stand_calls_total = metric.counter "Calls." },
+  routes = {
+    ["GET /v1/devices/:id"] = function(request, m)
+      m.stand_calls_total:inc()
+      task.sleep(0.001)
+      return { json = { id = request.params.id } }
+    end,
+  },
+}
+]]
+
+local PROBING <const> = [[
+local http = require "http"
+local metric = require "metric"
+return {
+  name = "probing",
+  metrics = { probing_id = metric.gauge "The id." },
+  probe = function(m, target)
+    local answer = assert(http.get(target, { query = { token = "hush" } }))
+    m.probing_id:set(assert(answer:json()).id)
+  end,
+}
+]]
+
 describe("exporter.load with serve", function()
+  it("serves routes and pages to its own spec", function()
+    local e <close> = assert(exporter.load(STAND, {}, { serve = true }))
+    task.each({ 1, 2, 3, 4, 5, 6, 7, 8, 9 }, function(id)
+      local answer = assert(http.get(e:url() .. "/v1/devices/" .. id))
+      assert.same({ id = tostring(id) }, answer:json())
+    end, 3)
+    local page = assert(http.get(e:url() .. "/metrics")).body
+    assert.matches("\nstand_calls_total 9\n", page)
+    assert.matches("\nlunex_build_info", page)
+    local ok, message, answer = http.get(e:url() .. "/v2")
+    assert.is_nil(ok)
+    assert.matches("404 Not Found", message)
+    assert.equal(404, answer.status)
+  end)
+
+  it("probes what another one serves", function()
+    local stand <close> = assert(exporter.load(STAND, {}, { serve = true }))
+    local e <close> = assert(exporter.load(PROBING, {}, { serve = true }))
+    local function probe(path, debug)
+      return assert(http.get(e:url() .. "/probe", { query = {
+        target = stand:url() .. path, debug = debug } })).body
+    end
+    local page = probe "/v1/devices/17"
+    assert.matches("\nprobing_id 17\n", page)
+    assert.matches("\nprobe_success 1\n", page)
+    page = probe "/v2"
+    assert.is_nil(page:find("probing_id", 1, true))
+    assert.matches("\nprobe_success 0\n", page)
+    page = probe("/v1/devices/17", true)
+    assert.matches("ms  GET http://127%.0%.0%.1:%d+/v1/devices/17", page)
+    assert.matches("200", page)
+    assert.matches("\nprobing_id 17\n", page)
+    page = probe("/v2", true)
+    assert.matches("ms  error: [^\n]*GET http://[^\n]*: 404 Not Found\n", page)
+    assert.is_nil(page:find("hush", 1, true))
+  end)
+
+  it("may be closed while it is asked", function()
+    local e = assert(exporter.load(STAND:gsub("0%.001", "30"), {},
+      { serve = true }))
+    task.all(function()
+      local answer = http.get(e:url() .. "/v1/devices/1")
+      assert.is_nil(answer)
+    end, function()
+      while not e:page():find("stand_calls_total 1\n", 1, true) do
+        e:collect()
+        task.sleep(0.001)
+      end
+      e:close()
+    end)
+  end)
+
   it("has an address", function()
     local e <close> = assert(exporter.load(script(route "GET /x"), {},
       { serve = true }))

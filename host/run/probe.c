@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/probe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/buf.h"
+#include "core/deflate.h"
+#include "core/exposition.h"
+#include "core/mem.h"
+#include "run/scrape.h"
+#include "web/negotiate.h"
+#include "web/page_response.h"
+
+#define PLAIN "text/plain; charset=utf-8"
+
+/* For an exporter that ends at its deadline to say so. */
+static const double grace = 0.2;
+
+enum { SENTENCE_MAX = 4096, DEBUG_MAX = 64 << 20 };
+
+struct probes {
+	struct loop *loop;
+	struct exporter *const *exporters;
+	size_t n;
+	unsigned *open; /* probes of each exporter */
+	struct deflate *deflate;
+};
+
+/* A probe with what the web thread knows about it. */
+struct open_probe {
+	struct probe probe; /* first */
+	struct probes *probes;
+	size_t exporter;	 /* number */
+	struct request *request; /* NULL: answered without the exporter */
+};
+
+void probe_release(struct probe *probe)
+{
+	for (size_t i = 0; i < probe->npages; i++)
+		page_unref(probe->pages[i]);
+	pairs_release(&probe->params);
+	free(probe->target);
+	free(probe->trace);
+}
+
+/* ---- answers ---- */
+
+static void answer_page(struct probes *probes, struct request *request,
+			struct exposition *exposition)
+{
+	struct response *response;
+
+	if (negotiate_gzip(request_header(request, "Accept-Encoding")))
+		response = page_response_gzip(exposition, probes->deflate);
+	else
+		response = page_response_text(exposition);
+	request_answer(request, 200, response);
+	response_unref(response);
+}
+
+/* The trace, and the page below it. */
+static void answer_trace(struct request *request, const char *trace,
+			 struct exposition *exposition)
+{
+	struct buf text;
+
+	buf_init(&text, DEBUG_MAX);
+	buf_addstr(&text, trace);
+	buf_addch(&text, '\n');
+	for (size_t i = 0; i < exposition_blocks(exposition); i++) {
+		struct bytes *bytes = exposition_text(exposition, i);
+
+		buf_add(&text, bytes->data, bytes->len);
+		bytes_unref(bytes);
+	}
+	request_answer_text(request, 200, PLAIN, buf_text(&text));
+	buf_release(&text);
+}
+
+static void answer(struct open_probe *open)
+{
+	struct probe *probe = &open->probe;
+	struct exposition *exposition;
+
+	if (!probe->npages) {
+		request_answer_text(open->request, 503, PLAIN,
+				    "the exporter is stopping\n");
+		return;
+	}
+	exposition = exposition_new(probe->pages, probe->npages, NULL);
+	if (probe->trace)
+		answer_trace(open->request, probe->trace, exposition);
+	else
+		answer_page(open->probes, open->request, exposition);
+	exposition_unref(exposition);
+}
+
+static void answered(struct probe *probe)
+{
+	struct open_probe *open = (void *)probe;
+
+	open->probes->open[open->exporter]--;
+	if (open->request)
+		answer(open);
+	probe_release(probe);
+	free(open);
+}
+
+static void expired(struct request *request, void *arg)
+{
+	struct open_probe *open = arg;
+
+	open->request = NULL;
+	if (request_stopping(request))
+		request_answer_text(request, 503, PLAIN, "lunex is stopping\n");
+	else
+		request_answer_text(request, 503, PLAIN,
+				    "the exporter does not answer in time\n");
+}
+
+/* ---- what is asked for ---- */
+
+/* "SENTENCE; there are: a, b" */
+static void refuse(struct request *request, unsigned status,
+		   const char *sentence, struct buf *names)
+{
+	struct buf text;
+
+	buf_init(&text, SENTENCE_MAX);
+	buf_addstr(&text, sentence);
+	if (names && names->len)
+		buf_addf(&text, "; there are: %s", buf_text(names));
+	else if (names)
+		buf_addstr(&text, "; there are none");
+	buf_addch(&text, '\n');
+	request_answer_text(request, status, PLAIN, buf_text(&text));
+	buf_release(&text);
+	if (names)
+		buf_release(names);
+}
+
+static void add_name(struct buf *names, const char *name)
+{
+	if (names->len)
+		buf_addstr(names, ", ");
+	buf_addstr(names, name);
+}
+
+static bool can_probe(const struct exporter *exporter)
+{
+	return exporter_declaration(exporter)->has_probe;
+}
+
+static void refuse_exporter(const struct probes *probes,
+			    struct request *request, unsigned status,
+			    const char *sentence)
+{
+	struct buf names;
+
+	buf_init(&names, SENTENCE_MAX / 2);
+	for (size_t i = 0; i < probes->n; i++)
+		if (can_probe(probes->exporters[i]))
+			add_name(&names, exporter_name(probes->exporters[i]));
+	refuse(request, status, sentence, &names);
+}
+
+/* The number of the exporter that is asked for; false: REQUEST is answered. */
+static bool find_exporter(const struct probes *probes, struct request *request,
+			  size_t *found)
+{
+	const char *name = request_query(request, "exporter");
+	size_t i = 0;
+
+	if (!name && probes->n > 1) {
+		refuse_exporter(probes, request, 400,
+				"which one? /probe?exporter=NAME&target=...");
+		return false;
+	}
+	while (name && i < probes->n &&
+	       strcmp(exporter_name(probes->exporters[i]), name) != 0)
+		i++;
+	if (i == probes->n || !can_probe(probes->exporters[i])) {
+		refuse_exporter(probes, request, i == probes->n ? 404 : 400,
+				i == probes->n ? "no exporter of that name "
+						 "can probe"
+					       : "that exporter has no probe");
+		return false;
+	}
+	*found = i;
+	return true;
+}
+
+/* "https://user:password@host": a query is kept in the logs of everybody. */
+static bool has_credentials(const char *target)
+{
+	const char *host = strstr(target, "://");
+
+	host = host ? host + 3 : target;
+	return memchr(host, '@', strcspn(host, "/?#")) != NULL;
+}
+
+static const char *find_target(struct request *request)
+{
+	const char *target = request_query(request, "target");
+
+	if (!target || !*target) {
+		refuse(request, 400,
+		       "the parameter 'target' is missing: "
+		       "/probe?exporter=NAME&target=...",
+		       NULL);
+		return NULL;
+	}
+	if (has_credentials(target)) {
+		refuse(request, 400,
+		       "credentials do not belong into 'target'; the "
+		       "configuration has them, by profile",
+		       NULL);
+		return NULL;
+	}
+	return target;
+}
+
+/* The profile that is asked for, if any; false: REQUEST is answered. */
+static bool find_profile(const struct exporter *exporter,
+			 struct request *request,
+			 const struct exporter_profile **found)
+{
+	const char *name = request_query(request, "profile");
+	const struct exporter_profile *profiles;
+	struct buf names;
+	size_t n;
+
+	*found = NULL;
+	if (!name)
+		return true;
+	profiles = exporter_profiles(exporter, &n);
+	buf_init(&names, SENTENCE_MAX / 2);
+	for (size_t i = 0; i < n && !*found; i++) {
+		add_name(&names, profiles[i].name);
+		if (strcmp(profiles[i].name, name) == 0)
+			*found = &profiles[i];
+	}
+	if (*found)
+		buf_release(&names);
+	else
+		refuse(request, 404, "no profile of that name", &names);
+	return *found;
+}
+
+static bool wants_debug(const struct request *request)
+{
+	const char *debug = request_query(request, "debug");
+
+	return debug && strcmp(debug, "false") != 0 && strcmp(debug, "0") != 0;
+}
+
+static void add_param(void *arg, const char *name, const char *value)
+{
+	static const char *const own[] = { "exporter", "target", "profile",
+					   "debug" };
+
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		if (strcmp(own[i], name) == 0)
+			return;
+	pairs_add(arg, name, value);
+}
+
+/* ---- asking ---- */
+
+static void refuse_more(struct request *request)
+{
+	static const char *const headers[] = { "Retry-After", "1", NULL };
+	struct response *response = response_text(
+		PLAIN, "too many probes of this exporter run already\n",
+		headers);
+
+	request_answer(request, 503, response);
+	response_unref(response);
+}
+
+static double seconds_of(const struct request *request,
+			 const struct exporter *exporter)
+{
+	double seconds = scrape_seconds(request);
+	double timeout = exporter_timeout(exporter);
+
+	return seconds < timeout ? seconds : timeout;
+}
+
+static void ask(struct probes *probes, struct request *request, size_t number,
+		const char *target, const struct exporter_profile *profile)
+{
+	struct open_probe *open = mem_alloc(sizeof *open);
+	struct probe *probe = &open->probe;
+
+	probes->open[number]++;
+	open->probes = probes;
+	open->exporter = number;
+	open->request = request;
+	probe->exporter = probes->exporters[number];
+	probe->asker = probes->loop;
+	probe->answered = answered;
+	probe->seconds = seconds_of(request, probe->exporter);
+	probe->target = mem_string(target);
+	probe->profile = profile;
+	probe->debug = wants_debug(request);
+	pairs_init(&probe->params, PAIRS_MAX);
+	request_queries(request, NULL, add_param, &probe->params);
+	request_suspend(request, probe->seconds + grace, expired, open);
+	exporter_probe(probe);
+}
+
+void probe_handle(struct request *request, void *arg)
+{
+	struct probes *probes = arg;
+	const struct exporter_profile *profile;
+	const char *target;
+	size_t number;
+
+	if (!find_exporter(probes, request, &number))
+		return;
+	target = find_target(request);
+	if (!target ||
+	    !find_profile(probes->exporters[number], request, &profile))
+		return;
+	if (probes->open[number] == PROBES_MAX)
+		refuse_more(request);
+	else
+		ask(probes, request, number, target, profile);
+}
+
+/* ---- life ---- */
+
+struct probes *probes_new(struct loop *loop, struct exporter *const *exporters,
+			  size_t n)
+{
+	struct probes *probes = mem_alloc(sizeof *probes);
+
+	probes->loop = loop;
+	probes->exporters = exporters;
+	probes->n = n;
+	probes->open = mem_array(n, sizeof *probes->open);
+	probes->deflate = deflate_new();
+	return probes;
+}
+
+void probes_free(struct probes *probes)
+{
+	if (!probes)
+		return;
+	deflate_free(probes->deflate);
+	free(probes->open);
+	free(probes);
+}
