@@ -19,26 +19,33 @@
 
   A plan is a table with a `command`:
 
-    run, once   script, name, config, listen, telemetry_path, log_level,
-                interval, timeout, lua_path
+    run, once   listen, telemetry_path, log_level; and script, name, config,
+                interval, timeout, lua_path, lua_cpath, or a list `exporters`
+                of tables with those and labels, profiles, where, mistake; the
+                path of the `configuration` that lists them
+    check       exporters of a configuration; text, errors, status
     test        files, log_level
     print       text; errors: sentences for standard error; status
 ]]
 
 local config = require "cli.config"
+local configuration = require "cli.configuration"
 local flags = require "cli.flags"
+local script_of = require "cli.script"
 local scripts = require "cli.scripts"
 
 local M = {}
 
-local USAGE <const>, FAILURE <const> = 2, 1
+local USAGE <const> = 2
 local HINT <const> = "see lunex help"
 local COMMANDS <const> = { "check", "help", "once", "test", "version" }
 
 local OVERVIEW <const> = [[
 Usage: lunex SCRIPT.lua|NAME [flags]        run one exporter
+       lunex --config FILE [flags]          run those that a file lists
        lunex once SCRIPT.lua|NAME [flags]   collect once, print the page
-       lunex check SCRIPT.lua|NAME...       load and validate
+       lunex once --config FILE             the same for all in a file
+       lunex check FILE|NAME...             load and validate
        lunex test SPEC.lua...               run the specs of scripts
        lunex help [SCRIPT.lua|NAME]         show the flags of an exporter
        lunex version
@@ -63,54 +70,14 @@ local function overview(host)
   return OVERVIEW:format(table.concat(lines, "\n") .. "\n")
 end
 
--- Neighbours of the script can be required, then what LUA_PATH names by full
--- paths, then the defaults, for which ";;" stands.
-local function lua_path(path, host)
-  local folder = host.absolute(path):match "^(.*)/[^/]*$"
-  local parts = { folder .. "/?.lua", folder .. "/?/init.lua" }
-  local variable = host.getenv "LUA_PATH_5_4" or host.getenv "LUA_PATH" or ""
-  for template in variable:gmatch "[^;]+" do
-    parts[#parts + 1] = template:find "^/" and template or nil
+-- A script to run. nil, a sentence and a status.
+local function load_script(path, host)
+  local text = host.read(path)
+  if text and configuration.is(text) then
+    return nil, ("%s is a configuration: lunex --config %s"):format(path,
+      path), USAGE
   end
-  return table.concat(parts, ";") .. ";;"
-end
-
-local function lua_cpath(host)
-  local parts = {}
-  local variable = host.getenv "LUA_CPATH_5_4" or host.getenv "LUA_CPATH" or ""
-  for template in variable:gmatch "[^;]+" do
-    parts[#parts + 1] = template:find "^/" and template or nil
-  end
-  return table.concat(parts, ";") .. ";;"
-end
-
--- Loads the script at PATH and finds out what it offers: the table, and what
--- flags.parse wants to know. nil, a sentence and a status.
-local function load_script(path, program, host, check)
-  local source, reason = host.read(path)
-  if not source then
-    return nil, reason, USAGE
-  end
-  local paths = { lua_path = lua_path(path, host), lua_cpath = lua_cpath(host) }
-  local script, warnings = host.declaration(path, paths, check)
-  if not script then
-    return nil, warnings, FAILURE
-  end
-  local offer, message =
-    config.describe(script.config, source, flags.common)
-  if not offer then
-    return nil, path .. ": " .. message, FAILURE
-  end
-  return {
-    path = path,
-    declared = script,
-    name = script.name or path:match "([^/]*)%.lua$" or path,
-    paths = paths,
-    offer = offer,
-    source = source,
-    warnings = warnings,
-    program = program,
-  }
+  return script_of.load(path, host)
 end
 
 local function usage_line(script)
@@ -177,10 +144,11 @@ local function wants(parsed, name)
 end
 
 local function plan_script(command, path, program, arguments, host)
-  local script, message, status = load_script(path, program, host)
+  local script, message, status = load_script(path, host)
   if not script then
     return nil, message, status
   end
+  script.program = program
   local hint = "see " .. program .. " --help"
   local all = config.all_flags(script.offer)
   table.move(flags.common, 1, #flags.common, #all + 1, all)
@@ -244,17 +212,97 @@ local function words_of(verb, arguments, host)
   return plan and words, plan, message
 end
 
+-- "lunex --config FILE", "lunex once --config FILE": a plan, or one that prints
+-- what is wrong with the file.
+local function plan_configuration(command, path, parsed, host)
+  local flagged, message = add_common({}, parsed)
+  if not flagged then
+    return nil, message, USAGE
+  end
+  local plan, mistakes = configuration.read(path, false, host)
+  if not plan then
+    return { command = "print", errors = mistakes, status = USAGE }
+  end
+  plan.command = command
+  plan.listen = flagged.listen or plan.listen
+  plan.telemetry_path = flagged.telemetry_path or plan.telemetry_path
+  plan.log_level = flagged.log_level or plan.log_level
+  for _, entry in ipairs(plan.exporters) do
+    entry.interval = flagged.interval or entry.interval
+    entry.timeout = flagged.timeout or entry.timeout
+  end
+  return plan
+end
+
+-- What is to be done without a word: the flags in ARGUMENTS alone. MISSING is
+-- the sentence when they do not say it.
+local function plan_flags(command, arguments, missing, host)
+  local parsed, message =
+    flags.parse({ flags = flags.leading, hint = HINT }, arguments, host)
+  if not parsed then
+    return nil, message, USAGE
+  elseif wants(parsed, "version") then
+    return print_plan(host.version .. "\n")
+  elseif wants(parsed, "help") then
+    return print_plan(overview(host))
+  elseif #parsed.config > 1 then
+    return nil, "--config is given twice", USAGE
+  elseif not wants(parsed, "config") then
+    return nil, missing .. "; " .. HINT, USAGE
+  end
+  return plan_configuration(command, parsed.config[1], parsed, host)
+end
+
+local function refuse_both(word)
+  return nil, ("--config and '%s' exclude each other"):format(word), USAGE
+end
+
+-- Adds to PLAN and LINES what there is to say about the configuration at PATH;
+-- its exporters are tried when the plan is carried out. nil and a sentence.
+local function check_configuration(plan, path, lines, host)
+  if plan.exporters then
+    return nil, ("%s and %s: check takes one configuration at a time"):format(
+      plan.configuration, path)
+  end
+  local read, advice = configuration.read(path, true, host)
+  if not read then
+    table.move(advice, 1, #advice, #plan.errors + 1, plan.errors)
+    plan.status = USAGE
+    return true
+  end
+  table.move(advice, 1, #advice, #lines + 1, lines)
+  plan.command, plan.exporters = "check", read.exporters
+  plan.configuration = path
+  plan.good = #advice == 0 and path .. ": ok\n" or nil
+  return true
+end
+
+local function check_script(plan, path, lines, host)
+  local script, message, status = script_of.load(path, host, true)
+  if script then
+    table.move(script.warnings, 1, #script.warnings, #lines + 1, lines)
+    lines[#lines + 1] = #script.warnings == 0 and path .. ": ok" or nil
+  else
+    table.insert(plan.errors, message)
+    plan.status = math.max(plan.status, status)
+  end
+  return true
+end
+
 -- The verbs: each takes the arguments behind it.
 local verbs = {}
 
 function verbs.once(arguments, host)
-  local word, rest, message = flags.first_word(arguments, host, HINT)
-  if word then
-    return plan_word("once", word, rest, host)
-  elseif rest and rest[1] then
-    return verbs.help({}, host)
+  local word, rest, message, before =
+    flags.first_word(arguments, host, HINT)
+  if not rest then
+    return nil, message, USAGE
+  elseif not word then
+    return plan_flags("once", rest, "once needs a script or a name", host)
+  elseif before.config then
+    return refuse_both(word)
   end
-  return nil, message or "once needs a script or a name; " .. HINT, USAGE
+  return plan_word("once", word, rest, host)
 end
 
 function verbs.check(arguments, host)
@@ -266,17 +314,14 @@ function verbs.check(arguments, host)
   plan = print_plan ""
   for _, word in ipairs(words) do
     local path, message = scripts.resolve(word, host, {})
-    if not path then
-      return nil, message, USAGE
+    local good, text = nil, path and host.read(path)
+    if path then
+      local check = text and configuration.is(text) and check_configuration
+        or check_script
+      good, message = check(plan, path, lines, host)
     end
-    local script, status
-    script, message, status = load_script(path, word, host, true)
-    if script then
-      table.move(script.warnings, 1, #script.warnings, #lines + 1, lines)
-      lines[#lines + 1] = #script.warnings == 0 and path .. ": ok" or nil
-    else
-      table.insert(plan.errors, message)
-      plan.status = math.max(plan.status, status)
+    if not good then
+      return nil, message, USAGE
     end
   end
   lines[#lines + 1] = #lines > 0 and "" or nil
@@ -317,26 +362,21 @@ function M.main(argv0, arguments, host)
   if linked then
     return plan_script("run", linked, program, arguments, host)
   end
-  local word, rest, message = flags.first_word(arguments, host, HINT)
+  local word, rest, message, before =
+    flags.first_word(arguments, host, HINT)
   if not rest then
     return nil, message, USAGE
-  elseif word then
-    if verbs[word] then
-      return verbs[word](rest, host)
-    end
-    return plan_word("run", word, rest, host)
-  end
-  local parsed
-  parsed, message =
-    flags.parse({ flags = flags.common, hint = HINT }, rest, host)
-  if not parsed then
-    return nil, message, USAGE
-  elseif wants(parsed, "version") then
-    return verbs.version(nil, host)
-  elseif #rest == 0 or wants(parsed, "help") then
+  elseif not word and #rest == 0 then
     return verbs.help({}, host)
+  elseif not word then
+    return plan_flags("run", rest,
+      "there is no script and no name of an exporter", host)
+  elseif before.config then
+    return refuse_both(word)
+  elseif verbs[word] then
+    return verbs[word](rest, host)
   end
-  return nil, "there is no script and no name of an exporter; " .. HINT, USAGE
+  return plan_word("run", word, rest, host)
 end
 
 return M

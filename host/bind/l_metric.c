@@ -47,11 +47,16 @@ static void *tagged(lua_State *L, int arg, size_t size, const void *tag)
 	return object && *(const void **)object == tag ? object : NULL;
 }
 
+__attribute__((cold, noinline)) static void closed_error(lua_State *L)
+{
+	luaL_error(L, "this metric belongs to a probe that is over");
+}
+
 /* A probe's metrics go with it, whoever kept them. */
-static void check_open(lua_State *L, const struct metric_set *set)
+static inline void check_open(lua_State *L, const struct metric_set *set)
 {
 	if (!set || !set->registry)
-		luaL_error(L, "this metric belongs to a probe that is over");
+		closed_error(L);
 }
 
 static struct family_object *check_family_object(lua_State *L, int arg)
@@ -71,7 +76,7 @@ static struct family *check_family(lua_State *L, int arg)
 	return check_family_object(L, arg)->family;
 }
 
-static struct child *check_child(lua_State *L, int arg)
+static struct child_object *check_child(lua_State *L, int arg)
 {
 	struct child_object *object =
 		tagged(L, arg, sizeof *object, &child_tag);
@@ -80,7 +85,7 @@ static struct child *check_child(lua_State *L, int arg)
 		luaL_error(L, "expected a kept series as the first argument "
 			      "(child:set(...) with a colon)");
 	check_open(L, object->set);
-	return &object->child;
+	return object;
 }
 
 static const char *name_of(const struct family *family)
@@ -88,15 +93,29 @@ static const char *name_of(const struct family *family)
 	return family_metadata(family)->name;
 }
 
-static unsigned check_part(lua_State *L, const struct family *family)
+__attribute__((cold, noinline)) static unsigned part_error(
+	lua_State *L, const struct scope *scope, const struct family *family)
+{
+	if (!scope)
+		luaL_error(L,
+			   "%s: metrics can be changed inside collect, probe, "
+			   "routes and start only",
+			   name_of(family));
+	luaL_error(L,
+		   "%s: kept from another m; a probe changes the metrics of "
+		   "its own m, and nobody else does",
+		   name_of(family));
+	return 0;
+}
+
+/* A probe changes the metrics of its own `m`, everybody else the exporter's. */
+static inline unsigned check_part(lua_State *L, const struct metric_set *set,
+				  const struct family *family)
 {
 	const struct scope *scope = scope_of(L);
 
-	if (!scope)
-		luaL_error(L,
-			   "%s: metrics can be changed inside collect, probe "
-			   "and start only",
-			   name_of(family));
+	if (!scope || scope->set != set->key)
+		return part_error(L, scope, family);
 	return scope->part;
 }
 
@@ -238,7 +257,8 @@ enum {
 
 /* A state that the family does not know shows as no state at all: the world may
  * invent states, and the others must not suffer for it. */
-static int set_state(lua_State *L, struct family *family, uint32_t row)
+static int set_state(lua_State *L, const struct metric_set *set,
+		     struct family *family, uint32_t row)
 {
 	size_t len;
 	const char *name = lua_tolstring(L, 2, &len);
@@ -248,28 +268,29 @@ static int set_state(lua_State *L, struct family *family, uint32_t row)
 		luaL_error(L, "%s: expected the name of a state, got %s",
 			   name_of(family), luaL_typename(L, 2));
 	state = metadata_state(family_metadata(family), name, len);
-	family_set_state(family, row, check_part(L, family), state,
+	family_set_state(family, row, check_part(L, set, family), state,
 			 now_of(L, family));
 	lua_pushboolean(L, state >= 0);
 	return 1;
 }
 
-static int set_row(lua_State *L, struct family *family, uint32_t row,
-		   double value)
+static int set_row(lua_State *L, const struct metric_set *set,
+		   struct family *family, uint32_t row, double value)
 {
 	enum metric_type type = family_metadata(family)->type;
 
 	if (type == METRIC_INFO && !(value >= 1 && value <= 1))
 		luaL_error(L, "%s: the value of an info is always 1",
 			   name_of(family));
-	family_set(family, row, check_part(L, family), value,
+	family_set(family, row, check_part(L, set, family), value,
 		   now_of(L, family));
 	return 0;
 }
 
-static int inc_row(lua_State *L, struct family *family, uint32_t row, double by)
+static int inc_row(lua_State *L, const struct metric_set *set,
+		   struct family *family, uint32_t row, double by)
 {
-	check_part(L, family);
+	check_part(L, set, family);
 	if (family_metadata(family)->type == METRIC_COUNTER && !(by >= 0))
 		luaL_error(L, "%s: a counter cannot go down by inc()",
 			   name_of(family));
@@ -282,39 +303,44 @@ static int inc_row(lua_State *L, struct family *family, uint32_t row, double by)
 /* family:set(value, labels...) */
 static int l_family_set(lua_State *L)
 {
-	struct family *family = check_family(L, 1);
+	struct family_object *object = check_family_object(L, 1);
+	struct family *family = object->family;
 	enum metric_type type = family_metadata(family)->type;
 	double value;
 
 	check_type(L, family, WITH_SET, "set");
 	if (type == METRIC_STATESET)
-		return set_state(L, family, check_row(L, 3, family));
+		return set_state(L, object->set, family,
+				 check_row(L, 3, family));
 	value = check_value(L, 2, family);
-	return set_row(L, family, check_row(L, 3, family), value);
+	return set_row(L, object->set, family, check_row(L, 3, family), value);
 }
 
 /* family:inc([by,] labels...) */
 static int l_family_inc(lua_State *L)
 {
-	struct family *family = check_family(L, 1);
+	struct family_object *object = check_family_object(L, 1);
+	struct family *family = object->family;
 	int labels = (int)family_schema(family)->count;
 	bool given = lua_gettop(L) - 1 > labels;
 	double by;
 
 	check_type(L, family, WITH_INC, "inc");
 	by = given ? check_value(L, 2, family) : 1;
-	return inc_row(L, family, check_row(L, given ? 3 : 2, family), by);
+	return inc_row(L, object->set, family,
+		       check_row(L, given ? 3 : 2, family), by);
 }
 
 /* family:observe(value, labels...) */
 static int l_family_observe(lua_State *L)
 {
-	struct family *family = check_family(L, 1);
+	struct family_object *object = check_family_object(L, 1);
+	struct family *family = object->family;
 	double value;
 
 	check_type(L, family, WITH_OBSERVE, "observe");
 	value = check_value(L, 2, family);
-	check_part(L, family);
+	check_part(L, object->set, family);
 	family_observe(family, check_row(L, 3, family), value);
 	return 0;
 }
@@ -358,37 +384,43 @@ static int l_family_gc(lua_State *L)
 /* child:set(value) */
 static int l_child_set(lua_State *L)
 {
-	struct child *child = check_child(L, 1);
+	struct child_object *object = check_child(L, 1);
+	struct child *child = &object->child;
 	struct family *family = child->family;
 	double value;
 
 	check_type(L, family, WITH_SET, "set");
 	if (family_metadata(family)->type == METRIC_STATESET)
-		return set_state(L, family, check_child_row(L, child));
+		return set_state(L, object->set, family,
+				 check_child_row(L, child));
 	value = check_value(L, 2, family);
-	return set_row(L, family, check_child_row(L, child), value);
+	return set_row(L, object->set, family, check_child_row(L, child),
+		       value);
 }
 
 /* child:inc([by]) */
 static int l_child_inc(lua_State *L)
 {
-	struct child *child = check_child(L, 1);
+	struct child_object *object = check_child(L, 1);
+	struct child *child = &object->child;
 	double by;
 
 	check_type(L, child->family, WITH_INC, "inc");
 	by = lua_isnone(L, 2) ? 1 : check_value(L, 2, child->family);
-	return inc_row(L, child->family, check_child_row(L, child), by);
+	return inc_row(L, object->set, child->family, check_child_row(L, child),
+		       by);
 }
 
 /* child:observe(value) */
 static int l_child_observe(lua_State *L)
 {
-	struct child *child = check_child(L, 1);
+	struct child_object *object = check_child(L, 1);
+	struct child *child = &object->child;
 	double value;
 
 	check_type(L, child->family, WITH_OBSERVE, "observe");
 	value = check_value(L, 2, child->family);
-	check_part(L, child->family);
+	check_part(L, object->set, child->family);
 	family_observe(child->family, check_child_row(L, child), value);
 	return 0;
 }

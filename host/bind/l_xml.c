@@ -489,8 +489,7 @@ static int l_find(lua_State *L)
 	if (!xmlfind_run(tree->find, self->index, xpath.data, &result, &err)) {
 		if (err.code == ERR_LIMIT)
 			return push_failure(L, &err);
-		return luaL_error(L, "xml: find '%s': %s", xpath.data,
-				  err.text);
+		return luaL_error(L, "%s", err.text);
 	}
 	push_result(L, tree->find, &result);
 	xmlfind_clear(tree->find);

@@ -11,7 +11,10 @@
 
 struct metric_set {
 	struct registry *registry; /* NULL: closed */
-	unsigned references;	   /* private */
+	/* Itself for a probe's, which its scope must name; NULL for the
+	 * exporter's. */
+	const struct metric_set *key;
+	unsigned references; /* private */
 };
 
 /* One reference. */

@@ -11,9 +11,13 @@
 #include "core/trace.h"
 #include "vm/task.h"
 
+struct metric_set;
+
 struct scope {
 	unsigned part;	     /* of the collection, or REGISTRY_LIVE */
 	struct trace *trace; /* borrowed; NULL: nobody reads it */
+	/* Of a probe: the metrics that it may change; NULL: the exporter's. */
+	const struct metric_set *set;
 };
 
 /* Of the running task; NULL where there is none. Never raises. */

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/duplicate.h"
 #include "core/mem.h"
+#include "core/overlap.h"
 #include "core/text.h"
 
 /* What the first block of an exposition stands behind. */
@@ -45,6 +47,8 @@ struct block {
 struct exposition {
 	uint32_t refs;
 	unsigned conflicts;
+	struct duplicates duplicates;
+	struct overlap *overlap;
 	size_t estimate;
 	size_t npages;
 	struct page **pages;
@@ -88,6 +92,8 @@ static void piece_unref(struct piece *piece)
 struct items {
 	struct item *list;
 	size_t n, cap;
+	struct chunk **made; /* chunks that are no page's: references */
+	size_t nmade;
 };
 
 static void push(struct items *items, struct metadata *metadata,
@@ -118,33 +124,118 @@ static struct page_family *lowest(struct page *const *pages, size_t n,
 	return low;
 }
 
-static unsigned merge(struct page *const *pages, size_t n, struct items *items)
+/* The pages that show a family, or would. */
+struct showing {
+	struct page_family **families;
+	size_t *pages; /* their numbers */
+	size_t n;
+};
+
+/* Moves on past the family NAME on every page that has it. */
+static void gather(struct page *const *pages, size_t n, uint32_t *at,
+		   const char *name, struct showing *showing)
 {
+	showing->n = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct page_family *family = &pages[i]->families[at[i]];
+
+		if (at[i] == pages[i]->nfamilies ||
+		    strcmp(family->metadata->name, name) != 0)
+			continue;
+		at[i]++;
+		showing->families[showing->n] = family;
+		showing->pages[showing->n++] = i;
+	}
+}
+
+/* The first page has the family; those that disagree go. */
+static unsigned drop_conflicts(struct showing *showing)
+{
+	const struct metadata *first = showing->families[0]->metadata;
+	size_t n = showing->n;
+
+	showing->n = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct page_family *family = showing->families[i];
+
+		if (!metadata_agree(first, family->metadata, NULL))
+			continue;
+		showing->families[showing->n] = family;
+		showing->pages[showing->n++] = showing->pages[i];
+	}
+	return (unsigned)(n - showing->n);
+}
+
+static void keep(struct items *items, struct chunk *made)
+{
+	items->made = mem_realloc(items->made,
+				  (items->nmade + 1) * sizeof *items->made);
+	items->made[items->nmade++] = made;
+}
+
+/* The chunks of one page, through FINDER unless that is NULL. */
+static void push_family(struct items *items, struct metadata *metadata,
+			const struct page_family *family, size_t page,
+			struct duplicate_finder *finder)
+{
+	for (uint32_t k = 0; k < family->nchunks; k++) {
+		struct chunk *chunk = family->chunks[k], *left = chunk;
+
+		if (finder)
+			left = duplicate_filter(finder, chunk, page);
+		if (left->shown)
+			push(items, metadata, left);
+		if (finder && left == chunk)
+			chunk_unref(left);
+		else if (finder)
+			keep(items, left);
+	}
+}
+
+/* Series are looked at only where two pages could show the same one. */
+static void push_showing(struct items *items, struct exposition *exposition,
+			 const struct showing *showing)
+{
+	struct metadata *metadata = showing->families[0]->metadata;
+	struct duplicate_finder *finder = NULL;
+
+	push(items, metadata, NULL);
+	for (size_t i = 0; i < showing->n; i++) {
+		size_t page = showing->pages[i];
+		bool doubtful = showing->n > 1 &&
+				overlap_any(exposition->overlap, page,
+					    showing->pages, showing->n);
+
+		if (doubtful && !finder)
+			finder = duplicate_finder_new(metadata,
+						      &exposition->duplicates);
+		push_family(items, metadata, showing->families[i], page,
+			    doubtful ? finder : NULL);
+	}
+	if (finder)
+		duplicate_finder_free(finder);
+}
+
+static void merge(struct exposition *exposition, struct items *items)
+{
+	struct page *const *pages = exposition->pages;
+	size_t n = exposition->npages;
 	uint32_t *at = mem_array(n, sizeof *at);
+	struct showing showing = {
+		mem_array(n, sizeof(struct page_family *)),
+		mem_array(n, sizeof *showing.pages),
+		0,
+	};
 	struct page_family *low;
-	unsigned conflicts = 0;
 
 	while ((low = lowest(pages, n, at)) != NULL) {
-		push(items, low->metadata, NULL);
-		for (size_t i = 0; i < n; i++) {
-			struct page_family *family = &pages[i]->families[at[i]];
-
-			if (at[i] == pages[i]->nfamilies ||
-			    strcmp(family->metadata->name,
-				   low->metadata->name) != 0)
-				continue;
-			at[i]++;
-			if (!metadata_agree(low->metadata, family->metadata,
-					    NULL)) {
-				conflicts++;
-				continue;
-			}
-			for (uint32_t k = 0; k < family->nchunks; k++)
-				push(items, low->metadata, family->chunks[k]);
-		}
+		gather(pages, n, at, low->metadata->name, &showing);
+		exposition->conflicts += drop_conflicts(&showing);
+		push_showing(items, exposition, &showing);
 	}
+	free(showing.families);
+	free(showing.pages);
 	free(at);
-	return conflicts;
 }
 
 /* ---- blocks ---- */
@@ -315,8 +406,13 @@ struct exposition *exposition_new(struct page *const *pages, size_t n,
 	exposition->pages = mem_array(n, sizeof(struct page *));
 	for (size_t i = 0; i < n; i++)
 		exposition->pages[i] = page_ref(pages[i]);
-	exposition->conflicts = merge(pages, n, &items);
+	exposition->overlap =
+		overlap_new(pages, n, previous ? previous->overlap : NULL);
+	merge(exposition, &items);
 	make_blocks(exposition, &items, previous);
+	while (items.nmade)
+		chunk_unref(items.made[--items.nmade]);
+	free(items.made);
 	free(items.list);
 	return exposition;
 }
@@ -338,6 +434,8 @@ void exposition_unref(struct exposition *exposition)
 	}
 	for (size_t i = 0; i < exposition->npages; i++)
 		page_unref(exposition->pages[i]);
+	overlap_unref(exposition->overlap);
+	free(exposition->duplicates.series);
 	free(exposition->blocks);
 	free(exposition->pieces);
 	free(exposition->pages);
@@ -377,6 +475,12 @@ bool exposition_keeps_text(const struct exposition *exposition)
 unsigned exposition_conflicts(const struct exposition *exposition)
 {
 	return exposition->conflicts;
+}
+
+const struct duplicates *exposition_duplicates(
+	const struct exposition *exposition)
+{
+	return &exposition->duplicates;
 }
 
 /* ---- text and pieces ---- */

@@ -8,7 +8,7 @@
  * So the cost of a scrape follows what changed, not what exists.
  *
  * Where two pages disagree about a family, the first page has it and the family
- * of the other is left out.
+ * of the other is left out; so is a series that an earlier page shows, too.
  *
  * An exposition and its blocks belong to one thread: the web thread.
  */
@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "core/deflate.h"
+#include "core/duplicate.h"
 #include "core/page.h"
 
 /* Counted bytes; one thread. */
@@ -55,6 +56,10 @@ bool exposition_keeps_text(const struct exposition *exposition);
 
 /* Families left out because pages disagree about them. */
 unsigned exposition_conflicts(const struct exposition *exposition);
+
+/* Series left out because an earlier page shows them. */
+const struct duplicates *exposition_duplicates(
+	const struct exposition *exposition);
 
 /* The text of block I, a reference for the caller. It is kept for the next time
  * only while the whole exposition is smaller than EXPOSITION_KEEP_TEXT: beyond

@@ -391,6 +391,23 @@ bool labels_match(const struct labels *labels,
 	return true;
 }
 
+bool labels_next(const struct labels *labels, size_t *at, struct str *pair)
+{
+	const char *text = labels->text + *at,
+		   *end = labels->text + labels->len;
+	const char *p;
+
+	if (text >= end)
+		return false;
+	p = (const char *)memchr(text, '"', (size_t)(end - text)) + 1;
+	while (*p != '"')
+		p += *p == '\\' ? 2 : 1;
+	pair->data = text;
+	pair->len = (size_t)(p + 1 - text);
+	*at += pair->len + 1; /* and the comma */
+	return true;
+}
+
 /* ---- hash ---- */
 
 /* Multiply and fold (as in wyhash and FxHash): fast on short strings; the seed

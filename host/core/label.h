@@ -81,6 +81,10 @@ uint64_t label_hash(uint64_t seed, const struct str *values, unsigned count);
 uint64_t labels_hash(const struct labels *labels,
 		     const struct label_schema *schema, uint64_t seed);
 
+/* The next label of the set, name="escaped value" in PAIR, from *AT on, which
+ * begins with 0. False at the end. */
+bool labels_next(const struct labels *labels, size_t *at, struct str *pair);
+
 bool utf8_valid(const char *s, size_t len);
 
 /* Copies S to OUT, each byte that is not UTF-8 replaced by U+FFFD. */

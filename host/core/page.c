@@ -83,6 +83,7 @@ static void page_free(struct page *page)
 		free(family->chunks);
 		metadata_unref(family->metadata);
 	}
+	labels_unref(page->constant);
 	free(page);
 }
 

@@ -44,6 +44,7 @@ struct page {
 	_Atomic uint32_t refs;
 	uint32_t nfamilies;
 	size_t series;
+	struct labels *constant; /* those of every series; NULL: none */
 	struct page_family families[];
 };
 

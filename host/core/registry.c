@@ -18,7 +18,8 @@ struct registry {
 	uint32_t nfamilies;
 	struct label_pair *labels;
 	unsigned nlabels;
-	struct page *page; /* the last one published */
+	struct labels *constant; /* those as a set; NULL: none */
+	struct page *page;	 /* the last one published */
 };
 
 static uint64_t new_seed(const void *address)
@@ -27,6 +28,21 @@ static uint64_t new_seed(const void *address)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return ((uint64_t)now.tv_nsec << 32) ^ (uint64_t)(uintptr_t)address;
+}
+
+/* NULL too when they are not valid, which the first family will say. */
+static struct labels *constant_of(const struct registry *registry)
+{
+	struct label_schema *schema;
+	struct labels *labels;
+
+	if (!registry->nlabels)
+		return NULL;
+	schema = label_schema_new(NULL, 0, registry->labels, registry->nlabels,
+				  NULL);
+	labels = schema ? labels_new(schema, NULL, NULL) : NULL;
+	label_schema_unref(schema);
+	return labels;
 }
 
 struct registry *registry_new(const struct registry_options *options)
@@ -45,6 +61,7 @@ struct registry *registry_new(const struct registry_options *options)
 		registry->labels[i].value =
 			mem_string(options->labels[i].value);
 	}
+	registry->constant = constant_of(registry);
 	registry->names = mem_array(1, sizeof *registry->names);
 	return registry;
 }
@@ -61,6 +78,7 @@ void registry_free(struct registry *registry)
 	}
 	intern_release(&registry->pool.sets);
 	page_unref(registry->page);
+	labels_unref(registry->constant);
 	free(registry->labels);
 	free(registry->families);
 	free(registry->names);
@@ -285,6 +303,8 @@ struct page *registry_publish(struct registry *registry, double now)
 		used += shown[i] > 0;
 	}
 	page = page_new(used);
+	if (registry->constant)
+		page->constant = labels_ref(registry->constant);
 	for (uint32_t i = 0, k = 0; i < n; i++) {
 		if (shown[i])
 			snapshot_show(registry->families[i],

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/xmlfind.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 
 #include "core/mem.h"
@@ -14,7 +15,8 @@ struct xmlfind {
 	size_t nodes;
 	xmlXPathContext *context;
 	xmlXPathObject *object; /* the last result */
-	struct err *err;	/* of the expression at work */
+	const char *expression; /* the one at work */
+	struct err *err;	/* its */
 	bool failed;
 };
 
@@ -178,6 +180,20 @@ static bool build(struct xmlfind *find, const struct xmldoc *doc)
 
 /* ---- errors ------------------------------------------------------------- */
 
+static bool fail(struct xmlfind *find, enum err_code code, const char *what,
+		 int place)
+{
+	if (!find->failed && code == ERR_LIMIT)
+		err_set(find->err, code, "xml: find: %s", what);
+	else if (!find->failed)
+		err_set(find->err, code,
+			"xml: find: %s at character %d of '%.100s%s'", what,
+			place, find->expression,
+			strlen(find->expression) > 100 ? "..." : "");
+	find->failed = true;
+	return false;
+}
+
 /* libxml2 gives a code and a place, and has no text for who asks itself. */
 static const char *reason_of(int code)
 {
@@ -185,8 +201,6 @@ static const char *reason_of(int code)
 	case XPATH_NUMBER_ERROR: return "a malformed number";
 	case XPATH_UNFINISHED_LITERAL_ERROR: return "an unfinished string";
 	case XPATH_START_LITERAL_ERROR: return "a string is expected";
-	case XPATH_VARIABLE_REF_ERROR: return "a variable is expected";
-	case XPATH_UNDEF_VARIABLE_ERROR: return "there are no variables";
 	case XPATH_INVALID_PREDICATE_ERROR: return "an invalid predicate";
 	case XPATH_UNKNOWN_FUNC_ERROR: return "an unknown function";
 	case XPATH_INVALID_OPERAND: return "an invalid operand";
@@ -195,26 +209,110 @@ static const char *reason_of(int code)
 	case XPATH_UNDEF_PREFIX_ERROR: return "an unknown prefix";
 	case XPATH_ENCODING_ERROR:
 	case XPATH_INVALID_CHAR_ERROR: return "text that is not UTF-8";
-	case XPATH_RECURSION_LIMIT_EXCEEDED: return "nested too deep";
+	case XPATH_RECURSION_LIMIT_EXCEEDED: return "too much nesting";
 	default: return "an invalid expression";
 	}
 }
 
 static void on_error(void *ctx, xmlError *error)
 {
-	struct xmlfind *find = ctx;
 	int code = error->code - XML_XPATH_EXPRESSION_OK;
 
-	if (find->failed)
-		return;
-	find->failed = true;
 	if (code == XPATH_OP_LIMIT_EXCEEDED || code == XPATH_MEMORY_ERROR ||
 	    error->code == XML_ERR_NO_MEMORY)
-		err_set(find->err, ERR_LIMIT,
-			"xml: find: the expression takes too many steps");
+		fail(ctx, ERR_LIMIT, "the expression takes too many steps", 0);
 	else
-		err_set(find->err, ERR_USAGE, "%s at character %d",
-			reason_of(code), error->int1 + 1);
+		fail(ctx, ERR_USAGE, reason_of(code), error->int1 + 1);
+}
+
+/* ---- what libxml2 would print about -------------------------------------- */
+
+static const char *name_before(const char *begin, const char *p)
+{
+	while (p > begin && isspace((unsigned char)p[-1]))
+		p--;
+	while (p > begin && (isalnum((unsigned char)p[-1]) ||
+			     strchr("-_.", p[-1]) || p[-1] & 0x80))
+		p--;
+	return p;
+}
+
+/* Variables, of which there are none, and functions with a prefix, too. */
+static bool check_expression(struct xmlfind *find)
+{
+	const char *begin = find->expression, *p = begin, *name;
+
+	if (strlen(begin) > XMLFIND_EXPRESSION)
+		return fail(find, ERR_USAGE, "more than 4096 bytes", 1);
+	for (; *p; p++) {
+		if (*p == '"' || *p == '\'') {
+			p = strchr(p + 1, *p);
+			if (!p)
+				return true;
+		} else if (*p == '$') {
+			return fail(find, ERR_USAGE, "there are no variables,",
+				    (int)(p - begin) + 1);
+		} else if (*p == '(') {
+			name = name_before(begin, p);
+			if (name > begin + 1 && name[-1] == ':' &&
+			    name[-2] != ':')
+				return fail(find, ERR_USAGE,
+					    "an unknown function",
+					    (int)(name - begin) + 1);
+		}
+	}
+	return true;
+}
+
+static void refuse_function(xmlXPathParserContext *parser, int nargs)
+{
+	(void)nargs;
+	parser->error = XPATH_UNKNOWN_FUNC_ERROR;
+}
+
+/* Asked before libxml2 looks itself; NULL: it may. */
+static xmlXPathFunction look_up_function(void *ctx, const xmlChar *name,
+					 const xmlChar *uri)
+{
+	static const char *const known[] = {
+		"boolean",
+		"ceiling",
+		"concat",
+		"contains",
+		"count",
+		"false",
+		"floor",
+		"id",
+		"lang",
+		"last",
+		"local-name",
+		"name",
+		"namespace-uri",
+		"normalize-space",
+		"not",
+		"number",
+		"position",
+		"round",
+		"starts-with",
+		"string",
+		"string-length",
+		"substring",
+		"substring-after",
+		"substring-before",
+		"sum",
+		"translate",
+		"true",
+	};
+	struct xmlfind *find = ctx;
+	const char *place;
+
+	for (size_t i = 0; !uri && i < sizeof known / sizeof *known; i++)
+		if (strcmp(known[i], (const char *)name) == 0)
+			return NULL;
+	place = strstr(find->expression, (const char *)name);
+	fail(find, ERR_USAGE, "an unknown function",
+	     place ? (int)(place - find->expression) + 1 : 1);
+	return refuse_function;
 }
 
 /* ---- life --------------------------------------------------------------- */
@@ -240,6 +338,8 @@ struct xmlfind *xmlfind_new(const struct xmldoc *doc, struct err *err)
 	if (build(find, doc)) {
 		find->context->error = on_error;
 		find->context->userData = find;
+		find->context->funcLookupFunc = look_up_function;
+		find->context->funcLookupData = find;
 		return find;
 	}
 	err_set(err, ERR_LIMIT, "xml: find: no memory");
@@ -291,7 +391,7 @@ static void take_result(struct xmlfind *find, struct xmlfind_result *result)
 {
 	xmlXPathObject *object = find->object;
 
-	*result = (struct xmlfind_result){ XMLFIND_NODES_FOUND };
+	*result = (struct xmlfind_result){ .kind = XMLFIND_NODES_FOUND };
 	switch (object->type) {
 	case XPATH_BOOLEAN:
 		result->kind = XMLFIND_BOOLEAN;
@@ -319,13 +419,12 @@ bool xmlfind_run(struct xmlfind *find, uint32_t element, const char *expression,
 	const struct xml2 *xml2 = find->xml2;
 	xmlXPathCompExpr *compiled;
 
-	if (strlen(expression) > XMLFIND_EXPRESSION)
-		return err_set(err, ERR_USAGE, "longer than %d bytes",
-			       XMLFIND_EXPRESSION);
 	drop_result(find);
-	err_set(err, ERR_USAGE, "wrong");
+	find->expression = expression;
 	find->err = err;
 	find->failed = false;
+	if (!check_expression(find))
+		return false;
 	find->context->node = find->elements[element];
 	find->context->opLimit = XMLFIND_STEPS;
 	find->context->opCount = 0;
@@ -336,8 +435,9 @@ bool xmlfind_run(struct xmlfind *find, uint32_t element, const char *expression,
 		xml2->xmlXPathFreeCompExpr(compiled);
 	}
 	xml2->xmlResetError(&find->context->lastError);
-	find->err = NULL;
-	if (!find->object || find->failed)
+	if (!find->object)
+		fail(find, ERR_USAGE, "an invalid expression", 1);
+	if (find->failed)
 		return false;
 	take_result(find, result);
 	return true;

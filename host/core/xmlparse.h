@@ -22,9 +22,9 @@
 enum {
 	XMLPARSE_SIZE = 16 << 20, /* defaults of the limits */
 	XMLPARSE_NODES = 1000000,
-	XMLPARSE_ENTITIES = 10000,    /* references to entities */
-	XMLPARSE_SPACES_OPEN = 256,   /* namespaces declared around a place */
-	XMLPARSE_DEFAULTED = 1000000, /* attributes by default of the DTD */
+	XMLPARSE_ENTITIES = 10000,   /* references to entities */
+	XMLPARSE_SPACES_OPEN = 256,  /* namespaces declared around a place */
+	XMLPARSE_DEFAULTED = 100000, /* attributes by default of the DTD */
 };
 
 struct xmlparse_limits {

@@ -51,3 +51,12 @@ const struct curl *curl_load(struct err *err)
 		*err = failure;
 	return NULL;
 }
+
+char *curl_url_text(const struct curl *curl, CURLU *url, CURLUPart part,
+		    unsigned flags)
+{
+	char *text = NULL;
+
+	curl->url_get(url, part, &text, flags);
+	return text;
+}

@@ -50,4 +50,8 @@ struct curl {
 /* NULL and ERR_IO when it is not installed or is too old. */
 const struct curl *curl_load(struct err *err);
 
+/* A part of a URL, or NULL; free it with curl->free(). */
+char *curl_url_text(const struct curl *curl, CURLU *url, CURLUPart part,
+		    unsigned flags);
+
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An HTTP client on a loop: libcurl's multi interface, driven by the loop's
- * descriptors and one timer. libcurl is loaded when the first client is made
+ * An HTTP/1.1 client on a loop: libcurl's multi interface, driven by the loop's
+ * descriptors and timers. libcurl is loaded when the first client is made
  * (net/curl.h): a host that never asks the web does not pay for it. One
- * thread: the loop's.
+ * thread: the loop's. SIGPIPE must be ignored by the process.
  *
  * A client is what shares connections, cookies and a limit for each host. A
  * transfer is one request with its redirects: everything about it (name,
@@ -42,9 +42,11 @@ enum {
 struct http_client_options {
 	struct loop *loop;
 	bool cookies;		   /* keep and send them */
-	unsigned host_connections; /* at the same time to one host; 0: the
-				      default. What is more waits, inside its
-				      timeout */
+	unsigned host_connections; /* transfers, and so connections, at the
+				      same time to one host and port; 0: the
+				      default. What is more waits in turn,
+				      inside its timeout. A redirect counts
+				      where it began */
 };
 
 struct http_header {
@@ -63,21 +65,24 @@ struct http_request {
 	double timeout;	   /* seconds over everything; must be above 0 */
 	size_t body_max;   /* 0: HTTP_BODY_MAX */
 	int redirects;	   /* how many are followed; -1: HTTP_REDIRECTS, 0: a
-			      redirect is the answer. Credentials and custom
-			      Authorization or Cookie headers stay with the
-			      first host */
+			      redirect is the answer, as it always is for other
+			      methods than GET, HEAD and POST. Credentials and
+			      custom Authorization or Cookie headers stay with
+			      the first host, port and scheme */
 	const char *proxy; /* NULL: as the environment says; "": none */
 	const char *unix_socket;
 	const char *ca_file; /* instead of the system's */
 	const char *cert_file, *key_file;
 	const char *server_name; /* for SNI and verification, instead of the
 				    URL's host; the connection and the Host
-				    header stay with the URL */
+				    header stay with the URL. A redirect to
+				    another host is verified by its own */
 	bool insecure;		 /* the peer is not verified */
 };
 
-/* Seconds since the start at which each was over; those that did not happen
- * (a kept connection) are 0. Redirects are in it. */
+/* Seconds since http_start() at which each was over, the wait for a connection
+ * included; those that did not happen (a kept connection) are 0. Redirects are
+ * in it. */
 struct http_timings {
 	double resolve, connect, tls, first_byte, total;
 };

@@ -13,7 +13,7 @@
 
 #include "net/http_url.h"
 
-enum { MESSAGE_MAX = 200 };
+enum { MESSAGE_MAX = 300, REASON_MAX = 100, HOST_MAX = 100 };
 
 bool http_error_set(struct err *err, enum err_code code, const char *method,
 		    const char *url, const char *fmt, ...)
@@ -59,39 +59,53 @@ static const char *place(struct http_transfer *t)
 	return url ? url : t->url;
 }
 
-/* What failed, in the words that follow the URL asked for; behind a redirect
- * also where to. */
-static void fail(struct err *err, struct http_transfer *t, enum err_code code,
-		 const char *text)
+/* What FMT says, after the URL asked for; behind a redirect also where to. */
+__attribute__((format(printf, 4, 5))) static void fail(struct err *err,
+						       struct http_transfer *t,
+						       enum err_code code,
+						       const char *fmt, ...)
 {
 	const char *at = place(t);
+	char text[MESSAGE_MAX];
 	struct buf shown;
+	va_list args;
 
-	if (at == t->url) {
-		http_error_set(err, code, t->method, t->url, "%s", text);
-		return;
-	}
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
 	buf_init(&shown, HTTP_URL_SHOWN + 3);
-	http_url_redact(&shown, at);
-	http_error_set(err, code, t->method, t->url,
-		       "%s (after a redirect to %.100s)", text,
-		       buf_text(&shown));
+	if (at != t->url)
+		http_url_redact(&shown, at);
+	if (shown.len)
+		http_error_set(err, code, t->method, t->url,
+			       "%s (after a redirect to %.100s)", text,
+			       buf_text(&shown));
+	else
+		http_error_set(err, code, t->method, t->url, "%s", text);
 	buf_release(&shown);
 }
 
-/* The host of the URL, as a name for a sentence. */
-static void host_name(struct http_transfer *t, char *out, size_t size)
+/* The host, or what is to be its name. */
+static char *find_host(struct http_transfer *t)
 {
 	CURLU *parser = t->curl->url();
 	char *host = NULL;
 
-	snprintf(out, size, "the host");
-	if (parser && !t->curl->url_set(parser, CURLUPART_URL, place(t), 0) &&
-	    !t->curl->url_get(parser, CURLUPART_HOST, &host, 0)) {
-		snprintf(out, size, "%.80s", host);
-		t->curl->free(host);
-	}
+	if (parser && !t->curl->url_set(parser, CURLUPART_URL, place(t), 0))
+		host = curl_url_text(t->curl, parser, CURLUPART_HOST, 0);
 	t->curl->url_cleanup(parser);
+	return host;
+}
+
+static void host_name(struct http_transfer *t, char *out, size_t size)
+{
+	char *host = find_host(t);
+
+	if (t->named && place(t) == t->url)
+		snprintf(out, size, "%.80s", t->named);
+	else
+		snprintf(out, size, "%.80s", host ? host : "the host");
+	t->curl->free(host);
 	for (; *out; out++)
 		if (*out < ' ' || *out == 0x7f)
 			*out = '?';
@@ -118,55 +132,42 @@ static void reason(struct http_transfer *t, CURLcode code, char *out,
 
 /* ---- by kind ---- */
 
-static void timed_out(struct err *err, struct http_transfer *t)
+static const char *doing(struct http_transfer *t)
 {
-	const char *doing = "waiting for one of the host's connections";
-	char text[MESSAGE_MAX];
-
 	if (t->receiving)
-		doing = t->headers_done ? "receiving the body"
-					: "receiving the headers";
-	else if (number(t, CURLINFO_PRETRANSFER_TIME_T))
-		doing = "waiting for the answer";
-	else if (t->handshaking)
-		doing = "negotiating TLS";
-	else if (number(t, CURLINFO_NAMELOOKUP_TIME_T))
-		doing = "connecting";
-	else if (t->resolving)
-		doing = "resolving";
-	snprintf(text, sizeof text, "timed out after %g s while %s", t->timeout,
-		 doing);
-	fail(err, t, ERR_TIMEOUT, text);
+		return t->headers_done ? "receiving the body"
+				       : "receiving the headers";
+	if (number(t, CURLINFO_PRETRANSFER_TIME_T))
+		return "waiting for the answer";
+	if (t->handshaking)
+		return "negotiating TLS";
+	if (number(t, CURLINFO_NAMELOOKUP_TIME_T))
+		return "connecting";
+	return t->resolving ? "resolving"
+			    : "waiting for one of the host's connections";
 }
 
 static void too_large(struct err *err, struct http_transfer *t,
 		      const char *what, size_t limit)
 {
-	char text[MESSAGE_MAX];
-
 	if (limit % (1 << 20) == 0)
-		snprintf(text, sizeof text, "%s larger than %zu MiB", what,
-			 limit >> 20);
+		fail(err, t, ERR_LIMIT, "%s larger than %zu MiB", what,
+		     limit >> 20);
 	else if (limit % (1 << 10) == 0)
-		snprintf(text, sizeof text, "%s larger than %zu KiB", what,
-			 limit >> 10);
+		fail(err, t, ERR_LIMIT, "%s larger than %zu KiB", what,
+		     limit >> 10);
 	else
-		snprintf(text, sizeof text, "%s larger than %zu bytes", what,
-			 limit);
-	fail(err, t, ERR_LIMIT, text);
+		fail(err, t, ERR_LIMIT, "%s larger than %zu bytes", what,
+		     limit);
 }
 
 static void not_connected(struct err *err, struct http_transfer *t)
 {
 	int error = (int)small(t, CURLINFO_OS_ERRNO);
-	char text[MESSAGE_MAX];
 
-	if (error)
-		snprintf(text, sizeof text, "%s",
-			 uv_strerror(uv_translate_sys_error(error)));
-	else
-		snprintf(text, sizeof text, "no connection");
-	fail(err, t, ERR_IO, text);
+	fail(err, t, ERR_IO, "%s",
+	     error ? uv_strerror(uv_translate_sys_error(error))
+		   : "no connection");
 }
 
 /* The connection ended in the middle of an answer. */
@@ -174,29 +175,26 @@ static void cut(struct err *err, struct http_transfer *t, const char *how)
 {
 	curl_off_t all = number(t, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T);
 	curl_off_t got = number(t, CURLINFO_SIZE_DOWNLOAD_T);
-	char text[MESSAGE_MAX];
 
 	if (!t->receiving)
-		snprintf(text, sizeof text, "%s before there was an answer",
-			 how);
+		fail(err, t, ERR_IO, "%s before there was an answer", how);
 	else if (!t->headers_done)
-		snprintf(text, sizeof text, "%s within the headers", how);
+		fail(err, t, ERR_IO, "%s within the headers", how);
 	else if (all >= 0)
-		snprintf(text, sizeof text,
-			 "%s after %" CURL_FORMAT_CURL_OFF_T
-			 " of %" CURL_FORMAT_CURL_OFF_T " bytes",
-			 how, got, all);
+		fail(err, t, ERR_IO,
+		     "%s after %" CURL_FORMAT_CURL_OFF_T
+		     " of %" CURL_FORMAT_CURL_OFF_T " bytes",
+		     how, got, all);
 	else
-		snprintf(text, sizeof text,
-			 "%s within the body, after %" CURL_FORMAT_CURL_OFF_T
-			 " bytes",
-			 how, got);
-	fail(err, t, ERR_IO, text);
+		fail(err, t, ERR_IO,
+		     "%s within the body, after %" CURL_FORMAT_CURL_OFF_T
+		     " bytes",
+		     how, got);
 }
 
 static void broken(struct err *err, struct http_transfer *t, CURLcode code)
 {
-	char why[100], text[MESSAGE_MAX];
+	char why[REASON_MAX];
 
 	reason(t, code, why, sizeof why);
 	if (strstr(why, "certificate required"))
@@ -204,10 +202,9 @@ static void broken(struct err *err, struct http_transfer *t, CURLcode code)
 		     "the server wants a client certificate (cert_file)");
 	else if (strstr(why, "reset"))
 		cut(err, t, "the connection was reset");
-	else if (strstr(t->error, "CONNECT") || strstr(t->error, "SSL")) {
-		snprintf(text, sizeof text, "%s", why);
-		fail(err, t, ERR_IO, text);
-	} else
+	else if (strstr(t->error, "CONNECT") || strstr(t->error, "SSL"))
+		fail(err, t, ERR_IO, "%s", why);
+	else
 		cut(err, t, "the connection broke");
 }
 
@@ -223,65 +220,73 @@ enum {
 
 static void not_trusted(struct err *err, struct http_transfer *t)
 {
-	char host[100], why[100], text[MESSAGE_MAX];
+	char host[HOST_MAX], why[REASON_MAX];
 
 	host_name(t, host, sizeof host);
+	reason(t, CURLE_PEER_FAILED_VERIFICATION, why, sizeof why);
 	switch (small(t, CURLINFO_SSL_VERIFYRESULT)) {
 	case EXPIRED:
-		snprintf(text, sizeof text, "the certificate of %s has expired",
-			 host);
+		fail(err, t, ERR_IO, "the certificate of %s has expired", host);
 		break;
 	case NOT_YET_VALID:
-		snprintf(text, sizeof text,
-			 "the certificate of %s is not valid yet", host);
+		fail(err, t, ERR_IO, "the certificate of %s is not valid yet",
+		     host);
 		break;
 	case SELF_SIGNED:
 	case SELF_SIGNED_CHAIN:
 	case NO_ISSUER:
 	case NO_FIRST:
-		snprintf(text, sizeof text,
-			 "the certificate of %s is not signed by a known "
-			 "authority (ca_file or insecure = true)",
-			 host);
-		break;
-	case 0:
-		snprintf(text, sizeof text,
-			 "the certificate is not for %s (server_name)", host);
+		fail(err, t, ERR_IO,
+		     "the certificate of %s is not signed by a known authority "
+		     "(ca_file or insecure = true)",
+		     host);
 		break;
 	default:
-		reason(t, CURLE_PEER_FAILED_VERIFICATION, why, sizeof why);
-		snprintf(text, sizeof text, "the certificate of %s: %s", host,
-			 why);
+		if (strstr(why, "subject name"))
+			fail(err, t, ERR_IO,
+			     "the certificate is not for %s (server_name)",
+			     host);
+		else
+			fail(err, t, ERR_IO, "the certificate of %s: %s", host,
+			     why);
 	}
-	fail(err, t, ERR_IO, text);
 }
 
-static void tls(struct err *err, struct http_transfer *t, CURLcode code)
+static void no_handshake(struct err *err, struct http_transfer *t,
+			 CURLcode code)
 {
-	char why[100], text[MESSAGE_MAX];
+	char host[HOST_MAX], why[REASON_MAX];
 
-	reason(t, code, why, sizeof why);
-	snprintf(text, sizeof text, "TLS: %s", why);
-	fail(err, t, ERR_IO, text);
+	/* A signature that is wrong fails below TLS, without a result of the
+	 * verification; 1 is what libcurl puts there before there is one. */
+	if (strstr(t->error, "asn1 encoding routines") ||
+	    strstr(t->error, "rsa routines")) {
+		host_name(t, host, sizeof host);
+		fail(err, t, ERR_IO,
+		     "the certificate of %s is not signed by the authority "
+		     "that it names",
+		     host);
+	} else if (small(t, CURLINFO_SSL_VERIFYRESULT) > 1) {
+		not_trusted(err, t);
+	} else {
+		reason(t, code, why, sizeof why);
+		fail(err, t, ERR_IO, "TLS: %s", why);
+	}
 }
 
 static void unresolved(struct err *err, struct http_transfer *t)
 {
-	char host[100], text[MESSAGE_MAX];
+	char host[HOST_MAX];
 
 	host_name(t, host, sizeof host);
-	snprintf(text, sizeof text, "the host %s is not known", host);
-	fail(err, t, ERR_IO, text);
+	fail(err, t, ERR_IO, "the host %s is not known", host);
 }
 
-static void other_protocol(struct err *err, struct http_transfer *t)
+/* About where a redirect led, which is not shown: it is no http URL. */
+static void bad_redirect(struct err *err, struct http_transfer *t,
+			 const char *text)
 {
-	if (strncmp(t->error, "Protocol ", 9))
-		fail(err, t, ERR_IO, "the answer is not HTTP");
-	else
-		http_error_set(err, ERR_IO, t->method, t->url,
-			       "a redirect to something else than http or "
-			       "https was refused");
+	http_error_set(err, ERR_IO, t->method, t->url, "%s", text);
 }
 
 static void too_many_redirects(struct err *err, struct http_transfer *t)
@@ -302,23 +307,44 @@ static void out_of_memory(struct err *err, struct http_transfer *t)
 
 static void other(struct err *err, struct http_transfer *t, CURLcode code)
 {
-	char text[MESSAGE_MAX];
+	const char *text = t->curl->easy_strerror(code);
 
 	if (code == CURLE_WRITE_ERROR && t->headers_full)
 		too_large(err, t, "the headers are", HTTP_HEADERS_MAX);
 	else if (code == CURLE_WRITE_ERROR && t->outcome.body.full)
 		too_large(err, t, "the body is", t->body_max);
-	else {
-		snprintf(text, sizeof text, "%s", t->curl->easy_strerror(code));
-		text[0] = (char)tolower((unsigned char)text[0]);
-		fail(err, t, ERR_IO, text);
+	else
+		fail(err, t, ERR_IO, "%c%s", tolower((unsigned char)*text),
+		     *text ? text + 1 : "");
+}
+
+static void tls(struct err *err, struct http_transfer *t, CURLcode code)
+{
+	switch (code) {
+	case CURLE_PEER_FAILED_VERIFICATION: not_trusted(err, t); break;
+	case CURLE_SSL_CACERT_BADFILE:
+		fail(err, t, ERR_IO, "%s",
+		     t->own_ca ? "the ca_file has no certificate that can be "
+				 "used"
+			       : "this system has no list of authorities "
+				 "(package ca-certificates, or ca_file)");
+		break;
+	case CURLE_SSL_CERTPROBLEM:
+		fail(err, t, ERR_IO,
+		     "cert_file and key_file are not a certificate and its "
+		     "key, in PEM");
+		break;
+	default: no_handshake(err, t, code);
 	}
 }
 
 void http_error_curl(struct err *err, struct http_transfer *t, CURLcode code)
 {
 	switch (code) {
-	case CURLE_OPERATION_TIMEDOUT: timed_out(err, t); break;
+	case CURLE_OPERATION_TIMEDOUT:
+		fail(err, t, ERR_TIMEOUT, "timed out after %g s while %s",
+		     t->timeout, doing(t));
+		break;
 	case CURLE_COULDNT_RESOLVE_HOST: unresolved(err, t); break;
 	case CURLE_COULDNT_RESOLVE_PROXY:
 		fail(err, t, ERR_IO, "the host of the proxy is not known");
@@ -338,18 +364,24 @@ void http_error_curl(struct err *err, struct http_transfer *t, CURLcode code)
 	case CURLE_SEND_ERROR: broken(err, t, code); break;
 	case CURLE_TOO_MANY_REDIRECTS: too_many_redirects(err, t); break;
 	case CURLE_OUT_OF_MEMORY: out_of_memory(err, t); break;
+	case CURLE_URL_MALFORMAT:
+		bad_redirect(err, t, "a redirect to a malformed URL");
+		break;
+	case CURLE_UNSUPPORTED_PROTOCOL:
+		if (!strncmp(t->error, "Protocol ", 9)) {
+			bad_redirect(err, t,
+				     "a redirect to something else than http "
+				     "or https was refused");
+			break;
+		}
+		/* fallthrough */
 	case CURLE_WEIRD_SERVER_REPLY:
 		fail(err, t, ERR_IO, "the answer is not HTTP");
 		break;
-	case CURLE_URL_MALFORMAT:
-		http_error_set(err, ERR_IO, t->method, t->url,
-			       "a redirect to a malformed URL");
-		break;
-	case CURLE_UNSUPPORTED_PROTOCOL: other_protocol(err, t); break;
 	case CURLE_BAD_CONTENT_ENCODING:
 		fail(err, t, ERR_IO, "the body cannot be decompressed");
 		break;
-	case CURLE_PEER_FAILED_VERIFICATION: not_trusted(err, t); break;
+	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_SSL_CERTPROBLEM:
 	case CURLE_SSL_CACERT_BADFILE:

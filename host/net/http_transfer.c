@@ -9,6 +9,7 @@
 
 #include "core/mem.h"
 #include "net/http_error.h"
+#include "net/http_options.h"
 #include "net/http_request.h"
 
 /* ---- lists ---- */
@@ -43,46 +44,6 @@ struct http_transfer *http_list_take(struct http_list *list)
 	if (t)
 		http_list_remove(list, t);
 	return t;
-}
-
-/* ---- options: each has one C type, which curl cannot check here ---- */
-
-static void note(struct http_transfer *t, CURLcode code)
-{
-	if (code && !t->refused)
-		t->refused = code;
-}
-
-static void set_long(struct http_transfer *t, CURLoption option, long value)
-{
-	note(t, t->curl->easy_setopt(t->easy, option, value));
-}
-
-static void set_size(struct http_transfer *t, CURLoption option, size_t value)
-{
-	note(t, t->curl->easy_setopt(t->easy, option, (curl_off_t)value));
-}
-
-static void set_text(struct http_transfer *t, CURLoption option,
-		     const char *value)
-{
-	note(t, t->curl->easy_setopt(t->easy, option, value));
-}
-
-static void set_data(struct http_transfer *t, CURLoption option, void *value)
-{
-	note(t, t->curl->easy_setopt(t->easy, option, value));
-}
-
-static void append(struct curl_slist **list, const struct curl *curl,
-		   const char *text)
-{
-	struct curl_slist *longer = curl->slist_append(*list, text);
-
-	/* As core/mem.h: what is ours to allocate does not fail. */
-	if (!longer)
-		abort();
-	*list = longer;
 }
 
 /* ---- the answer arrives ---- */
@@ -209,204 +170,24 @@ static CURLcode on_handshake(CURL *easy, void *tls, void *arg)
 	return CURLE_OK;
 }
 
-/* ---- a request becomes options ---- */
+/* ---- a request begins ---- */
 
+/* Pointers are always taken. */
 static void set_callbacks(struct http_transfer *t)
 {
 	const struct curl *curl = t->curl;
+	CURL *easy = t->easy;
 
-	set_data(t, CURLOPT_PRIVATE, t);
-	set_data(t, CURLOPT_ERRORBUFFER, t->error);
-	set_data(t, CURLOPT_HEADERDATA, t);
-	set_data(t, CURLOPT_WRITEDATA, t);
-	set_data(t, CURLOPT_RESOLVER_START_DATA, t);
-	note(t, curl->easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, on_header));
-	note(t, curl->easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body));
-	note(t, curl->easy_setopt(t->easy, CURLOPT_RESOLVER_START_FUNCTION,
-				  on_resolve));
-}
-
-static void set_fixed(struct http_transfer *t)
-{
-	set_callbacks(t);
-	set_long(t, CURLOPT_NOSIGNAL, 1);
-	/* getaddrinfo() cannot be interrupted; nobody waits for it. */
-	set_long(t, CURLOPT_QUICK_EXIT, 1);
-	set_long(t, CURLOPT_TCP_KEEPALIVE, 1);
-	set_long(t, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-	set_long(t, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1);
-	set_text(t, CURLOPT_PROTOCOLS_STR, "http,https");
-	set_text(t, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-	set_text(t, CURLOPT_ACCEPT_ENCODING, "");
-	set_text(t, CURLOPT_USERAGENT, "lunex");
-	if (t->cookies)
-		set_text(t, CURLOPT_COOKIEFILE, "");
-}
-
-static void set_body(struct http_transfer *t, struct str body)
-{
-	set_size(t, CURLOPT_POSTFIELDSIZE_LARGE, body.len);
-	note(t, t->curl->easy_setopt(t->easy, CURLOPT_COPYPOSTFIELDS,
-				     body.data ? body.data : ""));
-}
-
-/* libcurl turns a redirected POST into a GET but keeps any method of ours, so
- * that a PUT would arrive somewhere without its body. */
-static void set_method(struct http_transfer *t, const struct http_request *r)
-{
-	bool post = http_request_is(r, "POST");
-	bool get = http_request_is(r, "GET"), head = http_request_is(r, "HEAD");
-	bool sends = post || http_request_is(r, "PUT") ||
-		     http_request_is(r, "PATCH");
-
-	if (head)
-		set_long(t, CURLOPT_NOBODY, 1);
-	if (r->body.data || sends)
-		set_body(t, r->body);
-	if (!post && !head && (!get || r->body.data))
-		set_text(t, CURLOPT_CUSTOMREQUEST,
-			 r->method ? r->method : "GET");
-	t->follows = t->redirects > 0 && (get || head || post);
-	set_long(t, CURLOPT_FOLLOWLOCATION, t->follows);
-	set_long(t, CURLOPT_MAXREDIRS, t->redirects);
-	if (!head)
-		set_size(t, CURLOPT_MAXFILESIZE_LARGE, t->body_max);
-}
-
-static void add_header(struct http_transfer *t, const char *name,
-		       const char *value)
-{
-	struct buf line;
-
-	buf_init(&line, SIZE_MAX / 4);
-	/* libcurl's way to write a header without a value */
-	if (value[strspn(value, " \t")])
-		buf_addf(&line, "%s: %s", name, value);
-	else
-		buf_addf(&line, "%s;", name);
-	append(&t->headers, t->curl, buf_text(&line));
-	buf_release(&line);
-}
-
-static void set_headers(struct http_transfer *t, const struct http_request *r)
-{
-	struct buf bearer;
-
-	for (size_t i = 0; i < r->nheaders; i++)
-		add_header(t, r->headers[i].name, r->headers[i].value);
-	if (r->bearer) {
-		buf_init(&bearer, SIZE_MAX / 4);
-		buf_addf(&bearer, "Bearer %s", r->bearer);
-		add_header(t, "Authorization", buf_text(&bearer));
-		buf_release(&bearer);
-	}
-	/* What libcurl would add by itself. */
-	if (!http_request_has(r, "Expect"))
-		append(&t->headers, t->curl, "Expect:");
-	if (!http_request_has(r, "Content-Type"))
-		append(&t->headers, t->curl, "Content-Type:");
-}
-
-static void set_login(struct http_transfer *t, const struct http_request *r)
-{
-	if (!r->user && !r->password)
-		return;
-	set_long(t, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-	set_text(t, CURLOPT_USERNAME, r->user ? r->user : "");
-	set_text(t, CURLOPT_PASSWORD, r->password ? r->password : "");
-}
-
-static long milliseconds(double seconds)
-{
-	return seconds < 1e6 ? (long)ceil(seconds * 1000) : 1000000000L;
-}
-
-static void set_connection(struct http_transfer *t,
-			   const struct http_request *r)
-{
-	/* The deadline is ours; this lets libcurl try a second address. */
-	set_long(t, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(r->timeout));
-	if (r->proxy)
-		set_text(t, CURLOPT_PROXY, r->proxy);
-	if (r->unix_socket)
-		set_text(t, CURLOPT_UNIX_SOCKET_PATH, r->unix_socket);
-}
-
-static void set_tls(struct http_transfer *t, const struct http_request *r)
-{
-	if (strncasecmp(r->url, "https:", 6) && !t->follows)
-		return;
-	/* A folder of authorities beside the file would keep libcurl from
-	 * reading them once for all connections. */
-	set_text(t, CURLOPT_CAPATH, NULL);
-	set_long(t, CURLOPT_CERTINFO, 1);
-	set_data(t, CURLOPT_SSL_CTX_DATA, t);
-	note(t, t->curl->easy_setopt(t->easy, CURLOPT_SSL_CTX_FUNCTION,
-				     on_handshake));
-	if (r->ca_file)
-		set_text(t, CURLOPT_CAINFO, r->ca_file);
-	if (r->cert_file) {
-		set_text(t, CURLOPT_SSLCERT, r->cert_file);
-		set_text(t, CURLOPT_SSLKEY,
-			 r->key_file ? r->key_file : r->cert_file);
-	}
-	if (r->insecure) {
-		set_long(t, CURLOPT_SSL_VERIFYPEER, 0);
-		set_long(t, CURLOPT_SSL_VERIFYHOST, 0);
-	}
-}
-
-/* ---- another name for TLS ---- */
-
-static char *url_part(const struct http_transfer *t, CURLU *parser,
-		      CURLUPart part, unsigned flags)
-{
-	char *text = NULL;
-
-	t->curl->url_get(parser, part, &text, flags);
-	return text;
-}
-
-/* The URL says NAMED where it said ALIAS; libcurl connects to ALIAS. */
-static void set_alias(struct http_transfer *t, CURLU *parser, bool own_host,
-		      const char *port)
-{
-	char *authority, text[2 * 256 + 32];
-
-	snprintf(text, sizeof text, "%s:%s:%s:%s", t->named, port, t->alias,
-		 port);
-	append(&t->connect_to, t->curl, text);
-	note(t,
-	     t->curl->easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->connect_to));
-	if (!own_host) {
-		authority = url_part(t, parser, CURLUPART_PORT, 0);
-		snprintf(text, sizeof text, "%s%s%s", t->alias,
-			 authority ? ":" : "", authority ? authority : "");
-		t->curl->free(authority);
-		add_header(t, "Host", text);
-	}
-}
-
-static void set_url(struct http_transfer *t, const struct http_request *r,
-		    CURLU *parser)
-{
-	char *host, *port, *url;
-
-	if (!r->server_name || strncasecmp(r->url, "https:", 6)) {
-		set_text(t, CURLOPT_URL, r->url);
-		return;
-	}
-	host = url_part(t, parser, CURLUPART_HOST, 0);
-	port = url_part(t, parser, CURLUPART_PORT, CURLU_DEFAULT_PORT);
-	t->alias = mem_string(host ? host : "");
-	t->named = mem_string(r->server_name);
-	set_alias(t, parser, http_request_has(r, "Host"), port ? port : "443");
-	t->curl->url_set(parser, CURLUPART_HOST, t->named, 0);
-	url = url_part(t, parser, CURLUPART_URL, 0);
-	set_text(t, CURLOPT_URL, url ? url : r->url);
-	t->curl->free(host);
-	t->curl->free(port);
-	t->curl->free(url);
+	curl->easy_setopt(easy, CURLOPT_PRIVATE, t);
+	curl->easy_setopt(easy, CURLOPT_ERRORBUFFER, t->error);
+	curl->easy_setopt(easy, CURLOPT_HEADERDATA, t);
+	curl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl->easy_setopt(easy, CURLOPT_WRITEDATA, t);
+	curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	curl->easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, t);
+	curl->easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, on_resolve);
+	curl->easy_setopt(easy, CURLOPT_SSL_CTX_DATA, t);
+	curl->easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_handshake);
 }
 
 static void remember(struct http_transfer *t, const struct http_request *r)
@@ -416,6 +197,7 @@ static void remember(struct http_transfer *t, const struct http_request *r)
 	t->body_max = r->body_max ? r->body_max : HTTP_BODY_MAX;
 	t->redirects = r->redirects < 0 ? HTTP_REDIRECTS : r->redirects;
 	t->timeout = r->timeout;
+	t->own_ca = r->ca_file;
 	t->started = loop_now(t->loop);
 	buf_init(&t->outcome.body, t->body_max);
 	buf_init(&t->outcome.head, 2 * HTTP_HEADERS_MAX);
@@ -427,15 +209,8 @@ static bool begin(struct http_transfer *t, const struct http_request *r,
 	if (!http_request_check(r, t->curl, parser, err))
 		return false;
 	remember(t, r);
-	set_fixed(t);
-	set_url(t, r, parser);
-	set_method(t, r);
-	set_headers(t, r);
-	set_login(t, r);
-	set_connection(t, r);
-	set_tls(t, r);
-	note(t, t->curl->easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers));
-	if (!t->refused)
+	set_callbacks(t);
+	if (http_options_set(t, r, parser))
 		return true;
 	return http_error_set(err, ERR_USAGE, t->method, t->url,
 			      "the request cannot be made: %s",
@@ -508,14 +283,14 @@ static char *clean_url(const struct http_transfer *t, const char *url)
 		return mem_string(url);
 	parser = t->curl->url();
 	if (parser && !t->curl->url_set(parser, CURLUPART_URL, url, 0)) {
-		host = url_part(t, parser, CURLUPART_HOST, 0);
+		host = curl_url_text(t->curl, parser, CURLUPART_HOST, 0);
 		if (t->named && host && !strcasecmp(host, t->named))
 			t->curl->url_set(parser, CURLUPART_HOST, t->alias, 0);
 		t->curl->free(host);
 		t->curl->url_set(parser, CURLUPART_USER, NULL, 0);
 		t->curl->url_set(parser, CURLUPART_PASSWORD, NULL, 0);
 		t->curl->url_set(parser, CURLUPART_FRAGMENT, NULL, 0);
-		clean = url_part(t, parser, CURLUPART_URL, 0);
+		clean = curl_url_text(t->curl, parser, CURLUPART_URL, 0);
 	}
 	result = mem_string(clean ? clean : "");
 	t->curl->free(clean);
@@ -578,24 +353,41 @@ void http_outcome_release(struct http_outcome *outcome)
 
 /* ---- its life ---- */
 
-struct http_transfer *http_transfer_new(const struct curl *curl, CURLSH *share,
+static bool share(struct http_transfer *t)
+{
+	return !t->curl->easy_setopt(t->easy, CURLOPT_SHARE, t->share);
+}
+
+struct http_transfer *http_transfer_new(const struct curl *curl, CURLSH *common,
 					struct loop *loop)
 {
 	struct http_transfer *t = mem_alloc(sizeof *t);
 
 	t->curl = curl;
 	t->loop = loop;
+	t->share = common;
 	t->easy = curl->easy_init();
-	if (t->easy && !curl->easy_setopt(t->easy, CURLOPT_SHARE, share))
+	if (t->easy && share(t))
 		return t;
 	curl->easy_cleanup(t->easy);
 	free(t);
 	return NULL;
 }
 
+/* easy_reset() leaks the list of cookie files; to drop that ends the handle's
+ * part in the common cookies. */
+static void reset(struct http_transfer *t)
+{
+	if (t->cookies)
+		t->curl->easy_setopt(t->easy, CURLOPT_COOKIEFILE, NULL);
+	t->curl->easy_reset(t->easy);
+	if (t->cookies)
+		share(t);
+}
+
 void http_transfer_clear(struct http_transfer *t)
 {
-	t->curl->easy_reset(t->easy);
+	reset(t);
 	t->curl->slist_free_all(t->headers);
 	t->curl->slist_free_all(t->connect_to);
 	t->headers = t->connect_to = NULL;

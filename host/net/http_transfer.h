@@ -37,10 +37,11 @@ struct http_transfer {
 	bool cookies;	/* are kept; may be set before http_transfer_begin */
 	unsigned baked; /* Set-Cookie lines of this request */
 
-	/* private to http_transfer.c and http_error.c */
+	/* private to http_transfer.c, http_options.c and http_error.c */
 	struct loop *loop;
 	const struct curl *curl;
 	CURL *easy;
+	CURLSH *share;
 	CURLcode refused; /* the first option that curl did not take */
 	struct curl_slist *headers, *connect_to;
 	struct http_outcome outcome;
@@ -54,6 +55,7 @@ struct http_transfer {
 	double first_byte; /* the same, of the last answer */
 	int redirects;
 	unsigned status;
+	bool own_ca;	   /* not the system's */
 	bool follows;	   /* redirects */
 	bool moved;	   /* this answer has a Location */
 	bool resolving;	   /* asked for an address */

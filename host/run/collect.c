@@ -123,8 +123,7 @@ static void say(struct collector *collector, struct family *family,
 			   now_of(collector));
 	else
 		log_warn("a metric of the host is lost", "exporter",
-			 collector->options.declaration->name, "error",
-			 err.text);
+			 vm_name(collector->options.vm), "error", err.text);
 }
 
 void collector_set_up(struct collector *collector, bool up)
@@ -150,8 +149,8 @@ static void log_failure(struct part *part, const struct err *err)
 			     sizeof part->last_error - 1) == 0;
 
 	log_event(again ? LOG_DEBUG : LOG_WARN, "collection failed", "exporter",
-		  part->collector->options.declaration->name, "part",
-		  name_of(part), "error", err->text, (char *)0);
+		  vm_name(part->collector->options.vm), "part", name_of(part),
+		  "error", err->text, (char *)0);
 	snprintf(part->last_error, sizeof part->last_error, "%s", err->text);
 }
 
@@ -159,7 +158,7 @@ static void log_success(struct part *part)
 {
 	if (part->last_error[0])
 		log_info("collection succeeds again", "exporter",
-			 part->collector->options.declaration->name, "part",
+			 vm_name(part->collector->options.vm), "part",
 			 name_of(part));
 	part->last_error[0] = '\0';
 }

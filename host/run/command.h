@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command line. lua/cli.lua understands it, in a small state that is gone
- * before anything runs; this carries out what it decided.
+ * The command line: makes a plan of it and carries that out.
  */
 #ifndef RUN_COMMAND_H
 #define RUN_COMMAND_H

@@ -26,11 +26,12 @@ struct exporter {
 	char *path;
 	pthread_t thread;
 	struct loop *loop;
-	struct message stop;
+	struct message start, stop;
 
 	/* the thread's */
 	_Atomic(struct vm *) vm;
 	struct declaration *declaration;
+	struct outline *outline;
 	struct registry *registry;
 	struct collector *collector;
 	struct responder *responder;
@@ -219,7 +220,7 @@ static void schedule_fired(struct timer *timer)
  * long. */
 static void start_failed(struct exporter *e, const struct err *err)
 {
-	log_warn("start failed", "exporter", e->declaration->name, "error",
+	log_warn("start failed", "exporter", exporter_name(e), "error",
 		 err->text);
 	atomic_fetch_add_explicit(&e->status.starts_failed, 1,
 				  memory_order_relaxed);
@@ -316,9 +317,11 @@ static bool load(struct exporter *e, struct err *err)
 	e->declaration = declaration_load(collector.vm, e->path, err);
 	if (!e->declaration)
 		return false;
-	vm_set_name(collector.vm, e->declaration->name);
-	registry.labels = e->declaration->labels;
-	registry.nlabels = e->declaration->nlabels;
+	vm_set_name(collector.vm, exporter_name(e));
+	e->outline = outline_new(e->declaration, e->options.labels,
+				 e->options.nlabels);
+	registry.labels = e->outline->labels;
+	registry.nlabels = e->outline->nlabels;
 	registry.series_max = e->declaration->series;
 	e->registry = registry_new(&registry);
 	if (!declaration_configure(e->declaration, collector.vm,
@@ -332,10 +335,13 @@ static bool load(struct exporter *e, struct err *err)
 		return false;
 	e->responder = responder_new(collector.vm, e->declaration);
 	e->collector = collector_new(&collector, err);
-	return e->collector != NULL;
+	if (!e->collector)
+		return false;
+	outline_read(e->outline, e->declaration, e->registry);
+	return true;
 }
 
-static void run(struct exporter *e)
+static void begin(struct exporter *e)
 {
 	if (e->declaration->has_start)
 		run_start(&e->restart);
@@ -347,6 +353,21 @@ static void run(struct exporter *e)
 		e->started = loop_now(e->loop) - interval_of(e);
 		schedule_fired(&e->schedule);
 	}
+}
+
+static void deliver_start(struct message *message)
+{
+	struct exporter *e =
+		(void *)((char *)message - offsetof(struct exporter, start));
+
+	if (!e->stopping)
+		begin(e);
+}
+
+static void run(struct exporter *e)
+{
+	if (!e->options.held)
+		begin(e);
 	loop_run(e->loop);
 }
 
@@ -400,6 +421,7 @@ struct exporter *exporter_new(const struct exporter_options *options)
 	e->options = *options;
 	e->path = mem_string(options->path);
 	e->loop = loop_new();
+	e->start.deliver = deliver_start;
 	e->stop.deliver = deliver_stop;
 	e->live.part = REGISTRY_LIVE;
 	e->restart_after = restart_first;
@@ -410,6 +432,11 @@ struct exporter *exporter_new(const struct exporter_options *options)
 		abort();
 	}
 	return e;
+}
+
+void exporter_start(struct exporter *exporter)
+{
+	loop_post(exporter->loop, &exporter->start);
 }
 
 void exporter_stop(struct exporter *exporter)
@@ -430,6 +457,7 @@ bool exporter_free(struct exporter *e, double seconds)
 		return false;
 	all = loop_free(e->loop);
 	page_slot_set(&e->slot, NULL);
+	outline_free(e->outline);
 	declaration_free(e->declaration);
 	free(e->path);
 	free(e);
@@ -447,6 +475,11 @@ const char *exporter_name(const struct exporter *exporter)
 const struct declaration *exporter_declaration(const struct exporter *exporter)
 {
 	return exporter->declaration;
+}
+
+const struct outline *exporter_outline(const struct exporter *exporter)
+{
+	return exporter->outline;
 }
 
 const struct exporter_status *exporter_status(const struct exporter *exporter)

@@ -16,6 +16,7 @@
 #include "net/loop.h"
 #include "run/config.h"
 #include "run/declaration.h"
+#include "run/outline.h"
 
 /* Values of `config` for a probe that names them: credentials that a query must
  * not carry. */
@@ -38,6 +39,7 @@ struct exporter_options {
 	double interval; /* overrides the script's; < 0: does not */
 	double timeout;	 /* the same */
 	const char *lua_path, *lua_cpath;
+	bool held; /* once loaded, it waits for exporter_start() */
 	/* Called once in the exporter's thread when it has loaded (ERR NULL) or
 	 * cannot run. */
 	void (*loaded)(void *arg, const struct err *err);
@@ -66,6 +68,9 @@ struct probe;
 /* Starts the thread; `loaded` tells how it went. */
 struct exporter *exporter_new(const struct exporter_options *options);
 
+/* Lets one that is held run. Once, after `loaded` said that it could. */
+void exporter_start(struct exporter *exporter);
+
 /* Asks the thread to cancel everything and end. Returns at once. */
 void exporter_stop(struct exporter *exporter);
 
@@ -79,6 +84,7 @@ bool exporter_free(struct exporter *exporter, double seconds);
  * immutable. */
 const char *exporter_name(const struct exporter *exporter);
 const struct declaration *exporter_declaration(const struct exporter *exporter);
+const struct outline *exporter_outline(const struct exporter *exporter);
 const struct exporter_status *exporter_status(const struct exporter *exporter);
 
 /* Seconds that the thread has been inside Lua or C without coming back. Not

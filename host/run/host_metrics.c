@@ -18,6 +18,7 @@ static const double stalled_after = 1;
 enum {
 	BUILD_INFO,
 	EXPORTER_INFO,
+	RELOAD_SUCCESS,
 	COLLECTIONS,
 	LAST_SUCCESS,
 	MEMORY,
@@ -50,6 +51,11 @@ static const struct {
 			    "lunex_exporter_info",
 			    "The exporters of this process, always 1.",
 			    { "exporter", "script" } },
+	[RELOAD_SUCCESS] = { METRIC_GAUGE,
+			     "lunex_exporter_reload_success",
+			     "1 when the last load of the script succeeded, "
+			     "else 0.",
+			     { "exporter" } },
 	[COLLECTIONS] = { METRIC_COUNTER,
 			  "lunex_exporter_collections_total",
 			  "Collections that ended, by result.",
@@ -160,7 +166,7 @@ static double load_count(const _Atomic uint64_t *count)
 static void update_exporter(struct host_metrics *m, struct exporter *exporter)
 {
 	const struct exporter_status *s = exporter_status(exporter);
-	const char *name = exporter_declaration(exporter)->name;
+	const char *name = exporter_name(exporter);
 	double busy = exporter_busy_seconds(exporter);
 	double success =
 		atomic_load_explicit(&s->last_success, memory_order_relaxed);
@@ -253,6 +259,13 @@ static void declare(struct host_metrics *m, int which)
 	}
 }
 
+static void add_exporter(struct host_metrics *m, const char *name,
+			 const char *script, bool loaded)
+{
+	set(m, EXPORTER_INFO, name, script, 1);
+	set(m, RELOAD_SUCCESS, name, NULL, loaded);
+}
+
 struct host_metrics *host_metrics_new(struct exporter *const *exporters,
 				      size_t n)
 {
@@ -265,13 +278,16 @@ struct host_metrics *host_metrics_new(struct exporter *const *exporters,
 	for (int i = 0; i < FAMILIES; i++)
 		declare(m, i);
 	set(m, BUILD_INFO, LUNEX_VERSION, NULL, 1);
-	for (size_t i = 0; i < n; i++) {
-		const struct declaration *d =
-			exporter_declaration(exporters[i]);
-
-		set(m, EXPORTER_INFO, d->name, d->path, 1);
-	}
+	for (size_t i = 0; i < n; i++)
+		add_exporter(m, exporter_name(exporters[i]),
+			     exporter_declaration(exporters[i])->path, true);
 	return m;
+}
+
+void host_metrics_failed(struct host_metrics *m, const char *name,
+			 const char *script)
+{
+	add_exporter(m, name, script, false);
 }
 
 void host_metrics_free(struct host_metrics *metrics)

@@ -18,6 +18,10 @@ struct host_metrics *host_metrics_new(struct exporter *const *exporters,
 				      size_t n);
 void host_metrics_free(struct host_metrics *metrics);
 
+/* Shows an exporter that could not be loaded. */
+void host_metrics_failed(struct host_metrics *metrics, const char *name,
+			 const char *script);
+
 /* Counts an answered request. */
 void host_metrics_request(struct host_metrics *metrics, const char *handler,
 			  unsigned code, double seconds);

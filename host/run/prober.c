@@ -222,6 +222,8 @@ void prober_run(struct prober *prober, struct probe *probe)
 	running->probe = probe;
 	running->registry = new_registry(prober->options.declaration);
 	running->set = metric_set_new(running->registry);
+	running->set->key = running->set;
+	running->scope.set = running->set;
 	running->started = loop_now(vm_loop(prober->options.vm));
 	running->scope.trace = probe->debug ? trace_new() : NULL;
 	LIST_INSERT_HEAD(&prober->running, running, next);

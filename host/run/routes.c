@@ -20,6 +20,8 @@ enum { ROUTES = 6, PAGE_MAX = 1 << 20 };
 struct routes {
 	struct exporter *const *exporters;
 	size_t n;
+	const struct fleet_failure *failures;
+	size_t nfailures;
 	const char *telemetry_path;
 	struct caller **callers; /* of each exporter */
 	struct probes *probes;
@@ -57,12 +59,13 @@ static void add_exporter(struct buf *page, const struct routes *routes,
 {
 	const struct declaration *d = exporter_declaration(exporter);
 	const struct exporter_status *s = exporter_status(exporter);
+	const char *name = exporter_name(exporter);
 	struct buf query;
 
 	buf_init(&query, PAGE_MAX);
-	buf_addf(&query, "?exporter=%s", d->name);
+	buf_addf(&query, "?exporter=%s", name);
 	buf_addstr(page, "<tr><td>");
-	add_link(page, routes->telemetry_path, buf_text(&query), d->name);
+	add_link(page, routes->telemetry_path, buf_text(&query), name);
 	buf_addf(page,
 		 "</td><td class=\"n\">%llu</td><td class=\"n\">%llu</td>"
 		 "<td class=\"n\">%llu</td><td class=\"s\">",
@@ -72,6 +75,17 @@ static void add_exporter(struct buf *page, const struct routes *routes,
 	add_html(page, d->path);
 	buf_addstr(page, "</td></tr>\n");
 	buf_release(&query);
+}
+
+static void add_failure(struct buf *page, const struct fleet_failure *failure)
+{
+	buf_addstr(page, "<tr><td>");
+	add_html(page, failure->entry->name);
+	buf_addstr(page, "</td><td colspan=\"3\" class=\"e\">");
+	add_html(page, failure->err->text);
+	buf_addstr(page, "</td><td class=\"s\">");
+	add_html(page, failure->entry->script);
+	buf_addstr(page, "</td></tr>\n");
 }
 
 static void answer_html(struct request *request, const struct routes *routes)
@@ -86,7 +100,8 @@ static void answer_html(struct request *request, const struct routes *routes)
 		   "<style>:root{color-scheme:light dark}"
 		   "body{font-family:sans-serif;margin:2em}"
 		   "td,th{padding:.3em 1em .3em 0;text-align:left}"
-		   ".n{text-align:right}.s{overflow-wrap:anywhere}"
+		   ".n{text-align:right}.s,.e{overflow-wrap:anywhere}"
+		   ".e{color:#c33}"
 		   "</style></head>\n<body>\n<h1>lunex " LUNEX_VERSION
 		   "</h1>\n<p>");
 	add_link(&page, routes->telemetry_path, "", "Metrics");
@@ -96,22 +111,19 @@ static void answer_html(struct request *request, const struct routes *routes)
 		   "<th class=\"n\">failed</th><th>script</th></tr>\n");
 	for (size_t i = 0; i < routes->n; i++)
 		add_exporter(&page, routes, routes->exporters[i]);
+	for (size_t i = 0; i < routes->nfailures; i++)
+		add_failure(&page, &routes->failures[i]);
 	buf_addstr(&page, "</table>\n</body></html>\n");
 	request_answer_text(request, 200, HTML, buf_text(&page));
 	buf_release(&page);
 }
 
-/* What the scripts promise to clients that are no browsers. */
+/* What a script that is alone promises to clients that are no browsers. */
 static const char *landing_text(const struct routes *routes)
 {
-	for (size_t i = 0; i < routes->n; i++) {
-		const char *landing =
-			exporter_declaration(routes->exporters[i])->landing;
-
-		if (landing)
-			return landing;
-	}
-	return NULL;
+	if (routes->n + routes->nfailures != 1 || !routes->n)
+		return NULL;
+	return exporter_declaration(routes->exporters[0])->landing;
 }
 
 static void handle_landing(struct request *request, void *arg)
@@ -264,6 +276,13 @@ struct routes *routes_new(struct loop *loop, struct scraper *scraper,
 		next = add_script(routes, i, next);
 	}
 	return routes;
+}
+
+void routes_set_failures(struct routes *routes,
+			 const struct fleet_failure *failures, size_t n)
+{
+	routes->failures = failures;
+	routes->nfailures = n;
 }
 
 void routes_free(struct routes *routes)

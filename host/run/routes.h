@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "run/exporter.h"
+#include "run/fleet.h"
 #include "run/scrape.h"
 #include "web/server.h"
 
@@ -16,6 +17,11 @@ struct routes;
 struct routes *routes_new(struct loop *loop, struct scraper *scraper,
 			  struct exporter *const *exporters, size_t n,
 			  const char *telemetry_path);
+
+/* Exporters that cannot run, for the landing page. FAILURES outlive it. */
+void routes_set_failures(struct routes *routes,
+			 const struct fleet_failure *failures, size_t n);
+
 /* After the server and the exporters: no answer may be open. */
 void routes_free(struct routes *routes);
 

@@ -6,6 +6,7 @@
  */
 #include "run/scrape.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,8 @@ struct scraper {
 	struct response *text, *gzip;  /* made from it, or NULL */
 	struct deflate *deflate;
 	unsigned conflicts; /* already told */
+	size_t duplicates;  /* the same, and the first of them: */
+	char *series;
 };
 
 struct scrape {
@@ -76,6 +79,34 @@ static void tell_conflicts(struct scraper *scraper)
 		log_warn("metrics are left out: exporters declare them "
 			 "differently");
 	scraper->conflicts = n;
+}
+
+static const char *name_of(const struct exporter *exporter)
+{
+	return exporter ? exporter_name(exporter) : "lunex";
+}
+
+/* Two exporters that show the same series; said again when it is another one,
+ * or another number of them. OWNERS has the exporter of each page, NULL for the
+ * host's. */
+static void tell_duplicates(struct scraper *scraper,
+			    const struct exporter *const *owners)
+{
+	const struct duplicates *d = exposition_duplicates(scraper->exposition);
+	char count[32];
+
+	if (d->count == scraper->duplicates &&
+	    (!d->count || strcmp(d->series, scraper->series) == 0))
+		return;
+	scraper->duplicates = d->count;
+	free(scraper->series);
+	scraper->series = mem_string(d->series);
+	if (!d->count)
+		return;
+	snprintf(count, sizeof count, "%zu", d->count);
+	log_warn("series are left out: another exporter shows them", "exporter",
+		 name_of(owners[d->again]), "other", name_of(owners[d->first]),
+		 "series", d->series, "count", count);
 }
 
 static struct exposition *present(struct scraper *scraper,
@@ -159,7 +190,9 @@ static bool is_missing(const struct scrape *scrape,
 static void answer(struct scraper *scraper, struct request *request,
 		   const struct exporter *only, const struct scrape *scrape)
 {
-	struct page **pages = mem_array(scraper->n + 1, sizeof *pages), *page;
+	struct page **pages = mem_array(scraper->n + 1, sizeof *pages);
+	const struct exporter **owners =
+		mem_array(scraper->n + 1, sizeof *owners);
 	size_t n = 0;
 
 	for (size_t i = 0; i < scraper->n; i++) {
@@ -167,9 +200,9 @@ static void answer(struct scraper *scraper, struct request *request,
 
 		if ((only && only != exporter) || is_missing(scrape, exporter))
 			continue;
-		page = exporter_page(exporter);
-		if (page)
-			pages[n++] = page;
+		owners[n] = exporter;
+		pages[n] = exporter_page(exporter);
+		n += pages[n] != NULL;
 	}
 	if (only && !n) {
 		request_answer_text(request, 503, "text/plain; charset=utf-8",
@@ -177,12 +210,15 @@ static void answer(struct scraper *scraper, struct request *request,
 	} else if (only) {
 		answer_one(scraper, request, pages[0]);
 	} else {
+		owners[n] = NULL;
 		pages[n++] = host_metrics_page(scraper->host,
 					       loop_now(scraper->loop));
 		answer_all(scraper, request, pages, n);
+		tell_duplicates(scraper, owners);
 	}
 	while (n)
 		page_unref(pages[--n]);
+	free(owners);
 	free(pages);
 }
 
@@ -302,8 +338,7 @@ static void ask(struct scraper *scraper, struct request *request,
 static struct exporter *by_name(const struct scraper *scraper, const char *name)
 {
 	for (size_t i = 0; i < scraper->n; i++)
-		if (strcmp(exporter_declaration(scraper->exporters[i])->name,
-			   name) == 0)
+		if (strcmp(exporter_name(scraper->exporters[i]), name) == 0)
 			return scraper->exporters[i];
 	return NULL;
 }
@@ -354,6 +389,7 @@ void scraper_free(struct scraper *scraper)
 	if (!scraper)
 		return;
 	forget(scraper);
+	free(scraper->series);
 	deflate_free(scraper->deflate);
 	free(scraper);
 }

@@ -14,19 +14,22 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "run/exporter.h"
+#include "run/fleet.h"
 #include "run/host_metrics.h"
 #include "run/routes.h"
 #include "run/scrape.h"
 #include "web/server.h"
 
 static const double server_grace = 0.3, exporter_grace = 0.4;
-static const double look_every = 1, stalled_after = 1;
+static const double look_every = 1;
 static const char *const default_listen = ":9999";
 
 struct supervisor {
 	const struct supervisor_options *options;
 	struct loop *loop; /* the main thread's */
-	struct exporter *exporter;
+	struct fleet *fleet;
+	struct exporter *const *exporters; /* that run */
+	size_t nexporters;
 
 	/* the web thread's, while it runs */
 	struct loop *web_loop;
@@ -39,19 +42,16 @@ struct supervisor {
 	int signals; /* a signalfd, or -1 */
 	uv_poll_t *signals_poll;
 	struct timer look;
-	bool stalled;
+	bool loaded;
 	bool signalled;
-	bool told; /* news have come */
-	bool failed;
-	struct err err;
+	bool told;   /* news have come */
+	size_t open; /* questions of `once` without an answer */
 };
 
-/* A message to the main thread from an exporter. */
+/* A message to the main thread. */
 struct news {
 	struct message message;
 	struct supervisor *supervisor;
-	bool failed;
-	struct err err;
 };
 
 /* ---- loading ---- */
@@ -62,21 +62,16 @@ static void deliver_news(struct message *message)
 	struct supervisor *s = news->supervisor;
 
 	s->told = true;
-	s->failed = news->failed;
-	s->err = news->err;
 	free(news);
 	loop_stop(s->loop);
 }
 
-static void post_news(struct supervisor *s, const struct err *err)
+static void post_news(struct supervisor *s)
 {
 	struct news *news = mem_alloc(sizeof *news);
 
 	news->message.deliver = deliver_news;
 	news->supervisor = s;
-	news->failed = err != NULL;
-	if (err)
-		news->err = *err;
 	loop_post(s->loop, &news->message);
 }
 
@@ -88,43 +83,76 @@ static void await_news(struct supervisor *s)
 		loop_run(s->loop);
 }
 
-/* The same, but a signal ends it too: a script that is stuck never says that it
- * is loaded. */
-static void await_loaded(struct supervisor *s)
+static const char *path_of(const struct supervisor *s)
 {
-	while (!s->told && !s->signalled)
-		loop_run(s->loop);
+	return s->options->telemetry_path ? s->options->telemetry_path
+					  : "/metrics";
 }
 
-/* In the exporter's thread. */
-static void exporter_loaded(void *arg, const struct err *err)
+static bool routes_fit(void *arg, struct exporter *const *exporters, size_t n,
+		       struct err *err)
 {
-	post_news(arg, err);
+	return routes_check(exporters, n, path_of(arg), err);
 }
 
-/* Starts the exporter and waits until it is loaded, or a signal came. */
-static bool load_exporter(struct supervisor *s, double interval,
-			  struct err *err)
+static void fleet_loaded(void *arg)
 {
-	struct exporter_options options = {
-		.path = s->options->script,
-		.config = s->options->config,
-		.interval = interval,
-		.timeout = s->options->timeout,
-		.lua_path = s->options->lua_path,
-		.lua_cpath = s->options->lua_cpath,
-		.loaded = exporter_loaded,
-		.arg = s,
-	};
+	struct supervisor *s = arg;
 
-	s->exporter = exporter_new(&options);
-	await_loaded(s);
-	if (!s->failed)
-		return true;
-	*err = s->err;
-	exporter_free(s->exporter, 1);
-	s->exporter = NULL;
+	s->loaded = true;
+	loop_stop(s->loop);
+}
+
+/* Stops the exporters. A script that is stuck in C cannot be waited for: the
+ * process ends around it, for the reason ERR (NULL: all is well). */
+static void stop_fleet(struct supervisor *s, const struct err *err)
+{
+	if (fleet_stop(s->fleet, exporter_grace))
+		return;
+	if (err)
+		fprintf(stderr, "lunex: %s\n", err->text);
+	_exit(err ? 1 : 0);
+}
+
+/* Says which of the listed exporters cannot run, and why. */
+static void log_failures(const struct supervisor *s)
+{
+	size_t n;
+	const struct fleet_failure *failures = fleet_failures(s->fleet, &n);
+
+	for (size_t i = 0; s->options->configuration && i < n; i++)
+		log_error("the exporter cannot run", "exporter",
+			  failures[i].entry->name, "configuration",
+			  failures[i].entry->where, "error",
+			  failures[i].err->text);
+}
+
+static bool nobody_runs(struct supervisor *s, struct err *err)
+{
+	size_t n;
+	const struct fleet_failure *failures = fleet_failures(s->fleet, &n);
+
+	if (n == 1)
+		*err = *failures[0].err;
+	else
+		err_set(err, ERR_USAGE, "%s: none of the exporters can run",
+			s->options->configuration);
 	return false;
+}
+
+/* Loads the exporters, or as many as can run. A signal ends it too: a script
+ * that is stuck never says that it is loaded. */
+static bool load_fleet(struct supervisor *s, struct err *err)
+{
+	s->fleet = fleet_new(s->loop, s->options->exporters,
+			     s->options->nexporters);
+	fleet_load(s->fleet, routes_fit, fleet_loaded, s);
+	while (!s->loaded && !s->signalled)
+		loop_run(s->loop);
+	if (s->signalled)
+		return true;
+	s->exporters = fleet_running(s->fleet, &s->nexporters);
+	return s->nexporters > 0 || nobody_runs(s, err);
 }
 
 /* ---- the web thread ---- */
@@ -137,14 +165,29 @@ static void request_finished(void *arg, const char *handler, unsigned status,
 	host_metrics_request(s->host, handler, status, seconds);
 }
 
+/* Those that cannot run are shown, too. */
+static void add_failures(struct supervisor *s)
+{
+	size_t n;
+	const struct fleet_failure *failures = fleet_failures(s->fleet, &n);
+
+	routes_set_failures(s->routes, failures, n);
+	for (size_t i = 0; i < n; i++)
+		host_metrics_failed(s->host, failures[i].entry->name,
+				    failures[i].entry->script);
+}
+
+/* Where a script that runs alone wants to be served. */
+static const char *listen_of(const struct supervisor *s)
+{
+	const char *listen = exporter_declaration(s->exporters[0])->listen;
+
+	return listen && !s->options->configuration ? listen : default_listen;
+}
+
 static bool open_server(struct supervisor *s, struct err *err)
 {
-	const struct declaration *d = exporter_declaration(s->exporter);
-	const char *const fallback[] = { d->listen ? d->listen : default_listen,
-					 NULL };
-	const char *path = s->options->telemetry_path
-				   ? s->options->telemetry_path
-				   : "/metrics";
+	const char *const fallback[] = { listen_of(s), NULL };
 	struct server_options options = {
 		.loop = s->web_loop,
 		.addresses = s->options->listen && s->options->listen[0]
@@ -154,11 +197,12 @@ static bool open_server(struct supervisor *s, struct err *err)
 		.arg = s,
 	};
 
-	if (!routes_check(&s->exporter, 1, path, err))
-		return false;
-	s->host = host_metrics_new(&s->exporter, 1);
-	s->scraper = scraper_new(s->web_loop, &s->exporter, 1, s->host);
-	s->routes = routes_new(s->web_loop, s->scraper, &s->exporter, 1, path);
+	s->host = host_metrics_new(s->exporters, s->nexporters);
+	s->scraper =
+		scraper_new(s->web_loop, s->exporters, s->nexporters, s->host);
+	s->routes = routes_new(s->web_loop, s->scraper, s->exporters,
+			       s->nexporters, path_of(s));
+	add_failures(s);
 	options.routes = routes_table(s->routes);
 	s->server = server_new(&options, err);
 	return s->server != NULL;
@@ -189,7 +233,7 @@ static void server_stopped(void *arg)
 {
 	struct supervisor *s = arg;
 
-	post_news(s, NULL);
+	post_news(s);
 }
 
 static void deliver_stop_server(struct message *message)
@@ -273,16 +317,8 @@ static void look(struct timer *timer)
 {
 	struct supervisor *s =
 		(void *)((char *)timer - offsetof(struct supervisor, look));
-	bool stalled = exporter_busy_seconds(s->exporter) > stalled_after;
 
-	if (stalled && !s->stalled)
-		log_warn("the script does not come back to the host",
-			 "exporter", exporter_declaration(s->exporter)->name,
-			 "script", exporter_declaration(s->exporter)->path);
-	else if (!stalled && s->stalled)
-		log_info("the script is back", "exporter",
-			 exporter_declaration(s->exporter)->name);
-	s->stalled = stalled;
+	fleet_look(s->fleet);
 	timer_start(timer, look_every);
 }
 
@@ -294,18 +330,10 @@ static void announce(const struct supervisor *s)
 
 	for (size_t i = 0; (address = server_address(s->server, i)); i++)
 		log_info("listening", "address", address, "exporter",
-			 exporter_declaration(s->exporter)->name);
-}
-
-/* A script that is stuck in C cannot be waited for: the process ends around
- * it. */
-static void stop_exporter(struct supervisor *s)
-{
-	exporter_stop(s->exporter);
-	if (exporter_free(s->exporter, exporter_grace))
-		return;
-	log_warn("the script or the resolver did not come back in time");
-	_exit(0);
+			 s->options->configuration
+				 ? NULL
+				 : exporter_name(s->exporters[0]),
+			 "configuration", s->options->configuration);
 }
 
 /* First the server, whose suspended scrapes are answered; then the exporters,
@@ -318,21 +346,19 @@ static void stop(struct supervisor *s)
 	timer_stop(&s->look);
 	loop_post(s->web_loop, &stop_server.message);
 	await_news(s);
-	stop_exporter(s);
+	stop_fleet(s, NULL);
 	loop_post(s->web_loop, &stop_loop.message);
 	pthread_join(s->web_thread, NULL);
 }
 
-/* The exporter is loaded; serves its pages until a signal comes. */
+/* The exporters are loaded; serves their pages until a signal comes. */
 static bool serve(struct supervisor *s, struct err *err)
 {
 	if (!open_server(s, err)) {
-		exporter_stop(s->exporter);
-		if (exporter_free(s->exporter, exporter_grace))
-			return false;
-		fprintf(stderr, "lunex: %s\n", err->text);
-		_exit(1); /* around a script that is stuck */
+		stop_fleet(s, err);
+		return false;
 	}
+	fleet_start(s->fleet);
 	start_web(s);
 	announce(s);
 	timer_start(&s->look, look_every);
@@ -360,6 +386,7 @@ static void supervisor_release(struct supervisor *s)
 	forget_signals(s);
 	loop_free(s->web_loop);
 	loop_free(s->loop);
+	fleet_free(s->fleet);
 }
 
 bool supervisor_run(const struct supervisor_options *options, struct err *err)
@@ -369,26 +396,59 @@ bool supervisor_run(const struct supervisor_options *options, struct err *err)
 
 	supervisor_init(&s, options);
 	watch_signals(&s);
-	ok = load_exporter(&s, options->interval, err);
-	if (ok && s.signalled)
-		stop_exporter(&s);
-	else if (ok)
+	ok = load_fleet(&s, err);
+	log_failures(&s);
+	if (ok && !s.signalled)
 		ok = serve(&s, err);
+	else
+		stop_fleet(&s, ok ? NULL : err);
 	supervisor_release(&s);
 	return ok;
 }
 
 /* ---- once ---- */
 
+struct asking {
+	struct exporter_question question;
+	struct supervisor *supervisor;
+	bool again;
+};
+
+/* The first answer of an exporter without `collect` may come before `start` has
+ * run to its first wait; the second one comes later. */
 static void once_collected(struct exporter_question *question)
 {
-	loop_stop(question->asker);
+	struct asking *asking = (void *)question;
+
+	if (!exporter_declaration(question->exporter)->nparts &&
+	    !asking->again) {
+		asking->again = true;
+		exporter_ask(question);
+	} else if (--asking->supervisor->open == 0)
+		loop_stop(question->asker);
 }
 
-static void print_page(struct page *page)
+/* Asks all of them and waits for the answers. */
+static void collect_once(struct supervisor *s)
 {
-	struct exposition *exposition = exposition_new(&page, 1, NULL);
+	struct asking *all = mem_array(s->nexporters, sizeof *all);
 
+	s->open = s->nexporters;
+	for (size_t i = 0; i < s->nexporters; i++) {
+		all[i].supervisor = s;
+		all[i].question.exporter = s->exporters[i];
+		all[i].question.asker = s->loop;
+		all[i].question.seconds = 1e9;
+		all[i].question.answered = once_collected;
+		exporter_ask(&all[i].question);
+	}
+	while (s->open)
+		loop_run(s->loop);
+	free(all);
+}
+
+static void print_exposition(struct exposition *exposition)
+{
 	for (size_t i = 0; i < exposition_blocks(exposition); i++) {
 		struct bytes *text = exposition_text(exposition, i);
 
@@ -396,13 +456,30 @@ static void print_page(struct page *page)
 		bytes_unref(text);
 	}
 	fflush(stdout);
-	exposition_unref(exposition);
 }
 
-static bool check_once(const struct exporter *exporter, struct err *err)
+static void print_pages(const struct supervisor *s)
+{
+	struct page **pages = mem_array(s->nexporters + 1, sizeof *pages);
+	struct exposition *exposition;
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->nexporters; i++) {
+		pages[n] = exporter_page(s->exporters[i]);
+		n += pages[n] != NULL;
+	}
+	exposition = exposition_new(pages, n, NULL);
+	print_exposition(exposition);
+	exposition_unref(exposition);
+	while (n)
+		page_unref(pages[--n]);
+	free(pages);
+}
+
+static bool check_one(const struct exporter *exporter, struct err *err)
 {
 	const struct exporter_status *status = exporter_status(exporter);
-	const char *name = exporter_declaration(exporter)->name;
+	const char *name = exporter_name(exporter);
 
 	if (atomic_load(&status->collections_failed))
 		return err_set(err, ERR_IO, "%s: the collection failed", name);
@@ -411,30 +488,77 @@ static bool check_once(const struct exporter *exporter, struct err *err)
 	return true;
 }
 
+static bool check_once(const struct supervisor *s, struct err *err)
+{
+	size_t n;
+	const struct fleet_failure *failures = fleet_failures(s->fleet, &n);
+
+	for (size_t i = 0; i < s->nexporters; i++)
+		if (!check_one(s->exporters[i], err))
+			return false;
+	if (n)
+		*err = *failures[0].err;
+	return n == 0;
+}
+
+static bool run_once(struct supervisor *s, struct err *err)
+{
+	bool ok = load_fleet(s, err);
+
+	log_failures(s);
+	if (!ok)
+		return false;
+	fleet_start(s->fleet);
+	collect_once(s);
+	print_pages(s);
+	return check_once(s, err);
+}
+
+/* Without their intervals: they collect when they are asked. */
+static struct fleet_entry *unscheduled(const struct supervisor_options *options)
+{
+	size_t n = options->nexporters;
+	struct fleet_entry *entries = mem_array(n, sizeof *entries);
+
+	for (size_t i = 0; i < n; i++) {
+		entries[i] = options->exporters[i];
+		entries[i].interval = 0;
+	}
+	return entries;
+}
+
 bool supervisor_once(const struct supervisor_options *options, struct err *err)
 {
-	struct exporter_question question = { .answered = once_collected,
-					      .seconds = 1e9 };
+	struct supervisor_options once = *options;
+	struct fleet_entry *entries = unscheduled(options);
 	struct supervisor s;
-	struct page *page;
 	bool ok;
 
-	supervisor_init(&s, options);
-	ok = load_exporter(&s, 0, err);
-	if (ok) {
-		question.exporter = s.exporter;
-		question.asker = s.loop;
-		exporter_ask(&question);
-		loop_run(s.loop);
-		page = exporter_page(s.exporter);
-		if (page)
-			print_page(page);
-		page_unref(page);
-		ok = check_once(s.exporter, err);
-		exporter_stop(s.exporter);
-		if (!exporter_free(s.exporter, exporter_grace))
-			_exit(ok ? 0 : 1);
-	}
+	once.exporters = entries;
+	supervisor_init(&s, &once);
+	ok = run_once(&s, err);
+	stop_fleet(&s, ok ? NULL : err);
 	supervisor_release(&s);
+	free(entries);
 	return ok;
+}
+
+/* ---- check ---- */
+
+bool supervisor_check(const struct supervisor_options *options,
+		      void (*tell)(const char *sentence))
+{
+	const struct fleet_failure *failures;
+	struct supervisor s;
+	struct err err;
+	size_t n;
+
+	supervisor_init(&s, options);
+	load_fleet(&s, &err);
+	failures = fleet_failures(s.fleet, &n);
+	for (size_t i = 0; i < n; i++)
+		tell(failures[i].err->text);
+	stop_fleet(&s, n ? failures[0].err : NULL);
+	supervisor_release(&s);
+	return n == 0;
 }

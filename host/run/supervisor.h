@@ -10,23 +10,29 @@
 #include <stdbool.h>
 
 #include "core/err.h"
-#include "run/config.h"
+#include "run/fleet.h"
 
 struct supervisor_options {
-	const char *script; /* path */
-	const struct config *config;
+	const struct fleet_entry *exporters;
+	size_t nexporters;
+	const char *configuration;  /* the file that lists them; NULL: none */
 	const char *const *listen;  /* NULL-terminated; NULL: the script's */
 	const char *telemetry_path; /* NULL: /metrics */
-	double interval, timeout;   /* < 0: the script's */
-	const char *lua_path, *lua_cpath;
 };
 
 /* Runs until SIGINT or SIGTERM. True: stopped by a signal. False and ERR: it
- * could not start (ERR_USAGE: the caller's mistake). */
+ * could not start (ERR_USAGE: the caller's mistake). One of several exporters
+ * that cannot run is logged and left out. */
 bool supervisor_run(const struct supervisor_options *options, struct err *err);
 
-/* One collection of the script, its page to standard output. False and ERR when
- * a part failed; what the other parts said is printed nevertheless. */
+/* One collection of each exporter, their merged page to standard output. False
+ * and ERR when a part failed; what the other parts said is printed
+ * nevertheless. */
 bool supervisor_once(const struct supervisor_options *options, struct err *err);
+
+/* Loads the exporters and runs none. Calls TELL for each that could not run;
+ * true when there is none. */
+bool supervisor_check(const struct supervisor_options *options,
+		      void (*tell)(const char *sentence));
 
 #endif

@@ -271,7 +271,7 @@ end
 
 -- The variables of the environment, and those of the .env file; nil and a
 -- sentence when that cannot be read. Set but empty is not set.
-local function variable_sources(host)
+function M.sources(host)
   local sources = {
     function(name)
       local text = host.getenv(name)
@@ -338,6 +338,121 @@ local function missing_place(offer, given, program)
   end
 end
 
+-- ---- values of a configuration file ----
+
+local EXPECTED <const> = {
+  string = "a string",
+  integer = "an integer",
+  number = "a number",
+  boolean = "true or false",
+  list = "a list of strings",
+  port = "a port, 1 to 65535",
+}
+
+-- VALUE, which is no string, as a value of ITEM; nil when it is none.
+local function as_it_is(item, value)
+  if type(value) == "number" then
+    local text = ("%.17g"):format(value)
+    local number = math.tointeger(value)
+    if item.type == "integer" then
+      return number
+    elseif item.type == "port" then
+      return number and values.port(tostring(number))
+    end
+    return item.type == "number" and values.number(text) or nil
+  elseif type(value) == "boolean" then
+    return item.type == "boolean" and value or nil
+  elseif type(value) ~= "table" or item.type ~= "list" then
+    return nil
+  end
+  local count = 0
+  for key, one in pairs(value) do
+    count = count + 1
+    if math.type(key) ~= "integer" or type(one) ~= "string"
+      or one:find("\0", 1, true) then
+      return nil
+    end
+  end
+  return count == #value and value or nil
+end
+
+-- What a configuration says for ITEM: a string is read as a variable's would
+-- be, other values are taken as they are.
+local function from_listed(item, listed)
+  local given = listed[item.key]
+  if not given then
+    return nil
+  elseif given.hidden then
+    local entry = setmetatable({ secret = true }, { __index = item.entry })
+    item = setmetatable({ entry = entry }, { __index = item })
+  end
+  if type(given.value) == "string" then
+    if given.value:find("\0", 1, true) then
+      return nil, given.origin .. ": the string holds a zero byte"
+    end
+    return convert(item, given.value, given.origin)
+  end
+  local value = as_it_is(item, given.value)
+  if value == nil then
+    return nil, ("%s: expected %s, got a %s"):format(given.origin,
+      EXPECTED[item.type], type(given.value))
+  end
+  return choose(item, value, given.origin, type(value) == "table"
+    and table.concat(value, ",") or tostring(value))
+end
+
+-- LISTED, key -> { value = , origin = }, as key -> value; nil and a sentence.
+function M.convert_listed(offer, listed)
+  local config = {}
+  for _, item in ipairs(offer.items) do
+    local value, message = from_listed(item, listed)
+    if message then
+      return nil, message
+    end
+    config[item.key] = value
+  end
+  return config
+end
+
+-- The value of ITEM from the first source that has it. A variable cannot mean
+-- one of several exporters with the same script: then what is listed is first.
+local function find_listed(item, listed, shared, sources, host)
+  local value, message = from_listed(item, listed)
+  if message or not item.entry.env or (shared and value ~= nil) then
+    return value, message
+  end
+  for i, get in ipairs(sources) do
+    local other
+    if i == 1 or value == nil then
+      other, message = from_variables(item, get, host)
+    end
+    if other ~= nil or message then
+      return other, message
+    end
+  end
+  return value
+end
+
+--[[
+  The values of an exporter in a configuration, as M.resolve has those of the
+  command line. LISTED: what the file says, key -> { value = , origin = }, and
+  `hidden` for what is not to be repeated; SHARED: its script is there more than once.
+]]
+function M.resolve_listed(offer, listed, shared, sources, host)
+  local config = {}
+  for _, item in ipairs(offer.items) do
+    local value, message = find_listed(item, listed, shared, sources, host)
+    if message then
+      return nil, message
+    elseif value == nil and item.entry.required and item.entry[1] == nil then
+      return nil, ("config.%s is missing%s"):format(item.key, item.entry.env
+        and "; the variable " .. item.entry.env .. " would do, too" or "")
+    end
+    config[item.key] = value
+  end
+  return config
+end
+
 --[[
   The values that somebody gave: key -> value. GIVEN holds what the command line
   said, flags (name -> list of texts) and places (key -> text or list). nil and
@@ -349,7 +464,7 @@ function M.resolve(offer, given, program, host)
     return nil, message
   end
   local sources
-  sources, message = variable_sources(host)
+  sources, message = M.sources(host)
   if not sources then
     return nil, message
   end

@@ -79,6 +79,18 @@ for _, flag in ipairs(M.common) do
   flag.common = true
 end
 
+-- The flags before the name of a script, or without one. A script may have a
+-- flag of its own that is called --config.
+M.leading = {
+  {
+    name = "config",
+    kind = "value",
+    argname = "FILE",
+    help = "Run the exporters that FILE lists.",
+  },
+  table.unpack(M.common),
+}
+
 -- A lookup table by name; a single letter h is --help unless it is taken.
 local function index(flags)
   local by_name = {}
@@ -137,11 +149,11 @@ local function take(arguments, i, by_name, host, hint)
   return flag, value, i + 2
 end
 
--- The first word of ARGUMENTS, and the rest: common flags may stand before it,
--- and are moved behind. Without a word there is only the rest; nil, nil and a
--- sentence for a mistake.
+-- The first word of ARGUMENTS, the rest, nil, and the names of the leading flags
+-- in front of the word, which are moved behind it. Without a word there is only
+-- the rest; nil, nil and a sentence for a mistake.
 function M.first_word(arguments, host, hint)
-  local by_name, i = index(M.common), 1
+  local by_name, before, i = index(M.leading), {}, 1
   while arguments[i] and arguments[i] ~= "--" do
     local flag, text, next_i = take(arguments, i, by_name, host, hint)
     if not flag then
@@ -150,11 +162,12 @@ function M.first_word(arguments, host, hint)
       end
       break
     end
+    before[flag.name] = true
     i = next_i
   end
   local rest = table.move(arguments, 1, i - 1, 1, {})
   table.move(arguments, i + 1, #arguments, i, rest)
-  return arguments[i], rest
+  return arguments[i], rest, nil, before
 end
 
 --[[

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
+local clock = require "clock"
 local json = require "json"
 
 describe("json.decode", function()
@@ -24,6 +25,24 @@ describe("json.decode", function()
     assert.is_nil(result)
     assert.matches("too many nested", message)
     assert.is_nil((json.decode(("["):rep(1000000))))
+    for _, open in ipairs { "[", '{"a":' } do
+      local began = clock.monotonic()
+      result, message = json.decode(open:rep(100000) ..
+        (open == "[" and "]" or "}"):rep(100000))
+      assert.is_nil(result)
+      assert.matches("too many nested", message)
+      assert.is_true(clock.monotonic() - began < 0.5)
+    end
+  end)
+
+  it("refuses 100 000 nested arrays at once", function()
+    local text = ("["):rep(100000) .. ("]"):rep(100000)
+    local memory, started = collectgarbage "count", os.clock()
+    local result, message = json.decode(text)
+    assert.is_nil(result)
+    assert.matches("^JSON: .*too many nested", message)
+    assert.is_true(os.clock() - started < 1)
+    assert.is_true(collectgarbage "count" - memory < 1024)
   end)
 
   it("raises for what is not text", function()
@@ -41,6 +60,7 @@ describe("json.encode", function()
 
   it("writes a sparse list as an object", function()
     assert.equal('{"1000000":1}', json.encode { [1000000] = 1 })
+    assert.same({ 1, json.null, 3 }, json.decode(json.encode { 1, nil, 3 }))
   end)
 
   it("raises for what JSON cannot say", function()
@@ -49,5 +69,10 @@ describe("json.encode", function()
     local loop = {}
     loop[1] = loop
     assert.has_error(function() json.encode(loop) end, "nest")
+    local deep = {}
+    for _ = 1, 100000 do
+      deep = { deep }
+    end
+    assert.has_error(function() json.encode(deep) end, "nest")
   end)
 end)

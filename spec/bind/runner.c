@@ -218,19 +218,29 @@ static int open_host(lua_State *L)
 	return 1;
 }
 
+static void preload(lua_State *L, const char *name, lua_CFunction open)
+{
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+	lua_pushcfunction(L, open);
+	lua_setfield(L, -2, name);
+	lua_pop(L, 1);
+}
+
 static void open_all(lua_State *L)
 {
 	open_modules(L);
 	specs_open(L);
-	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-	lua_pushcfunction(L, open_host);
-	lua_setfield(L, -2, "host");
-	lua_pushcfunction(L, luaopen_tcp);
-	lua_setfield(L, -2, "tcp");
-	lua_pop(L, 1);
+	preload(L, "host", open_host);
+	preload(L, "tcp", luaopen_tcp);
 }
 
 /* ---- allocation failures ------------------------------------------------ */
+
+static void open_for_sweep(lua_State *L)
+{
+	modules_open(L);
+	preload(L, "tcp", luaopen_tcp);
+}
 
 struct attempt {
 	struct loop *loop;
@@ -273,7 +283,7 @@ static bool try_with(const char *file, size_t n, struct err *err)
 	struct attempt_source source = { &attempt, file };
 	struct vm_options options = { .loop = attempt.loop,
 				      .fail_at = n,
-				      .open = open_modules };
+				      .open = open_for_sweep };
 	struct vm *vm = vm_new(&options, &attempt.err);
 
 	if (vm && vm_call(vm, start_attempt, &source, &attempt.err))

@@ -2,12 +2,13 @@
 -- A small HTTP server for specs, beside the client in the same loop. It says
 -- what the spec tells it to say, nonsense included.
 --
---   serve(handler, body)
+--   serve(handler, body [, path [, workers]])
 --
 -- calls body(stand) and returns its results; then the server is gone. `stand`
 -- has `url`, `port`, `requests` (all so far) and `connections` (a count). For
 -- each request handler(request, connection) returns { status =, headers =,
--- body = } or nil when it has written to the connection itself.
+-- body = } or nil when it has written to the connection itself. With a path it
+-- listens on that socket file; `workers` connections are served at a time.
 
 local clock = require "clock"
 local task = require "task"
@@ -100,7 +101,7 @@ local function work(stand, server, handler)
   end
 end
 
-local function serve(handler, body, path)
+local function serve(handler, body, path, workers)
   local server <close> = tcp.listen(path)
   local stand = { requests = {}, connections = 0 }
   if not path then
@@ -112,7 +113,7 @@ local function serve(handler, body, path)
     server:close()
     return results
   end }
-  for i = 1, WORKERS do
+  for i = 1, workers or WORKERS do
     jobs[i + 1] = function() work(stand, server, handler) end
   end
   local results = task.all(table.unpack(jobs))

@@ -529,7 +529,7 @@ describe("help", function()
   it("alone lists the bundled exporters", function()
     local text = plan("lunex").text
     shows(text, " cloud Devices of a cloud. ",
-      " meter Charge measured by a meter. ", "lunex check SCRIPT.lua|NAME...")
+      " meter Charge measured by a meter. ", "lunex check FILE|NAME...")
     assert.equal(text, plan("lunex help").text)
     assert.equal(text, plan("lunex --help").text)
     assert.equal(text, plan("lunex check --help").text)

@@ -341,6 +341,166 @@ static void the_first_page_has_a_family_that_pages_disagree_about(void **state)
 	exposition_unref(exposition);
 }
 
+/* ---- series of several pages ---- */
+
+/* A registry whose series have the constant label NAME, and its family "a" with
+ * the labels FIRST and SECOND. */
+static struct registry *instance(const char *name, const char *value,
+				 const char *first, const char *second)
+{
+	const struct label_pair constant = { name, value };
+	const char *const labels[] = { first, second };
+	const struct registry_options options = { &constant, name != NULL, 0 };
+	struct registry *registry = registry_new(&options);
+	struct family_options family = {
+		.metadata = { .name = "a", .type = METRIC_GAUGE, .help = "A." },
+		.labels = labels,
+		.nlabels = second ? 2 : 1,
+	};
+	struct err err = { 0 };
+
+	if (!registry_add(registry, &family, &err))
+		fail_msg("%s", err.text);
+	return registry;
+}
+
+static void set_both(struct registry *registry, const char *first,
+		     const char *second, double number)
+{
+	struct family *family = registry_find(registry, "a");
+	struct str values[] = { { first, strlen(first) },
+				{ second, strlen(second) } };
+	struct err err = { 0 };
+	uint32_t row;
+
+	if (!family_row(family, values, &row, &err))
+		fail_msg("%s", err.text);
+	family_set(family, row, LIVE, number, 0);
+}
+
+static void a_series_of_two_pages_is_shown_once(void **state)
+{
+	struct registry *r[] = { instance(NULL, NULL, "n", NULL),
+				 instance(NULL, NULL, "n", NULL),
+				 instance(NULL, NULL, "n", NULL) };
+	struct exposition *exposition;
+
+	(void)state;
+	set(registry_find(r[0], "a"), "x", 1);
+	set(registry_find(r[1], "a"), "w", 2);
+	set(registry_find(r[1], "a"), "x", 3);
+	set(registry_find(r[2], "a"), "w", 4);
+	set(registry_find(r[2], "a"), "x", 5);
+	set(registry_find(r[2], "a"), "y", 6);
+	exposition = merged(r, 3);
+	assert_text(exposition, "# HELP a A.\n# TYPE a gauge\na{n=\"x\"} 1\n"
+				"a{n=\"w\"} 2\na{n=\"y\"} 6\n");
+	assert_int_equal(exposition_duplicates(exposition)->count, 3);
+	assert_string_equal(exposition_duplicates(exposition)->series,
+			    "a{n=\"x\"}");
+	assert_int_equal(exposition_duplicates(exposition)->first, 0);
+	assert_int_equal(exposition_duplicates(exposition)->again, 1);
+	assert_gzip(exposition);
+	exposition_unref(exposition);
+}
+
+static void labels_make_a_series_in_any_order(void **state)
+{
+	struct registry *r[] = { instance(NULL, NULL, "n", "m"),
+				 instance(NULL, NULL, "m", "n"),
+				 instance("m", "1", "n", NULL) };
+	struct exposition *exposition;
+
+	(void)state;
+	set_both(r[0], "a\"b,m=\"\\", "1", 1);
+	set_both(r[0], "x", "", 2);
+	set_both(r[1], "1", "a\"b,m=\"\\", 3);
+	set_both(r[1], "", "x", 4);
+	set_both(r[1], "x", "", 5);
+	set(registry_find(r[2], "a"), "a\"b,m=\"\\", 6);
+	set(registry_find(r[2], "a"), "x", 7);
+	exposition = merged(r, 3);
+	assert_text(exposition, "# HELP a A.\n# TYPE a gauge\n"
+				"a{n=\"a\\\"b,m=\\\"\\\\\",m=\"1\"} 1\n"
+				"a{n=\"x\",m=\"\"} 2\n"
+				"a{m=\"x\",n=\"\"} 5\n"
+				"a{n=\"x\",m=\"1\"} 7\n");
+	assert_int_equal(exposition_duplicates(exposition)->count, 3);
+	exposition_unref(exposition);
+}
+
+static void an_empty_value_is_no_label(void **state)
+{
+	struct registry *r[] = { instance(NULL, NULL, "n", NULL),
+				 instance(NULL, NULL, "n", "m") };
+	struct exposition *exposition;
+
+	(void)state;
+	set(registry_find(r[0], "a"), "x", 1);
+	set_both(r[1], "x", "", 2);
+	set_both(r[1], "x", "y", 3);
+	exposition = merged(r, 2);
+	assert_text(exposition, "# HELP a A.\n# TYPE a gauge\na{n=\"x\"} 1\n"
+				"a{n=\"x\",m=\"y\"} 3\n");
+	exposition_unref(exposition);
+}
+
+static void constant_labels_tell_pages_apart(void **state)
+{
+	struct registry *r[] = { instance("site", "a", "n", NULL),
+				 instance("site", "b", "n", NULL),
+				 instance("rack", "a", "n", NULL),
+				 instance("site", "a", "n", NULL) };
+	struct exposition *exposition;
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		set(registry_find(r[i], "a"), "x", i);
+	exposition = merged(r, 4);
+	assert_text(exposition, "# HELP a A.\n# TYPE a gauge\n"
+				"a{n=\"x\",site=\"a\"} 0\n"
+				"a{n=\"x\",site=\"b\"} 1\n"
+				"a{n=\"x\",rack=\"a\"} 2\n");
+	assert_int_equal(exposition_duplicates(exposition)->count, 1);
+	exposition_unref(exposition);
+}
+
+/* With many series in several chunks, and from one exposition to the next. */
+static void what_is_left_out_comes_back_when_the_other_is_gone(void **state)
+{
+	struct registry *r[] = { new_registry(), new_registry() };
+	struct family *first = add(r[0], "a"), *second = add(r[1], "a");
+	struct page *pages[2];
+	struct exposition *one = NULL, *two;
+	char *text;
+
+	(void)state;
+	for (int i = 0; i < 3 * SERIES; i++) {
+		set_number(second, i, i);
+		if (i % 2)
+			set_number(first, i, i);
+	}
+	for (int round = 0; round < 3; round++) {
+		pages[0] = registry_publish(r[0], 0);
+		pages[1] = registry_publish(r[1], 0);
+		two = exposition_new(pages + round / 2, round < 2 ? 2 : 1, one);
+		assert_int_equal(exposition_duplicates(two)->count,
+				 round < 2 ? 3 * SERIES / 2 : 0);
+		assert_gzip(two);
+		exposition_unref(one);
+		page_unref(pages[0]);
+		page_unref(pages[1]);
+		one = two;
+		set_number(second, 0, round + 0.5);
+	}
+	text = text_of(one);
+	assert_non_null(strstr(text, "a{n=\"device-000001\"} 1\n"));
+	free(text);
+	exposition_unref(one);
+	registry_free(r[0]);
+	registry_free(r[1]);
+}
+
 static void it_is_told_which_pages_it_shows(void **state)
 {
 	struct registry *registry = new_registry();
@@ -717,6 +877,12 @@ int main(void)
 		cmocka_unit_test(a_family_of_several_pages_has_one_head),
 		cmocka_unit_test(
 			the_first_page_has_a_family_that_pages_disagree_about),
+		cmocka_unit_test(a_series_of_two_pages_is_shown_once),
+		cmocka_unit_test(labels_make_a_series_in_any_order),
+		cmocka_unit_test(an_empty_value_is_no_label),
+		cmocka_unit_test(constant_labels_tell_pages_apart),
+		cmocka_unit_test(
+			what_is_left_out_comes_back_when_the_other_is_gone),
 		cmocka_unit_test(it_is_told_which_pages_it_shows),
 		cmocka_unit_test(the_blocks_together_are_the_text_item_by_item),
 		cmocka_unit_test(blocks_are_neither_large_nor_small),

@@ -12,7 +12,7 @@ local log = require "log"
 local metric = require "metric"
 local task = require "task"
 local udp = require "udp"
-local kept, kept_m
+local kept, kept_m, collected
 return {
   name = "spec",
   timeout = %(timeout)s,
@@ -28,6 +28,8 @@ return {
   collect = function(m)
     m.spec_value:set(1, "collected")
     m.spec_runs_total:inc("collect")
+    collected = m.spec_value:with "collected"
+    if kept_m then kept_m.spec_value:set(4, "x") end
   end,
   probe = function(m, target, config, params)
     log.debug("begins as " .. config.user, { password = config.password })
@@ -50,6 +52,12 @@ return {
       kept:set(3)
     elseif target == "family" then
       kept_m.spec_value:set(3, "x")
+    elseif target == "outer" then
+      collected:set(5)
+    elseif target == "hold" then
+      kept_m = m
+      %(gate)s
+      kept_m = nil
     elseif target == "name" then
       return kept_m.spec_nothing
     end
@@ -233,7 +241,24 @@ class Probe(Case):
                 answer.text, r"script\.lua:\d+: this metric belongs to a probe "
                              "that is over")
             self.assertEqual(0, answer.samples[UP])
+
+    def test_a_probe_and_a_collection_cannot_set_for_each_other(self):
+        lunex = self.start()
         self.assertEqual(1, lunex.samples()[value("collected")])
+        answer = self.probe(lunex, target="outer", debug="true")
+        self.assertIn("spec_value: kept from another m", answer.text)
+        connection = lunex.connect()
+        self.addCleanup(connection.close)
+        connection.request("GET", "/probe?target=hold")
+        address = self.gate.arrival()
+        page = lunex.samples()
+        self.assertEqual(0, page['spec_up{site="north"}'])
+        lunex.wait_log("spec_value: kept from another m")
+        self.gate.open(address)
+        page = Answer(connection.getresponse()).samples
+        self.assertEqual(1, page[UP])
+        self.assertNotIn(value("x"), page)
+        self.assertEqual(1, lunex.samples()['spec_up{site="north"}'])
 
     def test_a_name_of_the_host_is_refused(self):
         for name in ("probe_success", "probe_duration_seconds"):

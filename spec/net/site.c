@@ -178,7 +178,13 @@ static bool shake_hands(struct peer *peer)
 		return true;
 	peer->tls = SSL_new(peer->site->tls);
 	SSL_set_fd(peer->tls, peer->fd);
-	return SSL_accept(peer->tls) == 1;
+	if (SSL_accept(peer->tls) == 1)
+		return true;
+	/* To close now would be a reset, which overtakes the reason. */
+	shutdown(peer->fd, SHUT_WR);
+	while (recv(peer->fd, peer->request, sizeof peer->request, 0) > 0)
+		;
+	return false;
 }
 
 static void forget(struct peer *peer)
@@ -492,6 +498,23 @@ int site_stop(void **state)
 		usleep(10000);
 	assert_int_equal(descriptors, open_descriptors());
 	return 0;
+}
+
+struct http_client *wide(unsigned connections)
+{
+	struct http_client_options options = { .loop = loop,
+					       .host_connections =
+						       connections };
+	struct http_client *other = http_client_new(&options, NULL);
+
+	assert_non_null(other);
+	return other;
+}
+
+void use(struct http_client *other)
+{
+	http_client_free(client);
+	client = other;
 }
 
 static char *join_headers(const struct http_response *response)

@@ -88,6 +88,12 @@ extern struct http_client *client;
 int site_start(void **state);
 int site_stop(void **state);
 
+/* A client without cookies and with so many connections to a host. */
+struct http_client *wide(unsigned connections);
+
+/* OTHER becomes `client`, which is freed. */
+void use(struct http_client *other);
+
 struct answer {
 	unsigned calls;
 	struct err err; /* ERR_NONE: there was an answer */

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/plan.h"
+
+#include <malloc.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "bind/modules.h"
+#include "core/mem.h"
+#include "net/loop.h"
+#include "run/command_host.h"
+#include "run/config.h"
+#include "vm/state.h"
+
+/* ---- releasing ---- */
+
+static void free_list(char **list)
+{
+	for (char **item = list; item && *item; item++)
+		free(*item);
+	free(list);
+}
+
+/* What is constant for everybody else is the plan's. */
+static void drop(const void *memory)
+{
+	free((void *)(uintptr_t)memory);
+}
+
+static void drop_config(const struct config *config)
+{
+	config_free((struct config *)(uintptr_t)config);
+}
+
+static void release_entry(struct fleet_entry *entry)
+{
+	drop(entry->script);
+	drop(entry->name);
+	drop(entry->where);
+	drop(entry->lua_path);
+	drop(entry->lua_cpath);
+	drop(entry->mistake);
+	drop_config(entry->config);
+	for (unsigned i = 0; i < entry->nlabels; i++) {
+		drop(entry->labels[i].name);
+		drop(entry->labels[i].value);
+	}
+	for (size_t i = 0; i < entry->nprofiles; i++) {
+		drop(entry->profiles[i].name);
+		drop_config(entry->profiles[i].config);
+	}
+	free(entry->labels);
+	free(entry->profiles);
+}
+
+void plan_release(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->nexporters; i++)
+		release_entry(&plan->exporters[i]);
+	free(plan->exporters);
+	free(plan->command);
+	free(plan->configuration);
+	free_list(plan->listen);
+	free(plan->telemetry_path);
+	free(plan->log_level);
+	free_list(plan->files);
+	free(plan->text);
+	free(plan->good);
+	free_list(plan->errors);
+}
+
+/* ---- from Lua: the table is on top of the stack, and what is taken from it is
+ * in the struct before anything can raise ---- */
+
+static char *take_string(lua_State *L, const char *key)
+{
+	char *s;
+
+	lua_getfield(L, -1, key);
+	s = mem_string(lua_tostring(L, -1));
+	lua_pop(L, 1);
+	return s;
+}
+
+static void take_list(lua_State *L, const char *key, char ***list)
+{
+	size_t n;
+
+	if (lua_getfield(L, -1, key) == LUA_TTABLE) {
+		n = (size_t)lua_rawlen(L, -1);
+		*list = mem_array(n + 1, sizeof **list);
+		for (size_t i = 0; i < n; i++) {
+			lua_rawgeti(L, -1, (lua_Integer)i + 1);
+			(*list)[i] = mem_string(lua_tostring(L, -1));
+			lua_pop(L, 1);
+		}
+	}
+	lua_pop(L, 1);
+}
+
+static double take_number(lua_State *L, const char *key, double fallback)
+{
+	double number = fallback;
+
+	if (lua_getfield(L, -1, key) == LUA_TNUMBER)
+		number = lua_tonumber(L, -1);
+	lua_pop(L, 1);
+	return number;
+}
+
+static size_t count_keys(lua_State *L)
+{
+	size_t n = 0;
+
+	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+		n++;
+	return n;
+}
+
+/* A table of strings: checked in Lua. */
+static void take_labels(lua_State *L, struct fleet_entry *entry)
+{
+	if (lua_getfield(L, -1, "labels") == LUA_TTABLE) {
+		entry->labels = mem_array(count_keys(L), sizeof *entry->labels);
+		for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+			struct label_pair *label =
+				&entry->labels[entry->nlabels++];
+
+			label->name = mem_string(lua_tostring(L, -2));
+			label->value = mem_string(lua_tostring(L, -1));
+		}
+	}
+	lua_pop(L, 1);
+}
+
+static void take_profiles(lua_State *L, struct fleet_entry *entry)
+{
+	if (lua_getfield(L, -1, "profiles") == LUA_TTABLE) {
+		entry->profiles =
+			mem_array(count_keys(L), sizeof *entry->profiles);
+		for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+			struct exporter_profile *profile =
+				&entry->profiles[entry->nprofiles++];
+
+			profile->name = mem_string(lua_tostring(L, -2));
+			profile->config = config_from_lua(L, -1);
+		}
+	}
+	lua_pop(L, 1);
+}
+
+static void take_entry(lua_State *L, struct fleet_entry *entry)
+{
+	entry->script = take_string(L, "script");
+	entry->name = take_string(L, "name");
+	entry->where = take_string(L, "where");
+	entry->lua_path = take_string(L, "lua_path");
+	entry->lua_cpath = take_string(L, "lua_cpath");
+	entry->mistake = take_string(L, "mistake");
+	entry->interval = take_number(L, "interval", -1);
+	entry->timeout = take_number(L, "timeout", -1);
+	take_labels(L, entry);
+	take_profiles(L, entry);
+	if (lua_getfield(L, -1, "config") == LUA_TTABLE)
+		entry->config = config_from_lua(L, -1);
+	lua_pop(L, 1);
+}
+
+/* The list of exporters; a plan for one script is itself its entry. */
+static void take_exporters(lua_State *L, struct plan *plan)
+{
+	size_t n = 1;
+
+	if (lua_getfield(L, -1, "exporters") == LUA_TTABLE)
+		n = (size_t)lua_rawlen(L, -1);
+	plan->exporters = mem_array(n, sizeof *plan->exporters);
+	if (lua_istable(L, -1)) {
+		while (plan->nexporters < n) {
+			size_t i = plan->nexporters++;
+
+			lua_rawgeti(L, -1, (lua_Integer)i + 1);
+			take_entry(L, &plan->exporters[i]);
+			lua_pop(L, 1);
+		}
+		lua_pop(L, 1);
+		return;
+	}
+	lua_pop(L, 1);
+	if (lua_getfield(L, -1, "script") == LUA_TSTRING) {
+		plan->nexporters = 1;
+		lua_pop(L, 1);
+		take_entry(L, &plan->exporters[0]);
+		return;
+	}
+	lua_pop(L, 1);
+}
+
+static void take_plan(lua_State *L, struct plan *plan)
+{
+	plan->command = take_string(L, "command");
+	plan->configuration = take_string(L, "configuration");
+	take_list(L, "listen", &plan->listen);
+	plan->telemetry_path = take_string(L, "telemetry_path");
+	plan->log_level = take_string(L, "log_level");
+	take_list(L, "files", &plan->files);
+	plan->text = take_string(L, "text");
+	plan->good = take_string(L, "good");
+	take_list(L, "errors", &plan->errors);
+	plan->status = (int)take_number(L, "status", 0);
+	take_exporters(L, plan);
+}
+
+/* A refusal, nil, message, status, is a plan too: to print the message. */
+static void take_refusal(lua_State *L, struct plan *plan)
+{
+	plan->command = mem_string("print");
+	plan->errors = mem_array(2, sizeof *plan->errors);
+	plan->errors[0] = mem_string(lua_tostring(L, -2));
+	plan->status = (int)lua_tointeger(L, -1);
+}
+
+/* ---- asking ---- */
+
+struct asking {
+	int argc;
+	char **argv;
+	struct plan *plan;
+};
+
+static void ask(lua_State *L, void *arg)
+{
+	struct asking *asking = arg;
+
+	lua_getglobal(L, "require");
+	lua_pushliteral(L, "cli");
+	lua_call(L, 1, 1);
+	lua_getfield(L, -1, "main");
+	lua_pushstring(L, asking->argc > 0 ? asking->argv[0] : "lunex");
+	lua_newtable(L);
+	for (int i = 1; i < asking->argc; i++) {
+		lua_pushstring(L, asking->argv[i]);
+		lua_rawseti(L, -2, i);
+	}
+	push_command_host(L);
+	lua_call(L, 3, 3); /* plan|nil message status */
+	if (lua_isnil(L, -3)) {
+		take_refusal(L, asking->plan);
+	} else {
+		lua_pop(L, 2);
+		take_plan(L, asking->plan);
+	}
+}
+
+/* The state is gone when this returns, and its memory with it. */
+bool plan_make(struct plan *plan, int argc, char **argv, struct err *err)
+{
+	struct vm_options options = { .loop = loop_new(),
+				      .open = modules_open };
+	struct vm *vm = vm_new(&options, err);
+	struct asking asking = { argc, argv, plan };
+	bool done;
+
+	memset(plan, 0, sizeof *plan);
+	done = vm && vm_call(vm, ask, &asking, err);
+	vm_free(vm);
+	loop_free(options.loop);
+	malloc_trim(0);
+	return done;
+}

@@ -1,0 +1,536 @@
+-- SPDX-License-Identifier: Apache-2.0
+--[[
+  The configuration file: Lua that returns a table with `exporters`, evaluated
+  with nothing at hand but the harmless half of the standard library, env and
+  file. It becomes a plan; every mistake is one sentence with file and line.
+]]
+
+local config = require "cli.config"
+local flags = require "cli.flags"
+local script_of = require "cli.script"
+local scripts = require "cli.scripts"
+local source_map = require "cli.source_map"
+
+local M = {}
+
+local NAME_MAX <const> = 200
+local TOP <const> = { "listen", "telemetry_path", "log_level", "exporters" }
+local ENTRY <const> =
+  { "name", "labels", "interval", "timeout", "config", "profiles" }
+local SAFE <const> = {
+  "assert", "error", "ipairs", "next", "pairs", "select", "tonumber",
+  "tostring", "type", "math", "string", "table", "utf8",
+}
+
+-- Is TEXT a configuration rather than a script?
+function M.is(text)
+  local good = load(text, "=text", "t") ~= nil
+  return good and source_map.has_key(text, "exporters")
+end
+
+-- ---- sentences ----
+
+-- A reader knows the file, what its tables are and where they stand.
+local function place(reader, made, key)
+  local record = reader.places[made]
+  local line = record and (key and record.keys[key] or record.line)
+  return line and ("%s:%d"):format(reader.path, line) or reader.path
+end
+
+local function refuse(reader, made, key, text, ...)
+  error({ sentence = place(reader, made, key) .. ": " .. text:format(...) }, 0)
+end
+
+-- A text from a file may be a secret: it is not repeated.
+local function is_hidden(reader, value)
+  for secret in pairs(reader.contents) do
+    if type(value) == "string" and value:find(secret, 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
+local function shown(reader, value)
+  return is_hidden(reader, value) and "the text of a file"
+    or ("'%s'"):format(value)
+end
+
+-- ---- evaluating ----
+
+-- "file:line: " of the LEVELth function above the caller.
+local function caller(path, level)
+  local line = debug.getinfo(level + 1, "l").currentline
+  return line > 0 and ("%s:%d: "):format(path, line) or path .. ": "
+end
+
+local function check_text(value, name, where)
+  if type(value) ~= "string" then
+    error({ sentence = ("%s%s: expected a string, got a %s"):format(where, name,
+      type(value)) }, 0)
+  end
+end
+
+-- env "X", env("X", default)
+local function make_env(reader, variable)
+  return function(name, ...)
+    local where = caller(reader.path, 2)
+    check_text(name, "env", where)
+    local value = variable(name)
+    if value then
+      reader.given[value] = true
+      return value
+    elseif select("#", ...) > 0 then
+      return (...)
+    end
+    error({ sentence = ("%sthe variable %s is not set"):format(where, name) },
+      0)
+  end
+end
+
+-- file "path", relative to the folder of the configuration
+local function make_file(reader, host)
+  return function(path)
+    local where = caller(reader.path, 2)
+    check_text(path, "file", where)
+    local full = path:find "^/" and path or reader.folder .. path
+    local text, message = host.read(full)
+    text = text and text:gsub("\r?\n$", "")
+    if text and (text == "" or text:find("\0", 1, true)) then
+      message = full .. (text == "" and " is empty" or " holds a zero byte")
+      text = nil
+    end
+    if not text then
+      error({ sentence = where .. message }, 0)
+    end
+    reader.given[text], reader.contents[text] = true, true
+    return text
+  end
+end
+
+local function environment(reader, variable, host)
+  local visible =
+    { env = make_env(reader, variable), file = make_file(reader, host) }
+  for _, name in ipairs(SAFE) do
+    local piece = _G[name]
+    visible[name] = piece
+    if type(piece) == "table" then
+      visible[name] = {}
+      for key, value in pairs(piece) do
+        visible[name][key] = value
+      end
+    end
+  end
+  local names = {}
+  for name in pairs(visible) do
+    names[#names + 1] = name
+  end
+  return setmetatable(visible, {
+    __index = function(_, name)
+      local near = host.nearest(name, names)
+      error({ sentence = ("%s'%s' is not there in a configuration%s"):format(
+        caller(reader.path, 2), name,
+        near and ("; did you mean '%s'?"):format(near) or "") }, 0)
+    end,
+    __newindex = function(_, name)
+      error({ sentence = ("%s'%s' is new: write local %s = ..."):format(
+        caller(reader.path, 2), name, name) }, 0)
+    end,
+  })
+end
+
+-- Runs TEXT; what it returns, or raises.
+local function evaluate(reader, text, variable, host)
+  text = text:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", "")
+  local chunkname = "@" .. reader.path
+  local chunk, message = load(text, chunkname, "t")
+  if not chunk then
+    error({ sentence = message }, 0)
+  end
+  local marked, at = source_map.mark(text, reader.places)
+  chunk = assert(load(marked, chunkname, "t",
+    environment(reader, variable, host)))
+  local good, top = pcall(chunk, at)
+  if not good then
+    error(type(top) == "table" and top.sentence and top
+      or { sentence = type(top) == "string" and top
+        or reader.path .. ": it raised a " .. type(top) }, 0)
+  end
+  if type(top) ~= "table" then
+    error({ sentence = ("%s: a configuration returns a table; this one "
+      .. "returns %s"):format(reader.path,
+      top == nil and "nothing" or "a " .. type(top)) }, 0)
+  end
+  return top
+end
+
+-- ---- checking ----
+
+local function expect(reader, made, key, kinds, expected, name)
+  local value = made[key]
+  if value ~= nil and not kinds:find(type(value), 1, true) then
+    refuse(reader, made, key, "%s: expected %s, got a %s", name or key,
+      expected, type(value))
+  end
+  return value
+end
+
+-- SCRIPTED tables have a value without a key, too.
+local function check_keys(reader, made, known, what, host, scripted)
+  for key in pairs(made) do
+    local found = scripted and key == 1
+    for _, name in ipairs(known) do
+      found = found or key == name
+    end
+    if not found then
+      local near = type(key) == "string" and host.nearest(key, known)
+      refuse(reader, made, key, "unknown key %s of %s%s", shown(reader, key),
+        what, near and ("; did you mean '%s'?"):format(near) or "")
+    end
+  end
+end
+
+-- The converted VALUE of made[key], as the flag with that target has it.
+local function as_flag(reader, made, key, target, value)
+  for _, flag in ipairs(flags.common) do
+    if flag.target == target then
+      local converted, expected = flag.convert(value)
+      if converted == nil then
+        refuse(reader, made, key, "%s: %s, got %s", key, expected,
+          shown(reader, value))
+      end
+      return converted
+    end
+  end
+end
+
+local function read_listen(reader, top)
+  local value = expect(reader, top, "listen", "string table",
+    'a string such as ":9100", or a list of them')
+  if value == nil then
+    return nil
+  end
+  local list = {}
+  for i, one in ipairs(type(value) == "table" and value or { value }) do
+    if type(one) ~= "string" then
+      refuse(reader, top, "listen", "listen: expected strings, number %d is "
+        .. "a %s", i, type(one))
+    end
+    list[i] = as_flag(reader, top, "listen", "listen", one)
+  end
+  if #list == 0 then
+    refuse(reader, top, "listen", "listen: the list is empty")
+  end
+  return list
+end
+
+local function read_text(reader, top, key)
+  local value = expect(reader, top, key, "string", "a string")
+  return value and as_flag(reader, top, key, key, value)
+end
+
+local function read_seconds(reader, entry, key)
+  local value = expect(reader, entry, key, "number string",
+    'seconds, or a string such as "15s"')
+  if type(value) == "number" then
+    local positive = key == "timeout"
+    if not (value >= 0 and value < math.huge) or positive and value == 0 then
+      refuse(reader, entry, key, "%s: expected %sseconds, got %s", key,
+        positive and "more than 0 " or "", value)
+    end
+    return value + 0.0
+  end
+  return value and as_flag(reader, entry, key, key, value)
+end
+
+local function read_labels(reader, entry)
+  local labels = expect(reader, entry, "labels", "table",
+    'a table such as { site = "a" }')
+  for name, value in pairs(labels or {}) do
+    if type(name) ~= "string" or not name:find "^[%a_][%w_]*$"
+      or name:find "^__" then
+      refuse(reader, labels, name, "labels: %s is not the name of a label",
+        shown(reader, name))
+    elseif type(value) ~= "string" or value:find("\0", 1, true) then
+      refuse(reader, labels, name, "labels.%s: expected a string, got a %s",
+        name, type(value))
+    elseif is_hidden(reader, value) then
+      refuse(reader, labels, name, "labels.%s: the text of a file would be "
+        .. "shown to everybody", name)
+    end
+  end
+  return labels
+end
+
+-- The path of what an entry names first.
+local function read_script(reader, entry, host)
+  local word = entry[1]
+  if type(word) ~= "string" or word == "" or is_hidden(reader, word) then
+    refuse(reader, entry, nil, "the exporter has no script: expected the name "
+      .. "of a bundled one or a path, such as { \"mirth\" }")
+  elseif scripts.is_path(word) then
+    local path = word:find "^/" and word or reader.folder .. word
+    local text, message = host.read(path)
+    if not text then
+      refuse(reader, entry, nil, "%s", message)
+    end
+    return path
+  end
+  local path, message = scripts.resolve(word, host, {})
+  if not path then
+    refuse(reader, entry, nil, "%s", message)
+  end
+  return path
+end
+
+local function read_name(reader, entry)
+  local name = expect(reader, entry, "name", "string", "a string")
+  local good = name and #name <= NAME_MAX and name:find "^[%w_][%w_.-]*$"
+  if name and (not good or is_hidden(reader, name)) then
+    refuse(reader, entry, "name", "name: expected letters, digits, '_', '-' "
+      .. "and '.', got %s", shown(reader, name))
+  end
+  return name
+end
+
+-- ---- values ----
+
+-- Checks the keys of a table of values against what SCRIPT has.
+local function check_values(reader, made, script, name, host)
+  local known = {}
+  for _, item in ipairs(script.offer.items) do
+    known[#known + 1] = item.key
+  end
+  check_keys(reader, made, known, name, host)
+end
+
+local function listed_values(reader, made, script, name, host)
+  check_values(reader, made, script, name .. " of " .. script.path, host)
+  local listed = {}
+  for key, value in pairs(made) do
+    local origin = ("%s: %s.%s"):format(place(reader, made, key), name, key)
+    listed[key] =
+      { value = value, origin = origin, hidden = is_hidden(reader, value) }
+  end
+  return listed
+end
+
+-- A secret that is in the text is seen by whoever sees the text.
+local function advise(reader, made, script, name)
+  for _, item in ipairs(script.offer.items) do
+    local value, literal = made[item.key], item.entry.secret
+    for text in pairs(reader.given) do
+      literal = literal
+        and not (type(value) == "string" and value:find(text, 1, true))
+    end
+    if literal and value ~= nil and value ~= "" then
+      reader.advice[#reader.advice + 1] = ("%s: the secret %s.%s stands in the "
+        .. "file: use env or file"):format(place(reader, made, item.key), name,
+        item.key)
+    end
+  end
+end
+
+local function read_config(reader, item, script, sources, host)
+  local made = expect(reader, item.entry, "config", "table", "a table") or {}
+  local listed = listed_values(reader, made, script, "config", host)
+  advise(reader, made, script, "config")
+  local result, message = config.resolve_listed(script.offer, listed,
+    item.shared, sources, host)
+  if not result then
+    error({ sentence = message:find(reader.path, 1, true) == 1 and message
+      or ("%s: %s: %s"):format(item.where, item.name, message) }, 0)
+  end
+  return result
+end
+
+local function read_profiles(reader, entry, script, host)
+  local profiles = expect(reader, entry, "profiles", "table",
+    "a table of tables of values")
+  local result = {}
+  for name, made in pairs(profiles or {}) do
+    if type(name) ~= "string" or not name:find "^[%w_][%w_.-]*$" then
+      refuse(reader, profiles, name, "profiles: %s is not a name",
+        shown(reader, name))
+    end
+    expect(reader, profiles, name, "table", "a table of values",
+      "profiles." .. name)
+    local what = "profiles." .. name
+    local listed = listed_values(reader, made, script, what, host)
+    advise(reader, made, script, what)
+    local values, message = config.convert_listed(script.offer, listed)
+    if not values then
+      error({ sentence = message }, 0)
+    end
+    result[name] = values
+  end
+  return result
+end
+
+-- ---- entries ----
+
+-- What an entry says of itself, without looking into its script.
+local function read_entry(reader, exporters, i, host)
+  local entry = exporters[i]
+  if type(entry) ~= "table" then
+    refuse(reader, exporters, i, "exporters: expected tables such as "
+      .. '{ "mirth", name = "mirth_a" }, got a %s', type(entry))
+  end
+  check_keys(reader, entry, ENTRY, "an exporter", host, true)
+  return {
+    entry = entry,
+    where = place(reader, entry),
+    path = read_script(reader, entry, host),
+    name = read_name(reader, entry),
+    labels = read_labels(reader, entry),
+    interval = read_seconds(reader, entry, "interval"),
+    timeout = read_seconds(reader, entry, "timeout"),
+  }
+end
+
+-- Loads the script of ITEM, once for all that have it. One with a mistake does
+-- not keep the other exporters from running.
+local function load_script(reader, item, check, host)
+  local key = host.absolute(item.path)
+  local loaded = reader.scripts[key]
+  if not loaded then
+    local script, message = script_of.load(item.path, host, check)
+    loaded = { script = script, mistake = message, uses = 0 }
+    reader.scripts[key] = loaded
+    local warnings = script and script.warnings or {}
+    table.move(warnings, 1, #warnings, #reader.advice + 1, reader.advice)
+  end
+  loaded.uses = loaded.uses + 1
+  item.loaded = loaded
+  item.name = item.name or loaded.script and loaded.script.name
+    or script_of.default_name(item.path)
+end
+
+local function claim_name(reader, item)
+  local former = reader.names[item.name]
+  if former then
+    refuse(reader, item.entry, "name", "the name '%s' is taken by the exporter "
+      .. "at %s: give this one another name", item.name, former)
+  end
+  reader.names[item.name] = item.where
+end
+
+local function read_values(reader, item, sources, host)
+  local script = item.loaded.script
+  if script then
+    item.shared = item.loaded.uses > 1
+    item.config = read_config(reader, item, script, sources, host)
+    item.profiles = read_profiles(reader, item.entry, script, host)
+  end
+end
+
+local function planned(item)
+  local paths = item.loaded.script and item.loaded.script.paths or {}
+  return {
+    script = item.path,
+    name = item.name,
+    where = item.where,
+    mistake = item.loaded.mistake,
+    labels = item.labels,
+    interval = item.interval,
+    timeout = item.timeout,
+    config = item.config,
+    profiles = item.profiles,
+    lua_path = paths.lua_path,
+    lua_cpath = paths.lua_cpath,
+  }
+end
+
+-- ---- the whole ----
+
+-- FN's result; a refusal is kept, and another error goes on.
+local function attempt(reader, fn, ...)
+  local good, result = pcall(fn, reader, ...)
+  if good then
+    return result
+  elseif type(result) ~= "table" or not result.sentence then
+    error(result, 0)
+  end
+  table.insert(reader.mistakes, result.sentence)
+end
+
+-- The list of exporters, as far as each says what it is.
+local function read_exporters(reader, top, host)
+  local exporters = expect(reader, top, "exporters", "table",
+    "a list of tables")
+  local items = {}
+  if exporters == nil then
+    refuse(reader, top, nil, "the configuration has no 'exporters'")
+  end
+  for key in pairs(exporters) do
+    if math.type(key) ~= "integer" or key < 1 or key > #exporters then
+      refuse(reader, exporters, key, "exporters: expected a list, got the key "
+        .. "%s", shown(reader, key))
+    end
+  end
+  for i = 1, #exporters do
+    items[#items + 1] = attempt(reader, read_entry, exporters, i, host)
+  end
+  if #exporters == 0 then
+    refuse(reader, top, "exporters", "exporters: the list is empty")
+  end
+  return items
+end
+
+local function read_all(reader, text, check, host)
+  local sources, message = config.sources(host)
+  if not sources then
+    error({ sentence = message }, 0)
+  end
+  local top = evaluate(reader, text, function(name)
+    return sources[1](name) or sources[2] and sources[2](name)
+  end, host)
+  attempt(reader, check_keys, top, TOP, "the configuration", host)
+  local plan = {
+    configuration = reader.path,
+    listen = attempt(reader, read_listen, top),
+    telemetry_path = attempt(reader, read_text, top, "telemetry_path"),
+    log_level = attempt(reader, read_text, top, "log_level"),
+    exporters = {},
+  }
+  local items = attempt(reader, read_exporters, top, host) or {}
+  for _, item in ipairs(items) do
+    load_script(reader, item, check, host)
+    attempt(reader, claim_name, item)
+  end
+  for i, item in ipairs(items) do
+    attempt(reader, read_values, item, sources, host)
+    plan.exporters[i] = planned(item)
+  end
+  return plan
+end
+
+--[[
+  The configuration at PATH as a plan without a command, and advice about it;
+  nil and a list of sentences when something in it is wrong. With CHECK the
+  metrics of its scripts are tried, too.
+]]
+function M.read(path, check, host)
+  local reader = {
+    path = path,
+    folder = path:match "^.*/" or "",
+    places = setmetatable({}, { __mode = "k" }),
+    given = {},    -- texts from env and file
+    contents = {}, -- those from file
+    scripts = {},
+    names = {},
+    advice = {},
+    mistakes = {},
+  }
+  local text, message = host.read(path)
+  if not text then
+    return nil, { message }
+  end
+  local plan = attempt(reader, read_all, text, check, host)
+  if #reader.mistakes > 0 then
+    return nil, reader.mistakes
+  end
+  return plan, reader.advice
+end
+
+return M
