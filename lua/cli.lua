@@ -53,7 +53,7 @@ Usage: lunex SCRIPT.lua|NAME [flags]        run one exporter
 Bundled exporters:
 %s
 Common flags: --web.listen-address, --web.telemetry-path, --interval, --timeout,
---log.level; lunex help NAME tells more.
+--config.file-path, --log.level; lunex help NAME tells more.
 ]]
 
 local function print_plan(text)
@@ -143,6 +143,13 @@ local function wants(parsed, name)
   return parsed[name] and #parsed[name] > 0
 end
 
+-- The file that --config.file-path names; an empty name is none.
+local function env_file_of(parsed)
+  local paths = parsed["config.file-path"]
+  local path = paths[#paths]
+  return path ~= "" and path or nil
+end
+
 local function plan_script(command, path, program, arguments, host)
   local script, message, status = load_script(path, host)
   if not script then
@@ -169,7 +176,7 @@ local function plan_script(command, path, program, arguments, host)
     lua_cpath = script.paths.lua_cpath,
   }
   plan, message = add_common(plan, parsed)
-  local given = { flags = parsed }
+  local given = { flags = parsed, env_file = env_file_of(parsed) }
   if plan then
     given.places, message =
       flags.distribute(script.offer.places, words, behind, hint)
@@ -219,7 +226,8 @@ local function plan_configuration(command, path, parsed, host)
   if not flagged then
     return nil, message, USAGE
   end
-  local plan, mistakes = configuration.read(path, false, host)
+  local plan, mistakes = configuration.read(path, false, host,
+    env_file_of(parsed))
   if not plan then
     return { command = "print", errors = mistakes, status = USAGE }
   end

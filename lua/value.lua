@@ -63,10 +63,21 @@ function M.str(data, path)
     return string.format(math.type(value) == "integer" and "%d" or "%.14g",
       value)
   end
+  if type(value) == "boolean" then
+    return tostring(value)
+  end
   if type(value) == "string" then
     return value
   end
   return nil
+end
+
+-- For what is counted and was not sent.
+function M.put(family, number, ...)
+  number = M.num(number)
+  if number then
+    family:set(number, ...)
+  end
 end
 
 local TRUTH <const> = {

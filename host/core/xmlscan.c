@@ -142,12 +142,14 @@ static bool other_markup(struct scanner *s)
 static bool markup(struct scanner *s)
 {
 	char c = s->at + 1 < s->end ? s->at[1] : '!';
+	const char *gt;
 
 	if (c == '!' || c == '?')
 		return other_markup(s);
 	if (c != '/')
 		return start_tag(s);
-	skip_to(s, s->at, STR(">"));
+	gt = memchr(s->at, '>', (size_t)(s->end - s->at));
+	s->at = gt ? gt + 1 : s->end;
 	if (s->depth > 0)
 		s->depth--;
 	return true;

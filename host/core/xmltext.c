@@ -37,7 +37,13 @@ static const char *encoding_by_bytes(struct str text, size_t *mark)
 	return NULL;
 }
 
-/* The value of encoding="..." in <?xml ...?>, in NAME; "" without one. */
+static bool is_name_char(char c)
+{
+	return isalnum((unsigned char)c) || (c && strchr("._-:/", c));
+}
+
+/* The value of encoding="..." in <?xml ...?>, in NAME; "" without one. False
+ * when it is no name: NAME is then its beginning. */
 static bool declared_encoding(struct str text, char name[NAME_MAX_LEN])
 {
 	struct str head = { text.data, text.len };
@@ -58,7 +64,7 @@ static bool declared_encoding(struct str text, char name[NAME_MAX_LEN])
 		p++;
 	if (*p != '"' && *p != '\'')
 		return true;
-	while (++p < end && *p != '"' && *p != '\'' && len < NAME_MAX_LEN - 1)
+	while (++p < end && is_name_char(*p) && len < NAME_MAX_LEN - 1)
 		name[len++] = *p;
 	name[len] = '\0';
 	return *p == '"' || *p == '\'';

@@ -269,29 +269,31 @@ local function from_variables(item, get, host)
   end
 end
 
--- The variables of the environment, and those of the .env file; nil and a
--- sentence when that cannot be read. Set but empty is not set.
-function M.sources(host)
+-- The variables of the environment, and those of FILE, or, without one, of the
+-- .env file if it is there; nil and a sentence when that cannot be read. Set
+-- but empty is not set.
+function M.sources(host, file)
   local sources = {
     function(name)
       local text = host.getenv(name)
       return text ~= "" and text or nil, name
     end,
   }
-  if host.exists ".env" then
-    local text, message = host.read ".env"
+  file = file or host.exists ".env" and ".env"
+  if file then
+    local text, message = host.read(file)
     if not text then
       return nil, message
     end
     local variables
-    variables, message = env_file.parse(text, ".env")
+    variables, message = env_file.parse(text, file)
     if not variables then
       return nil, message
     end
     sources[2] = function(name)
       local found = variables[name]
       if found and found.value ~= "" then
-        return found.value, (".env:%d: %s"):format(found.line, name)
+        return found.value, ("%s:%d: %s"):format(file, found.line, name)
       end
     end
   end
@@ -455,8 +457,9 @@ end
 
 --[[
   The values that somebody gave: key -> value. GIVEN holds what the command line
-  said, flags (name -> list of texts) and places (key -> text or list). nil and
-  a sentence for a mistake.
+  said, flags (name -> list of texts) and places (key -> text or list), and
+  env_file, the path of a file that must be there instead of ".env" that may be.
+  nil and a sentence for a mistake.
 ]]
 function M.resolve(offer, given, program, host)
   local message = missing_place(offer, given, program)
@@ -464,7 +467,7 @@ function M.resolve(offer, given, program, host)
     return nil, message
   end
   local sources
-  sources, message = M.sources(host)
+  sources, message = M.sources(host, given.env_file)
   if not sources then
     return nil, message
   end

@@ -478,7 +478,7 @@ local function read_exporters(reader, top, host)
 end
 
 local function read_all(reader, text, check, host)
-  local sources, message = config.sources(host)
+  local sources, message = config.sources(host, reader.env_file)
   if not sources then
     error({ sentence = message }, 0)
   end
@@ -508,11 +508,12 @@ end
 --[[
   The configuration at PATH as a plan without a command, and advice about it;
   nil and a list of sentences when something in it is wrong. With CHECK the
-  metrics of its scripts are tried, too.
+  metrics of its scripts are tried, too. ENV_FILE is read instead of .env.
 ]]
-function M.read(path, check, host)
+function M.read(path, check, host, env_file)
   local reader = {
     path = path,
+    env_file = env_file,
     folder = path:match "^.*/" or "",
     places = setmetatable({}, { __mode = "k" }),
     given = {},    -- texts from env and file

@@ -64,6 +64,13 @@ M.common = {
     convert = positive,
   },
   {
+    name = "config.file-path",
+    target = "env_file",
+    kind = "value",
+    argname = "FILE",
+    help = "Read variables from this file. (default: .env, if there is one)",
+  },
+  {
     name = "log.level",
     target = "log_level",
     kind = "value",

@@ -204,4 +204,20 @@ function Answer:xml()
   return root
 end
 
+-- JSON as it is; XML as if it were JSON: a table with the root's name.
+function Answer:table()
+  if type_of(self):find "json" then
+    local value, message = self:json()
+    if value ~= nil and type(value) ~= "table" then
+      return nil, unexpected(self, "a JSON object", "a " .. type(value))
+    end
+    return value, message
+  end
+  local root, message = self:xml()
+  if root == nil then
+    return nil, message
+  end
+  return { [root:tag()] = root:table() }
+end
+
 return M

@@ -226,4 +226,14 @@ function answer:json() end
 ---@return string? message "GET https://h/v1: expected XML, got text/html: <html>..."
 function answer:xml() end
 
+---The body as plain tables, whether it is JSON or XML: what an API serves both
+---ways, a script reads with the same lines. XML becomes a table with the root's
+---name, in the shape of element:table().
+---
+---    local data = assert(answer:table())
+---    for _, channel in ipairs(value.list(data, "list.channelStatistics")) do
+---@return table? data nil when it is neither
+---@return string? message
+function answer:table() end
+
 return http

@@ -24,7 +24,7 @@ function value.get(data, path) end
 ---@return number?
 function value.num(data, path) end
 
----Text; a number becomes text.
+---Text; a number or a boolean becomes text.
 ---
 ---    local id = value.str(device, "id") or "unknown"
 ---@param data any
@@ -48,5 +48,14 @@ function value.bool(data, path) end
 ---@param path? valuelib.path
 ---@return any[]
 function value.list(data, path) end
+
+---Sets a family to a number, also one that came as text; leaves it out when it
+---is none.
+---
+---    value.put(m.queue_jobs, item.jobs, item.printer)
+---@param family metric.family
+---@param number any
+---@param ... string|number|boolean label values
+function value.put(family, number, ...) end
 
 return value

@@ -3,7 +3,7 @@
 -- names of its file in lua/meta, no more and no fewer.
 
 local MODULES <const> = { "clock", "exporter", "http", "json", "log", "metric",
-  "protobuf", "task", "udp", "value", "xml" }
+  "protobuf", "session", "task", "udp", "value", "xml" }
 
 local function documented(name)
   local names = {}

@@ -59,7 +59,7 @@ describe("value.str", function()
     assert.equal("0.5", value.str(0.5))
     assert.is_nil(value.str({}))
     assert.is_nil(value.str(json.null))
-    assert.is_nil(value.str(true))
+    assert.equal("true", value.str(true))
   end)
 end)
 
@@ -98,5 +98,19 @@ describe("value.list", function()
 
   it("leaves nulls out", function()
     assert.same({ 1, 2 }, value.list { 1, json.null, 2 })
+  end)
+end)
+
+describe("value.put", function()
+  it("sets what is a number and nothing else", function()
+    local seen = {}
+    local family = { set = function(_, ...) table.insert(seen, { ... }) end }
+    value.put(family, "7", "a", "b")
+    value.put(family, 0.5)
+    for _, bad in ipairs { "", "x", {}, json.null, false } do
+      value.put(family, bad, "a")
+    end
+    value.put(family, nil, "a")
+    assert.same({ { 7, "a", "b" }, { 0.5 } }, seen)
   end)
 end)

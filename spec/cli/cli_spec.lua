@@ -397,6 +397,39 @@ describe("the .env file", function()
   end)
 end)
 
+describe("--config.file-path", function()
+  before_each(function()
+    files[".env"] = "METER_IP=10.0.0.1\nMETER_FACTOR=3\n"
+    files["/etc/meter.env"] = "METER_IP=10.0.0.9\n"
+  end)
+
+  it("names the file that is read in the place of .env", function()
+    assert.same({ device_ip = "10.0.0.9" },
+      config "lunex meter -config.file-path=/etc/meter.env")
+    assert.same({ device_ip = "10.0.0.9" },
+      config "lunex --config.file-path /etc/meter.env meter")
+  end)
+
+  it("does not override the environment", function()
+    environment.METER_IP = "10.0.0.5"
+    assert.same({ device_ip = "10.0.0.5" },
+      config "lunex meter --config.file-path /etc/meter.env")
+  end)
+
+  it("that is empty means .env", function()
+    assert.same({ device_ip = "10.0.0.1", factor = 3.0 },
+      config "lunex meter --config.file-path=")
+  end)
+
+  it("is refused when the file is missing or malformed", function()
+    refused(2, "cannot read /etc/no.env: No such file or directory",
+      "lunex meter --config.file-path /etc/no.env")
+    files["/etc/meter.env"] = "METER_FACTOR=much\n"
+    refused(2, "/etc/meter.env:1: METER_FACTOR: expected a number, got 'much'",
+      "lunex meter --config.file-path /etc/meter.env")
+  end)
+end)
+
 describe("a secret", function()
   it("comes from a flag, a variable, or a file that either names", function()
     files["/run/token"] = "s3cret\n"

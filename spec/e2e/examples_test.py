@@ -119,6 +119,10 @@ class Demo(Case):
                 eventually(lambda: b"powerexporter_up 1\n" in subprocess.run(
                     ["curl", "-sS", url], stdout=subprocess.PIPE,
                     check=True).stdout, "it shows the meter")
+                eventually(lambda: b"mirth_up 1\n" in subprocess.run(
+                    ["curl", "-sS", "http://localhost:9141/metrics"],
+                    stdout=subprocess.PIPE, check=True).stdout,
+                    "it shows the Mirth server")
             finally:
                 demo.send_signal(signal.SIGTERM)
                 self.assertEqual(0, demo.wait(20), said())

@@ -90,18 +90,18 @@ static void takes_a_body_of_exactly_the_ceiling(void **state)
 	site_close(site);
 }
 
-/* 64 MB of zeroes, which gzip makes a thousand times smaller. */
+/* 32 MB of zeroes, which gzip makes a thousand times smaller. */
 static void bomb(struct peer *peer)
 {
 	static unsigned char packed[1 << 18];
 	static unsigned char zeroes[1 << 20];
 	z_stream z = { .next_out = packed, .avail_out = sizeof packed };
 
-	deflateInit2(&z, 9, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY);
-	for (int i = 0; i < 64; i++) {
+	deflateInit2(&z, 6, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY);
+	for (int i = 0; i < 32; i++) {
 		z.next_in = zeroes;
 		z.avail_in = sizeof zeroes;
-		deflate(&z, i == 63 ? Z_FINISH : Z_NO_FLUSH);
+		deflate(&z, i == 31 ? Z_FINISH : Z_NO_FLUSH);
 	}
 	deflateEnd(&z);
 	peer_read(peer);
@@ -200,7 +200,7 @@ static void times_out(const char *url, const char *text)
 	const char *got = failure(request, ERR_TIMEOUT);
 
 	assert_true(loop_now(loop) - start >= 0.2);
-	assert_true(loop_now(loop) - start < 2);
+	assert_true(loop_now(loop) - start < 5);
 	assert_string_equal(says(url, text), got);
 }
 

@@ -564,7 +564,7 @@ struct http_transfer *begin(struct http_request request, struct answer *answer)
 	struct err err;
 
 	if (request.timeout == 0)
-		request.timeout = 10;
+		request.timeout = 30;
 	if (request.redirects == 0)
 		request.redirects = -1;
 	else if (request.redirects == NO_REDIRECTS)

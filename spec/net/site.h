@@ -113,7 +113,7 @@ void answer_release(struct answer *answer);
 
 enum { NO_REDIRECTS = -2 };
 
-/* Where timeout is 0 it becomes 10 s, and redirects -1. */
+/* Where timeout is 0 it becomes 30 s, and redirects -1. */
 struct http_transfer *begin(struct http_request request, struct answer *answer);
 void turn(void);
 void finish(struct answer *answer); /* turns until it was called */
