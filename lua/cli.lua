@@ -22,7 +22,8 @@
     run, once   listen, telemetry_path, log_level; and script, name, config,
                 interval, timeout, lua_path, lua_cpath, or a list `exporters`
                 of tables with those and labels, profiles, where, mistake; the
-                path of the `configuration` that lists them
+                path of the `configuration` that lists them; secrets: texts of
+                ARGUMENTS that the process list should not show
     check       exporters of a configuration; text, errors, status
     test        files, log_level
     print       text; errors: sentences for standard error; status
@@ -97,7 +98,7 @@ local function common_of(script)
     timeout = script.declared.timeout,
   }
   local all = {}
-  for i, flag in ipairs(flags.common) do
+  for i, flag in ipairs(script.common) do
     local default = defaults[flag.target]
     all[i] = default and setmetatable({
       help = ("%s (default: %s)"):format(flag.help, default),
@@ -120,9 +121,9 @@ local function help_plan(script)
   })
 end
 
--- The common flags of PARSED into PLAN; nil and a sentence.
-local function add_common(plan, parsed)
-  for _, flag in ipairs(flags.common) do
+-- Those of the COMMON flags that are in PARSED into PLAN; nil and a sentence.
+local function add_common(plan, parsed, common)
+  for _, flag in ipairs(common) do
     local texts = parsed[flag.name]
     for _, text in ipairs(flag.convert and texts or {}) do
       local value, expected = flag.convert(text)
@@ -158,7 +159,7 @@ local function plan_script(command, path, program, arguments, host)
   script.program = program
   local hint = "see " .. program .. " --help"
   local all = config.all_flags(script.offer)
-  table.move(flags.common, 1, #flags.common, #all + 1, all)
+  table.move(script.common, 1, #script.common, #all + 1, all)
   local parsed, words, behind =
     flags.parse({ flags = all, hint = hint }, arguments, host)
   if not parsed then
@@ -175,7 +176,7 @@ local function plan_script(command, path, program, arguments, host)
     lua_path = script.paths.lua_path,
     lua_cpath = script.paths.lua_cpath,
   }
-  plan, message = add_common(plan, parsed)
+  plan, message = add_common(plan, parsed, script.common)
   local given = { flags = parsed, env_file = env_file_of(parsed) }
   if plan then
     given.places, message =
@@ -188,6 +189,7 @@ local function plan_script(command, path, program, arguments, host)
   if not (plan and plan.config) then
     return nil, message, USAGE
   end
+  plan.secrets = config.secrets(script.offer, given)
   return plan
 end
 
@@ -212,7 +214,8 @@ local function words_of(verb, arguments, host)
   elseif wants(parsed, "help") then
     return nil, print_plan(overview(host))
   end
-  local plan, message = add_common({ command = verb }, parsed)
+  local plan, message = add_common({ command = verb }, parsed,
+    flags.common)
   if plan and #words == 0 then
     return nil, nil, verb .. " needs a file; " .. HINT
   end
@@ -222,7 +225,7 @@ end
 -- "lunex --config FILE", "lunex once --config FILE": a plan, or one that prints
 -- what is wrong with the file.
 local function plan_configuration(command, path, parsed, host)
-  local flagged, message = add_common({}, parsed)
+  local flagged, message = add_common({}, parsed, flags.common)
   if not flagged then
     return nil, message, USAGE
   end

@@ -3,6 +3,8 @@
 -- not must never raise in a script. Whatever does not fit is nil (or an empty
 -- list), and numbers that came as text are numbers.
 
+local clock = require "clock"
+
 local M = {}
 
 -- A path is "a.b.c", "items.1.name", or a list of keys for names with dots.
@@ -92,6 +94,15 @@ function M.bool(data, path)
   end
   local text = M.str(value)
   return text and TRUTH[text:lower()]
+end
+
+-- Seconds since 1970 of an RFC 3339 timestamp.
+function M.time(data, path)
+  local value = M.get(data, path)
+  if type(value) == "string" then
+    return (clock.parse(value))
+  end
+  return nil
 end
 
 local function is_list(value)

@@ -139,6 +139,23 @@ static void keep_some_memory(void)
 	mallopt(M_TRIM_THRESHOLD, 2 << 20);
 }
 
+/*
+ * The process list shows argv as it is in memory, to every user of the machine:
+ * a secret in it is overwritten. It was there for some milliseconds, so a file
+ * is the better place, but this one lasts for months.
+ */
+static void hide_secret(int argc, char **argv, const char *secret)
+{
+	for (int i = 1; i < argc; i++) {
+		char *equals = strchr(argv[i], '=');
+
+		if (strcmp(argv[i], secret) == 0)
+			memset(argv[i], '*', strlen(secret));
+		else if (equals && strcmp(equals + 1, secret) == 0)
+			memset(equals + 1, '*', strlen(secret));
+	}
+}
+
 int command_run(int argc, char **argv)
 {
 	struct plan plan;
@@ -147,10 +164,13 @@ int command_run(int argc, char **argv)
 
 	ignore_pipe_signal();
 	keep_some_memory();
-	if (plan_make(&plan, argc, argv, &err))
+	if (plan_make(&plan, argc, argv, &err)) {
+		for (char **text = plan.secrets; text && *text; text++)
+			hide_secret(argc, argv, *text);
 		status = carry_out(&plan);
-	else
+	} else {
 		print_error(err.text);
+	}
 	plan_release(&plan);
 	return status;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/declaration.h"
 
+#include <ctype.h>
 #include <lauxlib.h>
 #include <math.h>
 #include <stdlib.h>
@@ -41,11 +42,19 @@ static const struct key {
 	{ "labels", 1 << LUA_TTABLE, "a table of strings" },
 	{ "limits", 1 << LUA_TTABLE, "a table" },
 	{ "aliases", 1 << LUA_TTABLE, "a list of strings" },
+	{ "flags", 1 << LUA_TTABLE, "a table of strings" },
 };
 
 enum { NKEYS = sizeof keys / sizeof *keys };
 
 static const char *const limit_keys[] = { "memory", "cpu", "series", NULL };
+static const char *const flag_keys[] = { "listen",    "telemetry_path",
+					 "interval",  "timeout",
+					 "log_level", NULL };
+
+#define FLAG_CHARACTERS                                                        \
+	"abcdefghijklmnopqrstuvwxyz"                                           \
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 /* Limits of limits: seconds become nanoseconds, the others a size_t. */
 static const double CPU_MAX = 1e9, COUNT_MAX = 1e15;
@@ -206,6 +215,30 @@ static void read_limits(lua_State *L, struct declaration *d, int table)
 	lua_pop(L, 1);
 }
 
+/* Other names of the host's flags: what looks like one after "--". */
+static void check_flags(lua_State *L, const struct declaration *d, int table)
+{
+	if (lua_getfield(L, table, "flags") == LUA_TTABLE) {
+		lua_pushnil(L);
+		while (lua_next(L, -2)) {
+			const char *key =
+				check_declared_key(L, d, "flags", flag_keys);
+			const char *name = lua_type(L, -1) == LUA_TSTRING
+						   ? lua_tostring(L, -1)
+						   : "";
+
+			if (strspn(name, FLAG_CHARACTERS) !=
+				    lua_rawlen(L, -1) ||
+			    !isalpha((unsigned char)name[0]))
+				mistake_type(L, d, "flags", key,
+					     "the name of a flag, such as "
+					     "\"endpoint\"");
+			lua_pop(L, 1);
+		}
+	}
+	lua_pop(L, 1);
+}
+
 /* "my-exporter.lua" is named my_exporter unless it says otherwise. */
 static char *name_from_path(const char *path)
 {
@@ -258,6 +291,7 @@ static void read_table(lua_State *L, struct declaration *d, int table)
 	read_parts(L, d, table);
 	read_labels(L, d, table);
 	read_limits(L, d, table);
+	check_flags(L, d, table);
 	check_declared_config(L, d, table);
 	read_declared_routes(L, d, table);
 	if (!d->nparts && !d->has_start && !d->has_probe && !d->nroutes)

@@ -69,6 +69,7 @@ void plan_release(struct plan *plan)
 	free_list(plan->files);
 	free(plan->text);
 	free(plan->good);
+	free_list(plan->secrets);
 	free_list(plan->errors);
 }
 
@@ -208,6 +209,7 @@ static void take_plan(lua_State *L, struct plan *plan)
 	take_list(L, "files", &plan->files);
 	plan->text = take_string(L, "text");
 	plan->good = take_string(L, "good");
+	take_list(L, "secrets", &plan->secrets);
 	take_list(L, "errors", &plan->errors);
 	plan->status = (int)take_number(L, "status", 0);
 	take_exporters(L, plan);

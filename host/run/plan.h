@@ -24,6 +24,8 @@ struct plan {
 	char **files;	      /* of "test" */
 	char *text;	      /* to print, or NULL */
 	char *good;	      /* of "check": to print when all can run */
+	char **secrets;	      /* arguments to hide, or what is behind their
+				 "="; or NULL */
 	char **errors;	      /* sentences for standard error, or NULL */
 	int status;	      /* the exit status, if nothing fails */
 };

@@ -148,7 +148,11 @@ function M.describe(config, source, common)
   local offer = { items = ordered(config or {}, source), flags = {} }
   local taken = {}
   for _, flag in ipairs(common) do
-    taken[flag.name] = "lunex"
+    if taken[flag.name] then
+      return nil, ("%s: the flag --%s is taken by %s"):format(flag.origin,
+        flag.name, taken[flag.name])
+    end
+    taken[flag.name] = flag.origin or "lunex"
   end
   for _, item in ipairs(offer.items) do
     item.argname = item.key:upper()
@@ -326,6 +330,13 @@ local function ways(item)
     .. all[#all]
 end
 
+-- An empty secret is the flag --token=$TOKEN without the variable.
+local function is_missing(item, value)
+  local entry = item.entry
+  return entry.required and entry[1] == nil
+    and (value == nil or (entry.secret and value == ""))
+end
+
 -- With one argument the others that are required must be there, too.
 local function missing_place(offer, given, program)
   if next(given.places) == nil then
@@ -338,6 +349,22 @@ local function missing_place(offer, given, program)
       return ("%s: missing argument %s"):format(program, item.argname)
     end
   end
+end
+
+-- The texts of secrets that stand on the command line itself, where every user
+-- of the machine can read them.
+function M.secrets(offer, given)
+  local texts = {}
+  for _, item in ipairs(offer.items) do
+    if item.entry.secret then
+      local flagged = item.flag and given.flags[item.flag] or {}
+      table.move(flagged, 1, #flagged, #texts + 1, texts)
+      local place = given.places[item.key]
+      place = type(place) == "table" and place or { place }
+      table.move(place, 1, #place, #texts + 1, texts)
+    end
+  end
+  return texts
 end
 
 -- ---- values of a configuration file ----
@@ -446,7 +473,7 @@ function M.resolve_listed(offer, listed, shared, sources, host)
     local value, message = find_listed(item, listed, shared, sources, host)
     if message then
       return nil, message
-    elseif value == nil and item.entry.required and item.entry[1] == nil then
+    elseif is_missing(item, value) then
       return nil, ("config.%s is missing%s"):format(item.key, item.entry.env
         and "; the variable " .. item.entry.env .. " would do, too" or "")
     end
@@ -477,7 +504,7 @@ function M.resolve(offer, given, program, host)
     value, message = find_value(item, given, sources, host)
     if message then
       return nil, message
-    elseif value == nil and item.entry.required and item.entry[1] == nil then
+    elseif is_missing(item, value) then
       local how = item.entry.position and not ways(item)
         and "missing argument " .. item.argname
         or "missing " .. (ways(item) or item.key)

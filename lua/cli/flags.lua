@@ -86,6 +86,24 @@ for _, flag in ipairs(M.common) do
   flag.common = true
 end
 
+-- The common flags, and once more those to which a script gives a name of its
+-- own: RENAMED is its `flags`, target -> name.
+function M.common_for(renamed)
+  local all = table.move(M.common, 1, #M.common, 1, {})
+  for _, flag in ipairs(M.common) do
+    local name = flag.target and renamed[flag.target]
+    if name then
+      all[#all + 1] = setmetatable({
+        name = name,
+        origin = "flags." .. flag.target,
+        common = false,
+        help = ("The same as --%s."):format(flag.name),
+      }, { __index = flag })
+    end
+  end
+  return all
+end
+
 -- The flags before the name of a script, or without one. A script may have a
 -- flag of its own that is called --config.
 M.leading = {

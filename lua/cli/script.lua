@@ -66,8 +66,8 @@ function M.load(path, host, check)
   if not declared then
     return nil, warnings, FAILURE
   end
-  local offer, message =
-    config.describe(declared.config, source, flags.common)
+  local common = flags.common_for(declared.flags or {})
+  local offer, message = config.describe(declared.config, source, common)
   if not offer then
     return nil, path .. ": " .. message, FAILURE
   end
@@ -76,6 +76,7 @@ function M.load(path, host, check)
     declared = declared,
     name = declared.name or M.default_name(path),
     paths = paths,
+    common = common,
     offer = offer,
     source = source,
     warnings = warnings,

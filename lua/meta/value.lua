@@ -40,6 +40,14 @@ function value.str(data, path) end
 ---@return boolean?
 function value.bool(data, path) end
 
+---A moment that came as an RFC 3339 timestamp.
+---
+---    local seen = value.time(device, "last_heard")
+---@param data any
+---@param path? valuelib.path
+---@return number? seconds since 1970, UTC
+function value.time(data, path) end
+
 ---A list to loop over: a single thing is a list of one, nothing is an empty
 ---list, nulls are left out.
 ---

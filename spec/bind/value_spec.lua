@@ -33,6 +33,19 @@ describe("value.get", function()
   end)
 end)
 
+describe("value.time", function()
+  it("reads timestamps, and nothing else", function()
+    assert.equal(1463946608.244,
+      value.time({ seen = "2016-05-22T19:50:08.244Z" }, "seen"))
+    assert.equal(0, value.time "1970-01-01T01:00:00+01:00")
+    for _, odd in ipairs { "yesterday", "", 5, false, json.null, {} } do
+      assert.is_nil(value.time(odd))
+    end
+    assert.is_nil(value.time(nil))
+    assert.is_nil(value.time({}, "seen"))
+  end)
+end)
+
 describe("value.num", function()
   it("reads numbers and numbers as text", function()
     assert.equal(3, value.num(3))

@@ -284,6 +284,24 @@ describe("a flag", function()
       "lunex meter --mode warp")
   end)
 
+  it("of the host may have another name in a script", function()
+    files["s.lua"] = [[return { listen = ":9999", flags = {
+      listen = "endpoint", telemetry_path = "path", log_level = "v" } }]]
+    local result = plan "lunex s.lua -endpoint=:9375 --path metrics -v debug"
+    assert.same({ ":9375" }, result.listen)
+    assert.equal("/metrics", result.telemetry_path)
+    assert.equal("debug", result.log_level)
+    result = plan "lunex s.lua --endpoint :1 --web.listen-address :2"
+    assert.same({ ":2", ":1" }, result.listen)
+    refused(2, "--endpoint: expected HOST:PORT or :PORT, got '9999'",
+      "lunex s.lua --endpoint 9999")
+    shows(plan("lunex s.lua --help").text,
+      "Flags: --endpoint ADDRESS The same as --web.listen-address. "
+      .. "(default: :9999)", "--path PATH The same as --web.telemetry-path.")
+    refused(2, "unknown flag --endpoint; see lunex meter --help",
+      "lunex meter --endpoint :9375")
+  end)
+
   it("that two want is a mistake of the script", function()
     files["s.lua"] = "return { config = { interval = { 1 } } }"
     refused(1, "s.lua: config.interval: the flag --interval is taken by lunex",
@@ -291,6 +309,13 @@ describe("a flag", function()
     files["s.lua"] = [[return { config = {
       a = { 1, flag = "n" }, b = { 2, flag = "n" } } }]]
     refused(1, "s.lua: config.b: the flag --n is taken by config.a",
+      "lunex s.lua")
+    files["s.lua"] = [[return { flags = { listen = "n" },
+      config = { n = { 1 } } }]]
+    refused(1, "s.lua: config.n: the flag --n is taken by flags.listen",
+      "lunex s.lua")
+    files["s.lua"] = [[return { flags = { listen = "timeout" } }]]
+    refused(1, "s.lua: flags.listen: the flag --timeout is taken by lunex",
       "lunex s.lua")
   end)
 end)
@@ -460,6 +485,19 @@ describe("a secret", function()
       "lunex cloud --token a --token-file b")
     environment = { TOKEN = "a", TOKEN_FILE = "b" }
     refused(2, "TOKEN and TOKEN_FILE exclude each other", "lunex cloud")
+  end)
+
+  it("that is required cannot be empty", function()
+    refused(2, "cloud: missing --token, --token-file or the variable TOKEN",
+      "lunex cloud --token=")
+  end)
+
+  it("on the command line is told, for the host to hide it", function()
+    assert.same({ "a", "b", "17" },
+      plan("lunex cloud --token a --token=b --pin 17").secrets)
+    environment.TOKEN = "c"
+    assert.same({}, plan("lunex cloud").secrets)
+    assert.same({}, plan("lunex meter 10.0.0.7 5001").secrets)
   end)
 
   it("is never shown", function()

@@ -415,6 +415,18 @@ class Running(Command):
             process.send_signal(number)
             self.assertEqual(0, process.wait(SECONDS))
 
+    def test_a_secret_is_not_in_the_process_list(self):
+        listen = f"--web.listen-address=127.0.0.1:{self.free_port()}"
+        process = self.start("cloud", "--token=abc", "--token", "s3cret",
+                             "--pin", "4711", "-token=s3cret=s3cret",
+                             "--interval", "4711", listen)
+        self.wait_until_it_listens(process)
+        arguments = Path(f"/proc/{process.pid}/cmdline").read_text()
+        self.assertEqual(
+            ["cloud", "--token=***", "--token", "******", "--pin", "****",
+             "-token=*************", "--interval", "****", listen, ""],
+            arguments.split("\0")[1:])
+
     def test_a_collection_of_once_can_be_interrupted(self):
         self.write("slow.lua", METER.replace(
             "collect = function(m, config)",

@@ -145,6 +145,18 @@ describe("a key", function()
       ":5: 'config%.port': type is one of string, integer")
   end)
 
+  it("that names a flag of the host anew is looked at", function()
+    assert(exporter.load(
+      with("flags = { listen = 'web-endpoint.2', log_level = 'v' }"))):close()
+    refused(with("flags = { listne = 'endpoint' }"),
+      ":5: unknown key 'listne' in 'flags'; did you mean 'listen'%?")
+    for _, name in ipairs { "5", "true", "''", "'--path'", "'a b'", "'a=b'",
+      "'a\\0b'", "'5'" } do
+      refused(with("flags = { listen = " .. name .. " }"),
+        ":5: 'flags%.listen': expected the name of a flag, such as \"endpoint\"")
+    end
+  end)
+
   it("that holds a time may be a number or have a unit", function()
     for _, time in ipairs { "3", "'3'", "'3s'", "'500ms'", "'1m'", "'2h'",
       "'1m30s'", "'1d'" } do
