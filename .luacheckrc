@@ -13,5 +13,9 @@ not_globals = {
   "os.setlocale",
 }
 
+-- Configuration files.
+files["examples/demo/lunex.lua"] = { read_globals = { "env", "file" } }
+files["examples/demo/world.lua"] = { read_globals = { "env", "file" } }
+
 -- Definitions for the language server: names without a use.
 files["lua/meta"] = { ignore = { "211", "212", "221", "241" } }

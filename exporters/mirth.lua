@@ -103,8 +103,8 @@ function collect.server(m, config)
 end
 
 return {
-  name = "mirth", listen = ":9141",
-  aliases = { "mirth_channel_exporter" },
+  name = "mirth", listen = ":9141", aliases = { "mirth_channel_exporter" },
+  limits = { cpu = 5, memory = 128 << 20, series = 300000 }, -- 2500 channels
   config = {
     endpoint = { type = "string", env = "MIRTH_ENDPOINT", help = "URL of the server." },
     base_api_url = { type = "string", env = "MIRTH_BASE_API_URL", help = "The same, with /api." },

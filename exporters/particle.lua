@@ -11,7 +11,7 @@ local value = require "value"
 
 local counter, gauge, info = metric.counter, metric.gauge, metric.info
 local bool, num, str, time = value.bool, value.num, value.str, value.time
-local IN_FLIGHT <const> = 64 -- requests at the same time
+local IN_FLIGHT <const>, NOTHING <const> = 64, {} -- requests at the same time
 local NO_VITALS <const> = { [403] = true, [404] = true, [408] = true }
 local ABOUT <const> = { "name", "product_id", "platform_id", "serial_number",
   "system_firmware_version", "firmware_version" }
@@ -72,11 +72,13 @@ for _, key in ipairs { "logs", "errors", "counters" } do
   metrics["particle_integration_" .. key .. "_count"] = gauge {
     "How many " .. key .. " the API keeps.", labels = { "integration_id" } }
 end
-local units = {} -- path -> { metric, divisor }
+local units = {} -- prefix of the path -> last key -> { metric, divisor }
 for _, unit in ipairs(UNITS) do
   for _, path in ipairs { table.unpack(unit, 3) } do
-    local name = unit[1]:format(path:gsub("%.connection", ""):gsub("%.", "_"))
-    units[path] = { metric = name, divisor = unit[2] }
+    local name = unit[1]:format((path:gsub("%.connection", ""):gsub("%.", "_")))
+    local prefix, key = path:match "^(.*%.)(.*)$"
+    units[prefix] = units[prefix] or {}
+    units[prefix][key] = { metric = name, divisor = unit[2] }
     metrics[name] = device(unit[1]:find "_total$" and counter or gauge,
       "Vital " .. path .. ".")
   end
@@ -109,17 +111,20 @@ end
 
 -- A device sends { err = code } for what it could not read.
 local function show_vitals(m, id, branch, prefix)
-  for key, reading in pairs(branch) do
-    local path = prefix .. key
-    local unit, number = units[path], tonumber(reading)
-    if type(reading) == "table" then
-      set(m.particle_device_vitals_error, num(reading.err), id, path)
-      show_vitals(m, id, reading, path .. ".")
-    elseif unit then
-      if number then m[unit.metric]:set(number / unit.divisor, id) end
-    elseif type(reading) == "string" and path:sub(-6) ~= "_units"
-      or number and prefix:find "identity" then -- numbers that are names
-      m.particle_device_vital_info:set(1, id, path, reading)
+  local known = units[prefix] or NOTHING
+  for key, reading in next, type(branch) == "table" and branch or NOTHING do
+    local unit = known[key]
+    local number = unit and tonumber(reading)
+    local kind = not number and type(reading)
+    if number then
+      m[unit.metric]:set(number / unit.divisor, id)
+    elseif kind == "table" then
+      local code = reading.err and num(reading.err)
+      if code then m.particle_device_vitals_error:set(code, id, prefix .. key) end
+      show_vitals(m, id, reading, prefix .. key .. ".")
+    elseif not unit and (kind == "string" and not key:find("_units", -6, true)
+      or kind == "number" and prefix:find "identity") then -- are names
+      m.particle_device_vital_info:set(1, id, prefix .. key, reading)
     end
   end
 end
@@ -142,7 +147,7 @@ local function show_device(m, id, it, record)
   set(m.particle_device_vitals_success, record and 1 or 0, id)
   set(m.particle_device_vitals_updated_timestamp_seconds,
     time(record, "updated_at"), id)
-  show_vitals(m, id, value.get(record, "payload") or {}, "")
+  show_vitals(m, id, value.get(record, "payload"), "")
 end
 
 -- An account's devices come at once, a product's page by page.

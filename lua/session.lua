@@ -7,13 +7,13 @@
 
 local clock = require "clock"
 local http = require "http"
-local task = require "task"
+local turn = require "turn"
 
 local M = {}
 
 local PAUSE <const>, PAUSE_MAX <const> = 60, 900
 local IDLE <const> = 3600 -- an unused session is dropped after that
-local LOOK <const> = 0.01 -- how often one looks whether another one is finished
+local SESSIONS_MAX <const> = 256 -- then the one unused for longest goes
 
 local sessions = {} -- what it was opened with -> session
 
@@ -38,12 +38,24 @@ local function key_of(options, login)
   return text_of { options, login.url, login.form, login.json }
 end
 
-local function drop_idle(now)
+local function drop(key)
+  sessions[key].client:close()
+  sessions[key] = nil
+end
+
+-- Probes may open sessions with as many servers as somebody can name.
+local function drop_unused(now)
+  local count, oldest = 0, nil
   for key, one in pairs(sessions) do
     if now - one.used > IDLE then
-      one.client:close()
-      sessions[key] = nil
+      drop(key)
+    else
+      count = count + 1
+      oldest = oldest and sessions[oldest].used < one.used and oldest or key
     end
+  end
+  if count >= SESSIONS_MAX then
+    drop(oldest)
   end
 end
 
@@ -52,6 +64,7 @@ local function new(options, login, now)
     client = http.client(options),
     login = login,
     logins = 0,
+    waiting = {}, -- turns of tasks that wait for the login of another
     failures = 0, -- since the last login that was good for something
     rest = now,   -- no login before
   }, session)
@@ -59,8 +72,10 @@ end
 
 function M.open(options, login)
   local now, key = clock.monotonic(), key_of(options, login)
-  drop_idle(now)
-  sessions[key] = sessions[key] or new(options, login, now)
+  if not sessions[key] then
+    drop_unused(now)
+    sessions[key] = new(options, login, now)
+  end
   sessions[key].used = now
   return sessions[key]
 end
@@ -106,15 +121,26 @@ local function attempt(self)
 end
 
 local function release(lock)
-  lock.session.busy = false
+  local waiting = lock.session.waiting
+  lock.session.busy, lock.session.waiting = false, {}
+  for _, one in ipairs(waiting) do
+    one:call()
+  end
+end
+
+-- Until the login that another task is busy with has ended.
+local function wait_for_login(self)
+  repeat
+    local mine = turn.new()
+    table.insert(self.waiting, mine)
+    mine:wait(IDLE)
+  until not self.busy
 end
 
 -- Another login than the SEEN-th one: true, or nil and a sentence.
 local function log_in(self, seen)
   if self.busy then
-    repeat
-      task.sleep(LOOK)
-    until not self.busy
+    wait_for_login(self)
   elseif self.logins == seen and clock.monotonic() >= self.rest then
     self.busy = true
     local _ <close> = setmetatable({ session = self }, { __close = release })

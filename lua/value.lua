@@ -39,8 +39,12 @@ local function present(value)
   return value
 end
 
+-- These are called for every leaf of a large answer: what is at hand, and a
+-- path of one key, take no list of keys.
 function M.get(data, path)
-  if path ~= nil then
+  if type(path) == "string" and path ~= "" and not path:find(".", 1, true) then
+    data = step(data, path)
+  elseif path ~= nil then
     for _, key in ipairs(keys_of(path)) do
       data = step(data, key)
     end
@@ -49,9 +53,12 @@ function M.get(data, path)
 end
 
 function M.num(data, path)
-  local value = M.get(data, path)
+  local value = data
+  if path ~= nil then
+    value = M.get(data, path)
+  end
   if type(value) == "string" then
-    value = tonumber((value:gsub("^%s*(.-)%s*$", "%1")))
+    value = tonumber(value)
   end
   if type(value) == "number" and value == value then
     return value

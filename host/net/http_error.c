@@ -7,6 +7,7 @@
 #include "net/http_error.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -342,8 +343,11 @@ void http_error_curl(struct err *err, struct http_transfer *t, CURLcode code)
 {
 	switch (code) {
 	case CURLE_OPERATION_TIMEDOUT:
-		fail(err, t, ERR_TIMEOUT, "timed out after %g s while %s",
-		     t->timeout, doing(t));
+		/* %g would write a thousand as 1e+03. */
+		fail(err, t, ERR_TIMEOUT, "timed out after %.*g s while %s",
+		     t->timeout < 100 ? 3 : 9,
+		     t->timeout < 100 ? t->timeout : round(t->timeout),
+		     doing(t));
 		break;
 	case CURLE_COULDNT_RESOLVE_HOST: unresolved(err, t); break;
 	case CURLE_COULDNT_RESOLVE_PROXY:

@@ -124,6 +124,19 @@ describe("a session", function()
     assert.equal(one, open())
   end)
 
+  it("is dropped when there are too many, the one unused for longest", function()
+    local one = open()
+    data(one)
+    for i = 1, 256 do
+      session.open({ base_url = url }, { url = "/login/" .. i })
+    end
+    local again = open()
+    assert(one ~= again)
+    data(again)
+    assert.equal(2, seen().logins)
+    again.client:close()
+  end)
+
   it("passes on what is no 401", function()
     local one = open()
     now { data = 503 }

@@ -77,10 +77,13 @@ class Lunex:
         command = [program(), *map(str, arguments)]
         if listen:
             command.append(f"--web.listen-address={listen}")
+        self._start(command, env or {}, cwd or TOP)
+
+    def _start(self, command, env, cwd=TOP, **options):
         self.process = subprocess.Popen(
-            command, cwd=cwd or TOP, env={**os.environ, **(env or {})},
+            command, cwd=cwd, env={**os.environ, **env},
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True, errors="replace")
+            stderr=subprocess.PIPE, text=True, errors="replace", **options)
         self.lines = []
         self._port = None
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -166,6 +169,35 @@ class Lunex:
         self.process.wait()
         self._reader.join()
         self.process.stderr.close()
+
+
+class Demo(Lunex):
+    """examples/demo/run, which has ports of its own. What it says is its log;
+    `world` has the page of the stand-ins."""
+
+    ADDRESS = "http://localhost:8000/metrics"
+
+    def __init__(self):
+        self._start(["sh", "-c", 'exec "$0" >&2',
+                     str(TOP / "examples/demo/run")], {"LUNEX": program()},
+                    start_new_session=True)
+        self._port = 8000
+
+    def kill(self):
+        """Ends the programs that it started, too."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        super().kill()
+
+    def world(self, path="/metrics"):
+        connection = http.client.HTTPConnection("127.0.0.1", 8001, timeout=20)
+        try:
+            connection.request("GET", path)
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
 
 
 class Case(unittest.TestCase):

@@ -1,0 +1,19 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Three exporters in one process, on one page: a configuration file to copy.
+-- What is secret comes from files (or, with env "NAME", from the environment).
+return {
+  listen = ":8000",
+  exporters = {
+    { "powerexporter", config = { device_ip = "127.0.0.1" } },
+    { "particle", config = {
+      api_url = "http://127.0.0.1:8001",
+      token = file "secrets/particle_token",
+    } },
+    { "mirth", config = {
+      endpoint = "http://127.0.0.1:8001",
+      user = file "secrets/mirth_user",
+      password = file "secrets/mirth_password",
+    } },
+  },
+}
