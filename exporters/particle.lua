@@ -11,7 +11,8 @@ local value = require "value"
 
 local counter, gauge, info = metric.counter, metric.gauge, metric.info
 local bool, num, str, time = value.bool, value.num, value.str, value.time
-local IN_FLIGHT <const>, NOTHING <const> = 64, {} -- requests at the same time
+-- Requests at the same time; as many again are ready when an answer comes.
+local IN_FLIGHT <const>, TASKS <const> = 64, 128
 local NO_VITALS <const> = { [403] = true, [404] = true, [408] = true }
 local ABOUT <const> = { "name", "product_id", "platform_id", "serial_number",
   "system_firmware_version", "firmware_version" }
@@ -22,21 +23,18 @@ local UNITS <const> = {
   { "device_uptime", 1, "device.system.uptime" },
   { "%s", 1, "device.system.memory.used", "device.system.memory.total" },
   { "particle_%s_seconds", 1, "service.cloud.uptime" },
-  { "particle_%s_seconds", 1000, "device.cloud.coap.round_trip",
-    "service.coap.round_trip" },
+  { "particle_%s_seconds", 1000, "device.cloud.coap.round_trip", "service.coap.round_trip" },
   { "particle_%s_ratio", 100, "device.power.battery.charge",
     "device.network.signal.strength", "device.network.signal.quality" },
   { "particle_%s_dbm", 1, "device.network.signal.strengthv" },
   { "particle_%s_db", 1, "device.network.signal.qualityv" },
-  { "particle_%s_code", 1, "device.network.connection.error",
-    "device.cloud.connection.error" },
+  { "particle_%s_code", 1, "device.network.connection.error", "device.cloud.connection.error" },
   { "particle_%s", 1, "device.network.connection.attempts" },
   { "particle_%s_total", 1, "device.network.connection.disconnects",
     "device.cloud.disconnects", -- of old firmware
     "device.cloud.connection.attempts", "device.cloud.connection.disconnects",
     "device.cloud.coap.transmit", "device.cloud.coap.retransmit",
-    "device.cloud.coap.unack", "device.cloud.publish.rate_limited",
-    "service.cloud.publish.sent" },
+    "device.cloud.coap.unack", "device.cloud.publish.rate_limited", "service.cloud.publish.sent" },
 }
 
 local function device(kind, help, ...)
@@ -47,23 +45,18 @@ local metrics = {
   particle_connected = device(gauge, "Connected? The original always said 1."),
   particle_device_online = device(gauge, "Has it a session with the cloud?"),
   particle_device_info = device(info, "About it.", table.unpack(ABOUT)),
-  particle_device_status = metric.stateset { "What the device runs.",
-    labels = { "core_id" }, states = { "normal", "safe_mode" } },
+  particle_device_status = metric.stateset { "What it runs.", labels = { "core_id" },
+    states = { "normal", "safe_mode" } },
   particle_device_firmware_lag = device(gauge, "Wanted version less its own."),
-  particle_device_last_heard_timestamp_seconds = device(gauge,
-    "When the cloud last heard of the device."),
-  particle_device_last_handshake_timestamp_seconds = device(gauge,
-    "When the device's last session began."),
+  particle_device_last_heard_timestamp_seconds = device(gauge, "When it was last heard."),
+  particle_device_last_handshake_timestamp_seconds = device(gauge, "When its session began."),
   particle_device_vital_info = device(info, "Words.", "vital", "value"),
   particle_device_vitals_error = device(gauge, "Why it is not read.", "vital"),
   particle_device_vitals_success = device(gauge, "Could vitals be asked for?"),
-  particle_device_vitals_updated_timestamp_seconds = device(gauge,
-    "When the device sent its vitals."),
-  particle_integration_sends_total = counter {
-    "Sends of the latest day: every day begins at 0.",
+  particle_device_vitals_updated_timestamp_seconds = device(gauge, "When it sent its vitals."),
+  particle_integration_sends_total = counter { "Sends of the latest day, each from 0.",
     labels = { "integration_id", "result" } },
-  particle_api_requests_total = counter { "Requests to the API.",
-    labels = { "endpoint", "code" } },
+  particle_api_requests_total = counter { "Requests made.", labels = { "endpoint", "code" } },
   particle_api_rate_limited_total = counter { "Requests refused with 429." },
   exporter_produce_time = gauge { "Milliseconds.", labels = { "type" } },
   exporter_consume_time = gauge { "Milliseconds until all is there." },
@@ -79,8 +72,7 @@ for _, unit in ipairs(UNITS) do
     local prefix, key = path:match "^(.*%.)(.*)$"
     units[prefix] = units[prefix] or {}
     units[prefix][key] = { metric = name, divisor = unit[2] }
-    metrics[name] = device(unit[1]:find "_total$" and counter or gauge,
-      "Vital " .. path .. ".")
+    metrics[name] = device(unit[1]:find "_total$" and counter or gauge, "Vital " .. path .. ".")
   end
 end
 
@@ -111,9 +103,9 @@ end
 
 -- A device sends { err = code } for what it could not read.
 local function show_vitals(m, id, branch, prefix)
-  local known = units[prefix] or NOTHING
-  for key, reading in next, type(branch) == "table" and branch or NOTHING do
-    local unit = known[key]
+  local leaves = units[prefix] or {}
+  for key, reading in next, type(branch) == "table" and branch or {} do
+    local unit = leaves[key]
     local number = unit and tonumber(reading)
     local kind = not number and type(reading)
     if number then
@@ -139,14 +131,12 @@ local function show_device(m, id, it, record)
   m.particle_device_info:set(1, id, table.unpack(about))
   set(m.particle_device_status, str(it.status), id)
   set(m.particle_device_last_heard_timestamp_seconds, time(it.last_heard), id)
-  set(m.particle_device_last_handshake_timestamp_seconds,
-    time(it.last_handshake_at), id)
+  set(m.particle_device_last_handshake_timestamp_seconds, time(it.last_handshake_at), id)
   local has, wants = num(it.firmware_version), num(it.desired_firmware_version)
     or num(it.targeted_firmware_release_version)
   set(m.particle_device_firmware_lag, has and wants and wants - has, id)
   set(m.particle_device_vitals_success, record and 1 or 0, id)
-  set(m.particle_device_vitals_updated_timestamp_seconds,
-    time(record, "updated_at"), id)
+  set(m.particle_device_vitals_updated_timestamp_seconds, time(record, "updated_at"), id)
   show_vitals(m, id, value.get(record, "payload"), "")
 end
 
@@ -154,8 +144,8 @@ end
 local function list_devices(devices, slug)
   local page, key = 1, slug ~= "" and "devices" or nil
   repeat
-    local list, whole = assert(ask(slug, "devices", { name = "devices",
-      retries = 1, query = key and { page = page, perPage = 100 } }, key))
+    local list, whole = assert(ask(slug, "devices", { name = "devices", retries = 1,
+      query = key and { page = page, perPage = 100 } }, key))
     for _, it in ipairs(list) do
       local id = str(it, "id")
       if id and not devices[id] then
@@ -167,39 +157,47 @@ local function list_devices(devices, slug)
   until page > math.min(num(whole, "meta.total_pages") or 1, 100)
 end
 
--- Devices that are known are asked about while the list is under way.
+-- Devices that are known are asked about while the list is under way, and shown
+-- once they are on it.
 local function collect_devices(m, config)
-  local devices, before, records, problem, hopeless = {}, known, {}, nil, nil
+  local devices, before, records, missing = {}, known, {}, {}
+  local listed, problem, hopeless
+  local function show(d)
+    if listed and d then show_device(m, d.id, d.it, records[d.id]) end
+  end
   local function read(d)
-    if hopeless or records[d.id] ~= nil then return end
-    local record, message, status = ask(d.slug, "diagnostics/" .. d.id ..
-      "/last", { name = "diagnostics", timeout = 5 }, "diagnostics")
+    if hopeless then return show(devices[d.id]) end
+    local record, message, status = ask(d.slug, "diagnostics/" .. d.id .. "/last",
+      { name = "diagnostics", timeout = 5 }, "diagnostics")
     records[d.id] = record or NO_VITALS[status] and {} or false
     problem = problem or not records[d.id] and message
     hopeless = hopeless or status == 401 or status == 429
+    show(devices[d.id])
   end
   known = {}
   task.all(function()
     for _, slug in ipairs(config.products) do list_devices(devices, slug) end
-  end, function() task.each(before, read, IN_FLIGHT) end)
-  task.each(devices, read, IN_FLIGHT)
+    listed = true
+    for _, d in ipairs(devices) do
+      if records[d.id] ~= nil then show(d) end
+    end
+  end, function() task.each(before, read, TASKS) end)
   for _, d in ipairs(devices) do
-    show_device(m, d.id, d.it, records[d.id])
+    if records[d.id] == nil then missing[#missing + 1] = d end
   end
+  task.each(missing, read, TASKS)
   known = devices
   if problem then log.warn("vitals are missing", { err = problem }) end
 end
 
 local function collect_integrations(m, config)
   for _, slug in ipairs(config.products) do
-    local options = { name = "integrations", retries = 1 }
-    local list = assert(ask(slug, "integrations", options))
+    local list = assert(ask(slug, "integrations", { name = "integrations", retries = 1 }))
     task.each(list, function(item)
       local id = str(item, "id") or ""
-      local whole, message = ask(slug, "integrations/" .. id,
-        { name = "integration" }, "integration")
+      local whole, why = ask(slug, "integrations/" .. id, { name = "integration" }, "integration")
       if not whole then
-        return log.warn("an integration is missing", { err = message })
+        return log.warn("an integration is missing", { err = why })
       end
       local latest = value.get(item, "todayCounters")
       for _, day in ipairs(value.list(whole, "counters")) do
@@ -223,8 +221,7 @@ local function part(kind, collect)
     local begun = clock.monotonic()
     api = api or http.client {
       base_url = config.api_url, bearer = config.token, cookies = false,
-      ca_file = config.ca_file, connections = IN_FLIGHT,
-      rate = { requests = 10000, per = 300 },
+      ca_file = config.ca_file, connections = IN_FLIGHT, rate = { requests = 10000, per = 300 },
       observe = function(name, status)
         m.particle_api_requests_total:inc(name, status or "none")
         m.particle_api_rate_limited_total:inc(status == 429 and 1 or 0)
@@ -238,13 +235,11 @@ local function part(kind, collect)
 end
 
 return {
-  name = "particle", listen = ":9999", timeout = 30,
+  name = "particle", aliases = { "particle-exporter" }, listen = ":9999", timeout = 30,
   flags = { listen = "endpoint", telemetry_path = "path" },
-  aliases = { "particle-exporter" },
   limits = { memory = 256 << 20, cpu = 5, series = 1000000 },
   config = {
-    token = { env = "PARTICLE_TOKEN", secret = true, required = true,
-      help = "Access token; from a file it never shows in the process list." },
+    token = { env = "PARTICLE_TOKEN", secret = true, required = true, help = "Access token." },
     api_url = { "https://api.particle.io", help = "Where the API is." },
     products = { { "" }, help = "Products to read instead of the account." },
     ca_file = { type = "string", help = "Authorities to trust (PEM)." },

@@ -40,43 +40,45 @@ local function present(value)
 end
 
 -- These are called for every leaf of a large answer: what is at hand, and a
--- path of one key, take no list of keys.
+-- path of one key, take no list of keys, and type() costs as much as the rest.
 function M.get(data, path)
-  if type(path) == "string" and path ~= "" and not path:find(".", 1, true) then
-    data = step(data, path)
-  elseif path ~= nil then
-    for _, key in ipairs(keys_of(path)) do
-      data = step(data, key)
-    end
+  if path == nil then
+    return present(data)
+  elseif type(path) == "string" and not path:find(".", 1, true)
+    and path ~= "" then
+    return present(step(data, path))
+  end
+  for _, key in ipairs(keys_of(path)) do
+    data = step(data, key)
   end
   return present(data)
 end
 
+local function at(data, path)
+  if path == nil then
+    return data
+  end
+  return M.get(data, path)
+end
+
 function M.num(data, path)
-  local value = data
-  if path ~= nil then
-    value = M.get(data, path)
-  end
-  if type(value) == "string" then
-    value = tonumber(value)
-  end
-  if type(value) == "number" and value == value then
-    return value
+  local number = tonumber(at(data, path))
+  if number == number then -- NaN is not
+    return number
   end
   return nil
 end
 
 function M.str(data, path)
-  local value = M.get(data, path)
-  if type(value) == "number" then
+  local value = at(data, path)
+  local kind = type(value)
+  if kind == "string" then
+    return value
+  elseif kind == "number" then
     return string.format(math.type(value) == "integer" and "%d" or "%.14g",
       value)
-  end
-  if type(value) == "boolean" then
+  elseif kind == "boolean" then
     return tostring(value)
-  end
-  if type(value) == "string" then
-    return value
   end
   return nil
 end
@@ -95,8 +97,8 @@ local TRUTH <const> = {
 }
 
 function M.bool(data, path)
-  local value = M.get(data, path)
-  if type(value) == "boolean" then
+  local value = at(data, path)
+  if value == true or value == false then
     return value
   end
   local text = M.str(value)
@@ -105,7 +107,7 @@ end
 
 -- Seconds since 1970 of an RFC 3339 timestamp.
 function M.time(data, path)
-  local value = M.get(data, path)
+  local value = at(data, path)
   if type(value) == "string" then
     return (clock.parse(value))
   end

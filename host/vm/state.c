@@ -20,6 +20,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "vm/library.h"
+#include "vm/pool.h"
 #include "vm/slice.h"
 #include "vm/task.h"
 
@@ -34,6 +35,7 @@ static const size_t MEMORY_DEFAULT = (size_t)64 << 20;
 
 struct vm {
 	lua_State *L;
+	struct pool pool;
 	struct loop *loop;
 	const char *name;
 	void *owner;
@@ -127,14 +129,13 @@ static bool refused(struct vm *vm, size_t used, size_t more)
 	return more > ceiling || used > ceiling - more;
 }
 
-/* Growth within the limits, or NULL. */
-static void *grow(struct vm *vm, void *p, size_t used, size_t old, size_t size)
+/* May the heap grow by MORE? */
+static bool may_grow(struct vm *vm, size_t used, size_t more)
 {
-	if (vm->granted) {
-		vm->granted = false;
-		return mem_realloc(p, size);
-	}
-	return refused(vm, used, size - old) ? NULL : realloc(p, size);
+	bool granted = vm->granted;
+
+	vm->granted = false;
+	return granted || !refused(vm, used, more);
 }
 
 /* Frees and shrinks never fail, as Lua requires. */
@@ -142,21 +143,15 @@ static void *allocate(void *arg, void *p, size_t old, size_t size)
 {
 	struct vm *vm = arg;
 	size_t used = atomic_load_explicit(&vm->used, memory_order_relaxed);
-	void *result = NULL;
+	void *result;
 
 	if (!p)
 		old = 0; /* it was the type of the new object */
-	if (size > old) {
-		result = grow(vm, p, used, old, size);
-		if (!result)
-			return NULL;
-	} else if (size == 0) {
-		free(p);
-	} else {
-		result = realloc(p, size);
-		if (!result)
-			result = p;
-	}
+	if (size > old && !may_grow(vm, used, size - old))
+		return NULL;
+	result = pool_resize(&vm->pool, p, old, size);
+	if (!result && size)
+		return NULL;
 	atomic_store_explicit(&vm->used, used - old + size,
 			      memory_order_relaxed);
 	return result;
@@ -386,9 +381,11 @@ struct vm *vm_new(const struct vm_options *options, struct err *err)
 	vm->owner = options->owner;
 	vm->ceiling = options->memory ? options->memory : MEMORY_DEFAULT;
 	vm->fail_at = options->fail_at;
+	pool_init(&vm->pool);
 	vm->L = lua_newstate(allocate, vm);
 	if (!vm->L) {
 		memory_error(vm, err);
+		pool_release(&vm->pool);
 		free(vm);
 		return NULL;
 	}
@@ -418,6 +415,7 @@ void vm_free(struct vm *vm)
 	slice_release(&vm->slice);
 	assert(vm_memory(vm) == 0);
 	task_scheduler_free(vm->scheduler);
+	pool_release(&vm->pool);
 	free(vm);
 }
 

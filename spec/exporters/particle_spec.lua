@@ -256,7 +256,7 @@ describe("particle", function()
     assert(e:collect())
     local page = samples()
     local limited = tonumber(page.particle_api_rate_limited_total)
-    assert(limited >= 1 and limited <= 64, limited)
+    assert(limited >= 1 and limited <= 128, limited)
     assert.equal(page.particle_api_rate_limited_total, page[
       'particle_api_requests_total{endpoint="diagnostics",code="429"}'])
     assert.equal("1", of("particle_connected", ("%024x"):format(300)))
