@@ -16,6 +16,10 @@ endif()
 # them: inlining across files makes it a tenth faster.
 if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT LUNEX_SANITIZE)
   set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+  # Specs are linked without: twenty times faster, for fifty of them.
+  foreach(language C CXX)
+    set(CMAKE_${language}_COMPILE_OPTIONS_IPO -flto=auto -ffat-lto-objects)
+  endforeach()
 endif()
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g -DNDEBUG")
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g -DNDEBUG")

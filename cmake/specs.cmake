@@ -33,7 +33,9 @@ function(lunex_c_spec layer name)
   set(target ${layer}_${name}_spec)
   add_executable(${target} spec/${layer}/${name}_spec.c)
   target_link_libraries(${target} PRIVATE lunex_${layer} ${CMOCKA_LIBRARY})
+  target_link_options(${target} PRIVATE -fno-lto)
   set_target_properties(${target} PROPERTIES
+    INTERPROCEDURAL_OPTIMIZATION OFF
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/spec)
   lunex_test(${layer}/${name} COMMAND ${target} ${ARGN})
 endfunction()

@@ -55,7 +55,8 @@ struct http_client {
 	size_t transfers, idles;
 	bool cookies;
 	unsigned baked; /* at most so many cookies */
-	bool *freed;	/* told to whoever is telling */
+	bool telling;	/* a `done` may be running: not to be freed yet */
+	bool freed;
 	struct origin origins[ORIGINS];
 	unsigned next_origin;
 };
@@ -224,13 +225,13 @@ static void tell_one(struct http_client *client, struct http_transfer *t)
 static void tell(struct http_client *client)
 {
 	struct http_transfer *t;
-	bool freed = false;
 
-	client->freed = &freed;
-	while (!freed && (t = http_list_take(&client->ended)))
+	client->telling = true;
+	while (!client->freed && (t = http_list_take(&client->ended)))
 		tell_one(client, t);
-	if (!freed)
-		client->freed = NULL;
+	client->telling = false;
+	if (client->freed)
+		http_client_free(client);
 }
 
 /* ---- libcurl works ---- */
@@ -441,9 +442,10 @@ void http_client_free(struct http_client *client)
 {
 	if (!client)
 		return;
-	if (client->freed)
-		*client->freed = true;
+	client->freed = true;
 	cancel_all(client);
+	if (client->telling)
+		return; /* tell() comes here again */
 	drop(&client->ended);
 	drop(&client->idle);
 	client->curl->multi_cleanup(client->multi);

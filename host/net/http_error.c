@@ -122,7 +122,7 @@ static void reason(struct http_transfer *t, CURLcode code, char *out,
 		text = inner + strlen(" routines::");
 	else if (!*text)
 		text = t->curl->easy_strerror(code);
-	snprintf(out, size, "%s", text);
+	snprintf(out, size, "%.*s", (int)size - 1, text);
 	out[strcspn(out, "\r\n")] = '\0';
 	if (inner)
 		out[strcspn(out, ",")] = '\0';

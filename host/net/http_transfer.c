@@ -300,7 +300,7 @@ static char *clean_url(const struct http_transfer *t, const char *url)
 
 static void take_headers(struct http_outcome *o)
 {
-	const char *at = buf_text(&o->head);
+	const char *at = o->head.data;
 
 	o->headers = mem_array(o->response.nheaders + 1, sizeof *o->headers);
 	for (size_t i = 0; i < o->response.nheaders; i++) {
