@@ -71,10 +71,16 @@ local function overview(host)
   return OVERVIEW:format(table.concat(lines, "\n") .. "\n")
 end
 
+-- A script may have a table with the key `exporters`, too; a configuration is
+-- no script.
+local function is_configuration(path, host)
+  local text = host.read(path)
+  return text and configuration.is(text) and not script_of.load(path, host)
+end
+
 -- A script to run. nil, a sentence and a status.
 local function load_script(path, host)
-  local text = host.read(path)
-  if text and configuration.is(text) then
+  if is_configuration(path, host) then
     return nil, ("%s is a configuration: lunex --config %s"):format(path,
       path), USAGE
   end
@@ -325,9 +331,9 @@ function verbs.check(arguments, host)
   plan = print_plan ""
   for _, word in ipairs(words) do
     local path, message = scripts.resolve(word, host, {})
-    local good, text = nil, path and host.read(path)
+    local good
     if path then
-      local check = text and configuration.is(text) and check_configuration
+      local check = is_configuration(path, host) and check_configuration
         or check_script
       good, message = check(plan, path, lines, host)
     end

@@ -307,11 +307,24 @@ static void read_headers(lua_State *L, struct http_request *request)
 	request->nheaders = n;
 }
 
-static void read_options(lua_State *L, struct http_request *request)
+/* Who brings a user does not want the token of the defaults. */
+static void read_login(lua_State *L, struct http_request *request)
 {
+	bool own = opt_str(L, OPTIONS, "user").data ||
+		   opt_str(L, OPTIONS, "password").data;
+
 	request->user = opt_text(L, "user");
 	request->password = opt_text(L, "password");
-	request->bearer = opt_text(L, "bearer");
+	if (own)
+		request->bearer =
+			check_text(L, opt_str(L, OPTIONS, "bearer"), "bearer");
+	else
+		request->bearer = opt_text(L, "bearer");
+}
+
+static void read_options(lua_State *L, struct http_request *request)
+{
+	read_login(L, request);
 	request->body_max = (size_t)opt_count(L, "body_max", 0);
 	request->redirects = (int)opt_count(L, "redirects", HTTP_REDIRECTS);
 	request->proxy = opt_text(L, "proxy");

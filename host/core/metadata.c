@@ -21,6 +21,15 @@ const char *metric_type_name(enum metric_type type)
 	return type_names[type];
 }
 
+const char *const *metric_type_suffixes(enum metric_type type)
+{
+	static const char *const all[] = { "_bucket", "_sum", "_count", NULL };
+
+	if (type == METRIC_HISTOGRAM)
+		return all;
+	return type == METRIC_SUMMARY ? all + 1 : all + 3;
+}
+
 bool metric_type_parse(const char *name, enum metric_type *type)
 {
 	for (int i = 0; i <= METRIC_UNKNOWN; i++) {

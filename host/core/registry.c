@@ -148,9 +148,11 @@ static bool check_labels(const struct registry *registry,
 /* Does a family of TYPE have samples whose names end in SUFFIX? */
 static bool has_suffix(enum metric_type type, const char *suffix)
 {
-	if (strcmp(suffix, "_bucket") == 0)
-		return type == METRIC_HISTOGRAM;
-	return type == METRIC_HISTOGRAM || type == METRIC_SUMMARY;
+	const char *const *own = metric_type_suffixes(type);
+
+	while (*own && strcmp(*own, suffix) != 0)
+		own++;
+	return *own;
 }
 
 /* No two families may have samples of the same name. */

@@ -2,6 +2,7 @@
 #include "core/xmldoc.h"
 
 #include <stdalign.h>
+#include <sys/random.h>
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -81,9 +82,20 @@ size_t xmldoc_size(const struct xmlscan *scan)
 	return lay_out(&doc, NULL);
 }
 
+/* Whoever writes a document must not know which names share a slot. */
+static uint32_t random_seed(void)
+{
+	uint32_t seed = 0;
+
+	if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
+		seed = (uint32_t)((uintptr_t)&seed >> 4);
+	return seed;
+}
+
 void xmldoc_init(struct xmldoc *doc, const struct xmlscan *scan)
 {
 	*doc = capacities(scan);
+	doc->seed = random_seed();
 	lay_out(doc, (char *)doc);
 	memset(doc->slots, 0,
 	       ((size_t)doc->slots_mask + 1) * sizeof *doc->slots);
@@ -91,10 +103,10 @@ void xmldoc_init(struct xmldoc *doc, const struct xmlscan *scan)
 
 /* ---- names -------------------------------------------------------------- */
 
-/* FNV-1a. Its worst case is bounded by the number of names. */
-static uint32_t hash_of(struct str name)
+/* FNV-1a */
+static uint32_t hash_of(const struct xmldoc *doc, struct str name)
 {
-	uint32_t hash = 2166136261u;
+	uint32_t hash = 2166136261u ^ doc->seed;
 
 	for (size_t i = 0; i < name.len; i++)
 		hash = (hash ^ (unsigned char)name.data[i]) * 16777619u;
@@ -119,12 +131,12 @@ static uint32_t *find_slot(const struct xmldoc *doc, struct str name,
 
 uint32_t xmldoc_name_find(const struct xmldoc *doc, struct str name)
 {
-	return *find_slot(doc, name, hash_of(name)) - 1;
+	return *find_slot(doc, name, hash_of(doc, name)) - 1;
 }
 
 uint32_t xmldoc_name_add(struct xmldoc *doc, struct str name)
 {
-	uint32_t hash = hash_of(name), *slot = find_slot(doc, name, hash);
+	uint32_t hash = hash_of(doc, name), *slot = find_slot(doc, name, hash);
 
 	if (*slot)
 		return *slot - 1;

@@ -63,6 +63,7 @@ struct xmldoc {
 	uint32_t text_len, values_len, bytes_len;
 	uint32_t elements_cap, attributes_cap, names_cap, slots_mask;
 	uint32_t text_cap, values_cap, bytes_cap;
+	uint32_t seed; /* of the hashes */
 };
 
 /* The bytes of the block for a document that was counted. */

@@ -61,15 +61,15 @@ struct http_request {
 	size_t nheaders;
 	struct str body;	     /* data NULL: none */
 	const char *user, *password; /* basic authentication */
-	const char *bearer;
-	double timeout;	   /* seconds over everything; must be above 0 */
-	size_t body_max;   /* 0: HTTP_BODY_MAX */
-	int redirects;	   /* how many are followed; -1: HTTP_REDIRECTS, 0: a
-			      redirect is the answer, as it always is for other
-			      methods than GET, HEAD and POST. Credentials and
-			      custom Authorization or Cookie headers stay with
-			      the first host, port and scheme */
-	const char *proxy; /* NULL: as the environment says; "": none */
+	const char *bearer; /* a header Authorization wins, user loses */
+	double timeout;	    /* seconds over everything; must be above 0 */
+	size_t body_max;    /* 0: HTTP_BODY_MAX */
+	int redirects;	    /* how many are followed; -1: HTTP_REDIRECTS, 0: a
+			       redirect is the answer, as it always is for other
+			       methods than GET, HEAD and POST. Credentials and
+			       custom Authorization or Cookie headers stay with
+			       the first host, port and scheme */
+	const char *proxy;  /* NULL: as the environment says; "": none */
 	const char *unix_socket;
 	const char *ca_file; /* instead of the system's */
 	const char *cert_file, *key_file;

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "net/http_url.h"
 
@@ -162,11 +163,38 @@ static void too_large(struct err *err, struct http_transfer *t,
 		     limit);
 }
 
+/* libcurl says whom it called: who is not the URL's host is a proxy, which
+ * may come from the environment without anybody thinking of it. */
+static bool is_proxy(struct http_transfer *t)
+{
+	static const char BEFORE[] = "Failed to connect to ";
+	const char *called = t->error + sizeof BEFORE - 1;
+	char *host, *name;
+	size_t len;
+	bool other;
+
+	if (t->named || strncmp(t->error, BEFORE, sizeof BEFORE - 1))
+		return false;
+	host = find_host(t);
+	name = host && *host == '[' ? host + 1 : host;
+	len = name ? strcspn(name, "]%") : 0;
+	if (len && name[len - 1] == '.')
+		len--;
+	other = len && (strncasecmp(called, name, len) != 0 ||
+			!strchr(" .%", called[len]));
+	t->curl->free(host);
+	return other;
+}
+
 static void not_connected(struct err *err, struct http_transfer *t)
 {
 	int error = (int)small(t, CURLINFO_OS_ERRNO);
 
-	fail(err, t, ERR_IO, "%s",
+	if (!strncmp(t->error, "Unsupported proxy", 17)) {
+		fail(err, t, ERR_IO, "the scheme of the proxy is not known");
+		return;
+	}
+	fail(err, t, ERR_IO, "%s%s", is_proxy(t) ? "the proxy: " : "",
 	     error ? uv_strerror(uv_translate_sys_error(error))
 		   : "no connection");
 }
@@ -290,6 +318,17 @@ static void bad_redirect(struct err *err, struct http_transfer *t,
 	http_error_set(err, ERR_IO, t->method, t->url, "%s", text);
 }
 
+/* libcurl's parser has seen the URL of the request before, not its host. */
+static void malformed(struct err *err, struct http_transfer *t)
+{
+	if (t->first_byte > 0)
+		bad_redirect(err, t, "a redirect to a malformed URL");
+	else
+		fail(err, t, ERR_IO,
+		     "the host is malformed (one that is not ASCII is written "
+		     "as xn--...)");
+}
+
 static void too_many_redirects(struct err *err, struct http_transfer *t)
 {
 	http_error_set(err, ERR_IO, t->method, t->url,
@@ -368,9 +407,7 @@ void http_error_curl(struct err *err, struct http_transfer *t, CURLcode code)
 	case CURLE_SEND_ERROR: broken(err, t, code); break;
 	case CURLE_TOO_MANY_REDIRECTS: too_many_redirects(err, t); break;
 	case CURLE_OUT_OF_MEMORY: out_of_memory(err, t); break;
-	case CURLE_URL_MALFORMAT:
-		bad_redirect(err, t, "a redirect to a malformed URL");
-		break;
+	case CURLE_URL_MALFORMAT: malformed(err, t); break;
 	case CURLE_UNSUPPORTED_PROTOCOL:
 		if (!strncmp(t->error, "Protocol ", 9)) {
 			bad_redirect(err, t,

@@ -114,7 +114,8 @@ static void set_headers(struct http_transfer *t, const struct http_request *r)
 
 	for (size_t i = 0; i < r->nheaders; i++)
 		add_header(t, r->headers[i].name, r->headers[i].value);
-	if (r->bearer) {
+	/* A second Authorization is an error to many servers. */
+	if (r->bearer && !http_request_has(r, "Authorization")) {
 		buf_init(&bearer, SIZE_MAX / 4);
 		buf_addf(&bearer, "Bearer %s", r->bearer);
 		add_header(t, "Authorization", buf_text(&bearer));
@@ -152,6 +153,8 @@ static void set_connection(struct http_transfer *t,
 		set_text(t, CURLOPT_UNIX_SOCKET_PATH, r->unix_socket);
 }
 
+enum { CA_CACHE = 300 }; /* seconds; a ca_file may be replaced */
+
 static void set_tls(struct http_transfer *t, const struct http_request *r)
 {
 	if (strncasecmp(r->url, "https:", 6) && !t->follows)
@@ -159,6 +162,7 @@ static void set_tls(struct http_transfer *t, const struct http_request *r)
 	/* A folder of authorities beside the file would keep libcurl from
 	 * reading them once for all connections. */
 	set_text(t, CURLOPT_CAPATH, NULL);
+	set_long(t, CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE);
 	set_long(t, CURLOPT_CERTINFO, 1);
 	if (r->ca_file)
 		set_text(t, CURLOPT_CAINFO, r->ca_file);

@@ -295,9 +295,13 @@ static void check_body(lua_State *L, struct call *call, int table)
 
 void check_call_answer(lua_State *L, struct call *call)
 {
-	int answer = lua_gettop(L);
+	int answer = lua_gettop(L) - 1;
 
 	luaL_checkstack(L, 12, "answer");
+	if (lua_isnil(L, answer) && lua_type(L, -1) == LUA_TSTRING)
+		luaL_error(L, "%s: %s", call->route->place,
+			   lua_tostring(L, -1));
+	lua_settop(L, answer);
 	call->status = STATUS_MIN;
 	if (lua_type(L, answer) == LUA_TSTRING) {
 		set_body(L, call, PLAIN);

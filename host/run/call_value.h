@@ -11,8 +11,9 @@
 /* Leaves the table of the request on the stack. May raise (memory). */
 void push_call_request(lua_State *L, const struct call *call);
 
-/* Makes the answer of CALL from the value on top of the stack. Raises a
- * sentence with the place of the route for what is none. */
+/* Makes the answer of CALL from the two values on top of the stack, the answer
+ * and a message. Raises a sentence with the place of the route for what is
+ * none: the message, as for nil, message from a module. */
 void check_call_answer(lua_State *L, struct call *call);
 
 #endif

@@ -174,6 +174,24 @@ void push_declared_config(lua_State *L, const struct declaration *d,
 	lua_settop(L, entries);
 }
 
+/* The value on top of the stack: a text, a number or a list of texts. */
+static void add_secret(lua_State *L, struct secrets *secrets)
+{
+	lua_Integer n = lua_istable(L, -1) ? (lua_Integer)lua_rawlen(L, -1) : 0;
+
+	for (lua_Integer i = 1; i <= n; i++) {
+		lua_rawgeti(L, -1, i);
+		if (lua_type(L, -1) == LUA_TSTRING)
+			secrets_add(secrets, lua_tostring(L, -1));
+		lua_pop(L, 1);
+	}
+	if (lua_isstring(L, -1)) {
+		lua_pushvalue(L, -1); /* a number stays one in the table */
+		secrets_add(secrets, lua_tostring(L, -1));
+		lua_pop(L, 1);
+	}
+}
+
 /* The table of values is strict, which shows what it has. */
 void read_declared_secrets(lua_State *L, const struct declaration *d,
 			   int values, struct secrets *secrets)
@@ -186,9 +204,8 @@ void read_declared_secrets(lua_State *L, const struct declaration *d,
 		while (lua_next(L, -2)) { /* key entry */
 			lua_getfield(L, -1, "secret");
 			lua_getfield(L, values, lua_tostring(L, -3));
-			if (lua_toboolean(L, -2) &&
-			    lua_type(L, -1) == LUA_TSTRING)
-				secrets_add(secrets, lua_tostring(L, -1));
+			if (lua_toboolean(L, -2))
+				add_secret(L, secrets);
 			lua_pop(L, 3);
 		}
 	}

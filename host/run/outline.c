@@ -145,18 +145,66 @@ static bool repeat(const struct outline_owner *first,
 		       family);
 }
 
+static int by_name(const void *name, const void *family)
+{
+	return strcmp(name,
+		      ((const struct outline_family *)family)->metadata->name);
+}
+
+/* The family of OUTLINE that is called like a sample of BASE, or NULL: beside
+ * the histogram h nobody can have an h_count. */
+static const struct outline_family *namesake(const struct outline *outline,
+					     const struct metadata *base)
+{
+	const char *const *suffix = metric_type_suffixes(base->type);
+	const struct outline_family *found = NULL;
+
+	for (; *suffix && !found && outline->nfamilies; suffix++) {
+		char *name = mem_alloc(base->name_len + strlen(*suffix) + 1);
+
+		memcpy(name, base->name, base->name_len);
+		strcpy(name + base->name_len, *suffix);
+		found = bsearch(name, outline->families, outline->nfamilies,
+				sizeof *outline->families, by_name);
+		free(name);
+	}
+	return found;
+}
+
+/* Is no family of B called like a sample of A's? Otherwise both, and WHY. */
+static bool names_agree(const struct outline *a, const struct outline *b,
+			const struct outline_family **base,
+			const struct outline_family **other, struct err *why)
+{
+	for (size_t i = 0; i < a->nfamilies; i++) {
+		*base = &a->families[i];
+		*other = namesake(b, (*base)->metadata);
+		if (*other)
+			return err_set(why, ERR_USAGE,
+				       "%s: its '%s' is declared as well",
+				       (*base)->metadata->name,
+				       (*other)->metadata->name);
+	}
+	return true;
+}
+
 bool outline_agree(const struct outline_owner *first,
 		   const struct outline_owner *second, struct err *err)
 {
 	const struct outline *a = first->outline, *b = second->outline;
+	const struct outline_family *theirs, *ours;
 	bool same = same_labels(a, b);
 	struct err why;
 
+	if (!names_agree(a, b, &theirs, &ours, &why) ||
+	    !names_agree(b, a, &ours, &theirs, &why))
+		return differ(first, theirs, second, ours, &why, err);
 	for (size_t i = 0, k = 0; i < a->nfamilies && k < b->nfamilies;) {
-		const struct outline_family *theirs = &a->families[i];
-		const struct outline_family *ours = &b->families[k];
-		int order = by_family(theirs, ours);
+		int order;
 
+		theirs = &a->families[i];
+		ours = &b->families[k];
+		order = by_family(theirs, ours);
 		i += order <= 0;
 		k += order >= 0;
 		if (order)

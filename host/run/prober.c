@@ -116,11 +116,15 @@ static bool was_told(struct prober *prober, const char *text)
 	return false;
 }
 
-static void log_failure(struct prober *prober, const struct err *err)
+static void log_failure(const struct running *running, const struct err *err)
 {
-	log_event(was_told(prober, err->text) ? LOG_DEBUG : LOG_WARN,
+	struct prober *prober = running->prober;
+	char *text = secrets_mask(&running->secrets, err->text);
+
+	log_event(was_told(prober, text) ? LOG_DEBUG : LOG_WARN,
 		  "a probe failed", "exporter", vm_name(prober->options.vm),
-		  "error", err->text, (char *)0);
+		  "error", text, (char *)0);
+	free(text);
 }
 
 /* ---- running ---- */
@@ -176,7 +180,7 @@ static void end(struct running *running, const struct err *err)
 	if (!err || err->code != ERR_CLOSED)
 		give_pages(running, err, loop_now(vm_loop(prober->options.vm)));
 	if (err && err->code != ERR_CLOSED)
-		log_failure(prober, err);
+		log_failure(running, err);
 	release(running);
 	probe_answer(probe);
 }

@@ -95,7 +95,7 @@ static int k_route(lua_State *L, int status, lua_KContext ctx)
 {
 	(void)status;
 	(void)ctx;
-	check_call_answer(L, lua_touserdata(L, 1)); /* call answer */
+	check_call_answer(L, lua_touserdata(L, 1)); /* call answer message */
 	return 0;
 }
 
@@ -103,7 +103,7 @@ static int k_route(lua_State *L, int status, lua_KContext ctx)
  * in the answer is an error of the script like any other. */
 static int l_route(lua_State *L)
 {
-	lua_callk(L, 3, 1, 0, k_route);
+	lua_callk(L, 3, 2, 0, k_route);
 	return k_route(L, LUA_OK, 0);
 }
 

@@ -184,13 +184,17 @@ static bool check_telemetry(const struct declared_route *route,
 }
 
 static bool check_pair(const struct declared_route *route,
-		       const struct declaration *former, struct err *err)
+		       const struct exporter *exporter, struct err *err)
 {
+	const struct declaration *former = exporter_declaration(exporter);
+
 	for (unsigned i = 0; i < former->nroutes; i++)
 		if (declared_routes_meet(&former->routes[i], route))
 			return err_set(err, ERR_USAGE,
-				       "%s: the route '%s' is taken by %s",
+				       "%s: the route '%s' is taken by the "
+				       "exporter '%s' (%s)",
 				       route->place, route->key,
+				       exporter_name(exporter),
 				       former->routes[i].place);
 	return true;
 }
@@ -207,10 +211,8 @@ bool routes_check(struct exporter *const *exporters, size_t n,
 					     err))
 				return false;
 			for (size_t j = 0; j < i; j++)
-				if (!check_pair(
-					    &d->routes[k],
-					    exporter_declaration(exporters[j]),
-					    err))
+				if (!check_pair(&d->routes[k], exporters[j],
+						err))
 					return false;
 		}
 	}

@@ -25,6 +25,10 @@ static const double scheduled_wait = 0.05;
  */
 static const double default_seconds = 120;
 
+/* An exporter is not waited for longer than this behind its own timeout: it is
+ * stuck. */
+static const double stuck_after = 1;
+
 /* Taken off the scrape's timeout for the way back, and what remains of it for
  * an exporter that ends at its deadline to say so. */
 static const double offset = 0.5, grace = 0.2;
@@ -86,14 +90,23 @@ static const char *name_of(const struct exporter *exporter)
 	return exporter ? exporter_name(exporter) : "lunex";
 }
 
+void scrape_tell_duplicates(const struct duplicates *d,
+			    const struct exporter *const *owners)
+{
+	char count[32];
+
+	snprintf(count, sizeof count, "%zu", d->count);
+	log_warn("series are left out: another exporter shows them", "exporter",
+		 name_of(owners[d->again]), "other", name_of(owners[d->first]),
+		 "series", d->series, "count", count);
+}
+
 /* Two exporters that show the same series; said again when it is another one,
- * or another number of them. OWNERS has the exporter of each page, NULL for the
- * host's. */
+ * or another number of them. */
 static void tell_duplicates(struct scraper *scraper,
 			    const struct exporter *const *owners)
 {
 	const struct duplicates *d = exposition_duplicates(scraper->exposition);
-	char count[32];
 
 	if (d->count == scraper->duplicates &&
 	    (!d->count || strcmp(d->series, scraper->series) == 0))
@@ -101,12 +114,8 @@ static void tell_duplicates(struct scraper *scraper,
 	scraper->duplicates = d->count;
 	free(scraper->series);
 	scraper->series = mem_string(d->series);
-	if (!d->count)
-		return;
-	snprintf(count, sizeof count, "%zu", d->count);
-	log_warn("series are left out: another exporter shows them", "exporter",
-		 name_of(owners[d->again]), "other", name_of(owners[d->first]),
-		 "series", d->series, "count", count);
+	if (d->count)
+		scrape_tell_duplicates(d, owners);
 }
 
 static struct exposition *present(struct scraper *scraper,
@@ -299,12 +308,35 @@ static void prepare(struct scrape *scrape, struct exporter *exporter,
 	scrape->needed += question->needed;
 }
 
+/* How long an answer can take, at most. */
+static double longest_wait(const struct exporter *exporter)
+{
+	return exporter_timeout(exporter) + stuck_after;
+}
+
 /* One that has been stuck for longer than the scrape could wait is not asked:
  * its questions would pile up. */
 static bool worth_asking(const struct exporter *exporter, double seconds)
 {
-	return exporter_wants_asking(exporter) &&
-	       exporter_busy_seconds(exporter) <= seconds;
+	double busy = exporter_busy_seconds(exporter);
+
+	return exporter_wants_asking(exporter) && busy <= seconds &&
+	       busy <= longest_wait(exporter);
+}
+
+/* The most that the exporters which are asked can take, and SECONDS at most. */
+static double patience_of(const struct scrape *scrape, double seconds)
+{
+	double most = 0;
+
+	for (size_t i = 0; i < scrape->asked; i++) {
+		double wait =
+			longest_wait(scrape->questions[i].question.exporter);
+
+		if (wait > most)
+			most = wait;
+	}
+	return most < seconds ? most : seconds;
 }
 
 /* Suspends the request until the exporters that want it have been asked. */
@@ -328,7 +360,8 @@ static void ask(struct scraper *scraper, struct request *request,
 		end(scrape);
 		return;
 	}
-	request_suspend(request, seconds + grace, expired, scrape);
+	request_suspend(request, patience_of(scrape, seconds + grace), expired,
+			scrape);
 	if (scrape->needed < scrape->open)
 		timer_start(&scrape->patience, scheduled_wait);
 	for (size_t i = 0; i < scrape->asked; i++)

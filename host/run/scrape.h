@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+#include "core/duplicate.h"
 #include "net/loop.h"
 #include "run/exporter.h"
 #include "run/host_metrics.h"
@@ -27,6 +28,11 @@ void scraper_free(struct scraper *scraper);
 /* Seconds that the timeout of a scraper leaves to the exporter; very long
  * without one. */
 double scrape_seconds(const struct request *request);
+
+/* Logs the first of DUPLICATES, of which there are some. OWNERS has the
+ * exporter of each page, NULL for the host's. */
+void scrape_tell_duplicates(const struct duplicates *duplicates,
+			    const struct exporter *const *owners);
 
 /* Handler of the telemetry path; ARG is the scraper. `?exporter=NAME` shows one
  * exporter alone. */

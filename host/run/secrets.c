@@ -7,13 +7,41 @@
 #include "core/buf.h"
 #include "core/mem.h"
 
-void secrets_add(struct secrets *secrets, const char *value)
+static void take(struct secrets *secrets, char *value)
 {
-	if (strlen(value) < SECRET_MIN)
-		return;
 	secrets->values = mem_realloc(
 		secrets->values, (secrets->n + 1) * sizeof *secrets->values);
-	secrets->values[secrets->n++] = mem_string(value);
+	secrets->values[secrets->n++] = value;
+}
+
+/* VALUE as it stands in a URL; NULL when that is the same. */
+static char *escaped(const char *value)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "abcdefghijklmnopqrstuvwxyz0123456789-._~";
+	struct buf out;
+
+	if (!value[strspn(value, plain)])
+		return NULL;
+	buf_init(&out, 3 * strlen(value) + 1);
+	for (const char *p = value; *p; p++)
+		if (strchr(plain, *p))
+			buf_addch(&out, *p);
+		else
+			buf_addf(&out, "%%%02X", (unsigned char)*p);
+	return buf_take(&out, NULL);
+}
+
+void secrets_add(struct secrets *secrets, const char *value)
+{
+	char *other;
+
+	if (strlen(value) < SECRET_MIN)
+		return;
+	take(secrets, mem_string(value));
+	other = escaped(value);
+	if (other)
+		take(secrets, other);
 }
 
 void secrets_release(struct secrets *secrets)

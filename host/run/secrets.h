@@ -14,6 +14,7 @@ struct secrets {
 	size_t n;
 };
 
+/* VALUE, and what it is in a URL. */
 void secrets_add(struct secrets *secrets, const char *value);
 
 /* Overwrites and frees the values. */

@@ -461,18 +461,26 @@ static void print_exposition(struct exposition *exposition)
 static void print_pages(const struct supervisor *s)
 {
 	struct page **pages = mem_array(s->nexporters + 1, sizeof *pages);
+	const struct exporter **owners =
+		mem_array(s->nexporters + 1, sizeof *owners);
+	const struct duplicates *duplicates;
 	struct exposition *exposition;
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->nexporters; i++) {
+		owners[n] = s->exporters[i];
 		pages[n] = exporter_page(s->exporters[i]);
 		n += pages[n] != NULL;
 	}
 	exposition = exposition_new(pages, n, NULL);
 	print_exposition(exposition);
+	duplicates = exposition_duplicates(exposition);
+	if (duplicates->count)
+		scrape_tell_duplicates(duplicates, owners);
 	exposition_unref(exposition);
 	while (n)
 		page_unref(pages[--n]);
+	free(owners);
 	free(pages);
 }
 

@@ -14,6 +14,7 @@ local source_map = require "cli.source_map"
 local M = {}
 
 local NAME_MAX <const> = 200
+local SECRET_MIN <const> = 4 -- shorter ones cannot be told from other words
 local TOP <const> = { "listen", "telemetry_path", "log_level", "exporters" }
 local ENTRY <const> =
   { "name", "labels", "interval", "timeout", "config", "profiles" }
@@ -133,7 +134,11 @@ local function environment(reader, variable, host)
         near and ("; did you mean '%s'?"):format(near) or "") }, 0)
     end,
     __newindex = function(_, name)
-      error({ sentence = ("%s'%s' is new: write local %s = ..."):format(
+      local form = "local %s = ..."
+      for _, key in ipairs(TOP) do
+        form = key == name and "return { %s = ... }" or form
+      end
+      error({ sentence = ("%s'%s' is new: write " .. form):format(
         caller(reader.path, 2), name, name) }, 0)
     end,
   })
@@ -145,7 +150,9 @@ local function evaluate(reader, text, variable, host)
   local chunkname = "@" .. reader.path
   local chunk, message = load(text, chunkname, "t")
   if not chunk then
-    error({ sentence = message }, 0)
+    local hint = load("return " .. text, chunkname, "t")
+      and "; a configuration begins with return" or ""
+    error({ sentence = message .. hint }, 0)
   end
   local marked, at = source_map.mark(text, reader.places)
   chunk = assert(load(marked, chunkname, "t",
@@ -248,7 +255,7 @@ local function read_labels(reader, entry)
     'a table such as { site = "a" }')
   for name, value in pairs(labels or {}) do
     if type(name) ~= "string" or not name:find "^[%a_][%w_]*$"
-      or name:find "^__" then
+      or name:find "^__" or is_hidden(reader, name) then
       refuse(reader, labels, name, "labels: %s is not the name of a label",
         shown(reader, name))
     elseif type(value) ~= "string" or value:find("\0", 1, true) then
@@ -349,7 +356,8 @@ local function read_profiles(reader, entry, script, host)
     "a table of tables of values")
   local result = {}
   for name, made in pairs(profiles or {}) do
-    if type(name) ~= "string" or not name:find "^[%w_][%w_.-]*$" then
+    if type(name) ~= "string" or not name:find "^[%w_][%w_.-]*$"
+      or is_hidden(reader, name) then
       refuse(reader, profiles, name, "profiles: %s is not a name",
         shown(reader, name))
     end
@@ -376,11 +384,12 @@ local function read_entry(reader, exporters, i, host)
     refuse(reader, exporters, i, "exporters: expected tables such as "
       .. '{ "mirth", name = "mirth_a" }, got a %s', type(entry))
   end
+  local path = read_script(reader, entry, host)
   check_keys(reader, entry, ENTRY, "an exporter", host, true)
   return {
     entry = entry,
     where = place(reader, entry),
-    path = read_script(reader, entry, host),
+    path = path,
     name = read_name(reader, entry),
     labels = read_labels(reader, entry),
     interval = read_seconds(reader, entry, "interval"),
@@ -443,6 +452,17 @@ end
 
 -- ---- the whole ----
 
+-- SENTENCE without the texts of files: who raises in a configuration, or looks
+-- up a name that is one, has them in it.
+local function masked(reader, sentence)
+  for secret in pairs(reader.contents) do
+    if #secret >= SECRET_MIN then
+      sentence = sentence:gsub(secret:gsub("%p", "%%%0"), "***")
+    end
+  end
+  return sentence
+end
+
 -- FN's result; a refusal is kept, and another error goes on.
 local function attempt(reader, fn, ...)
   local good, result = pcall(fn, reader, ...)
@@ -451,7 +471,7 @@ local function attempt(reader, fn, ...)
   elseif type(result) ~= "table" or not result.sentence then
     error(result, 0)
   end
-  table.insert(reader.mistakes, result.sentence)
+  table.insert(reader.mistakes, masked(reader, result.sentence))
 end
 
 -- The list of exporters, as far as each says what it is.

@@ -108,6 +108,8 @@ function M.path(text)
   local path = text:sub(1, 1) == "/" and text or "/" .. text
   if path:find "[^%w/._~-]" or path:find("//", 1, true) then
     return nil, "expected a path such as /metrics"
+  elseif path == "/healthz" or path == "/probe" or path:find "^/%-/" then
+    return nil, "expected a path that is not the host's"
   end
   return path
 end

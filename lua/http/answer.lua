@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- What a server answered: the methods of an answer, and sentences about it.
 -- A sentence may show the beginning of a body, so that an error page tells who
--- wrote it; never of one that could be data, and never what the request had to
--- keep secret.
+-- wrote it: of pages and plain words alone, never of what could be data of any
+-- kind, and never what the request had to keep secret.
 
 local clock = require "clock"
 local driver = require "http_client"
@@ -91,7 +91,7 @@ end
 
 local function collect_options(options, secrets)
   for _, key in ipairs { "password", "bearer", "body", "headers", "query",
-    "form" } do
+    "form", "json" } do
     collect(options[key], secrets)
   end
 end
@@ -159,17 +159,41 @@ local function type_of(answer)
   return text ~= "" and text or "an unknown type"
 end
 
+local JSON_BEGINS <const> = "^[%s\xef\xbb\xbf]*[%[{\"]"
+local XML_BEGINS <const> = "^[%s\xef\xbb\xbf]*<"
+
 local function is_html(body)
   local start = body:sub(1, 100):lower()
   return start:find "^%s*<!doctype html" or start:find "^%s*<html"
 end
 
--- Bytes that could be the data asked for, though broken, are not shown.
+-- The data asked for, though broken?
 local function could_be(format, body)
   if format == "JSON" then
-    return body:find "^[%s\xef\xbb\xbf]*[%[{\"]" or body:find "^%s*[%w-]+%s*$"
+    return body:find(JSON_BEGINS) or body:find "^%s*[%w-]+%s*$"
   end
-  return body:find "^[%s\xef\xbb\xbf]*<" and not is_html(body)
+  return body:find(XML_BEGINS) and not is_html(body)
+end
+
+-- A page, or words with blanks between them. A token is neither, whatever its
+-- type says, nor is data in the other format.
+local function is_readable(answer, body)
+  if body:find(XML_BEGINS) then
+    return is_html(body) or type_of(answer):find "html" and
+      not body:find "^%s*<%?xml"
+  end
+  return not body:find(JSON_BEGINS) and body:find "%S%s+%S"
+end
+
+-- Long words are rather keys than words.
+local function mask(word)
+  return #word >= 24 and "..." or nil
+end
+
+local function readable(answer, body)
+  local shown = hide(body, secrets_of(calls[answer]))
+  shown = shown:gsub("([Bb]asic )%S+", "%1...") -- user and password, in base64
+  return excerpt((shown:gsub("[%w+/_-]+", mask)))
 end
 
 local function unexpected(answer, format, why)
@@ -180,8 +204,8 @@ local function unexpected(answer, format, why)
     got = "an empty body"
   elseif could_be(format, body) then
     got = string.format("broken %s (%s)", got, hide(why, secrets_of(call)))
-  else
-    got = got .. ": " .. excerpt(hide(body, secrets_of(call)))
+  elseif is_readable(answer, body) then
+    got = got .. ": " .. readable(answer, body)
   end
   return string.format("%s %s: expected %s, got %s", call.method,
     driver.redact(answer.url), format, got)
@@ -206,7 +230,7 @@ end
 
 -- JSON as it is; XML as if it were JSON: a table with the root's name.
 function Answer:table()
-  if type_of(self):find "json" then
+  if type_of(self):find "json" or self.body:find(JSON_BEGINS) then
     local value, message = self:json()
     if value ~= nil and type(value) ~= "table" then
       return nil, unexpected(self, "a JSON object", "a " .. type(value))

@@ -27,11 +27,12 @@ local function add_header(flat, seen, name, value)
   end
 end
 
--- A list of names and values, and the set of the names: the options' own
--- headers, what they imply, then those of DEFAULTS that are not there yet.
+-- A list of names and values: the options' own headers, what they imply, then
+-- those of DEFAULTS that are not there yet. A login of its own replaces theirs.
 local function merge_headers(options, content_type, defaults)
-  if not (options.headers or options.accept or content_type) then
-    return defaults.flat, defaults.seen
+  local login = options.bearer or options.user or options.password
+  if not (options.headers or options.accept or content_type or login) then
+    return defaults.flat
   end
   local flat, seen = {}, {}
   for name, value in pairs(options.headers or NONE) do
@@ -40,13 +41,14 @@ local function merge_headers(options, content_type, defaults)
   if options.accept then
     add_header(flat, seen, "Accept", options.accept)
   end
+  seen.authorization = seen.authorization or login ~= nil
   for i = 1, #defaults.flat, 2 do
     add_header(flat, seen, defaults.flat[i], defaults.flat[i + 1])
   end
   if content_type then
     add_header(flat, seen, "Content-Type", content_type)
   end
-  return flat, seen
+  return flat
 end
 
 local function encode_json(value)
@@ -64,18 +66,27 @@ local function body_of(options)
   end
 end
 
-local EMPTY <const> = { options = NONE, flat = {}, seen = {} }
+local EMPTY <const> = { options = NONE, flat = {} }
 
 -- What does not change from request to request.
 function M.new_defaults(options)
-  local flat, seen = merge_headers(options, nil, EMPTY)
-  return { options = options, flat = flat, seen = seen }
+  return { options = options, flat = merge_headers(options, nil, EMPTY) }
 end
 
 local SECRET_OPTIONS <const> = { "user", "password", "bearer", "cert_file",
   "key_file", "query", "json", "form", "body" }
-local SECRET_HEADERS <const> = { authorization = true, cookie = true,
-  ["proxy-authorization"] = true }
+local SECRET_WORDS <const> = { "auth", "cookie", "key", "passw", "secret",
+  "session", "token" }
+
+-- "X-Api-Key" proves as much as Authorization.
+local function is_secret(name)
+  for _, word in ipairs(SECRET_WORDS) do
+    if name:lower():find(word, 1, true) then
+      return true
+    end
+  end
+  return false
+end
 
 -- The same for another origin than the client's own: what proves who we are
 -- stays at home.
@@ -89,7 +100,7 @@ local function foreign_defaults(defaults)
   end
   options.headers = {}
   for name, value in pairs(defaults.options.headers or NONE) do
-    if not SECRET_HEADERS[name:lower()] then
+    if not is_secret(name) then
       options.headers[name] = value
     end
   end
@@ -137,6 +148,8 @@ end
 function M.new(client, method, url, options)
   if type(url) ~= "string" then
     raise("expected a URL, got %s", type(url))
+  elseif url:find("\0", 1, true) then
+    raise "the URL contains a NUL"
   end
   local full, defaults = target(client, url)
   local common = defaults.options

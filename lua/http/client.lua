@@ -93,6 +93,13 @@ local function judge(client, call, answer)
     driver.redact(answer.url), answers.status_text(status)), answer
 end
 
+-- libcurl is loaded with the first request: making a client cannot fail.
+local function open(client)
+  local made, message = driver.new(client.cookies, client.connections)
+  client.driver = made
+  return made, message
+end
+
 -- answer | nil, message [, answer [, code]]
 local function attempt(client, call)
   local began = monotonic()
@@ -102,6 +109,13 @@ local function attempt(client, call)
   elseif client.closed then
     return refused(call, "the client was closed")
   end
+  if not client.driver then
+    local made, why = open(client)
+    if not made then
+      return refused(call, why)
+    end
+  end
+  call.retry_after = 0
   if driver.is_traced() then
     trace_request(call)
   end
@@ -178,16 +192,6 @@ end
 
 -- ---- clients ----------------------------------------------------------------
 
--- libcurl is loaded with the first request: making a client cannot fail.
-local function open(client)
-  if client.closed then
-    raise "the client is closed"
-  end
-  local made, message = driver.new(client.cookies, client.connections)
-  client.driver = made
-  return made, message
-end
-
 -- Raises where Lua cannot wait, before anything is begun.
 local function check_wait()
   if not coroutine.isyieldable() then
@@ -206,14 +210,10 @@ local function perform(client, verb, url, options)
   end
   local method = verb or (options.method or "GET"):upper()
   check_wait()
-  local call = calls.new(client, method, url, options)
-  if not client.driver then
-    local made, message = open(client)
-    if not made then
-      return nil, sentence(call, message)
-    end
+  if client.closed then
+    raise "the client is closed"
   end
-  return repeat_attempts(client, call)
+  return repeat_attempts(client, calls.new(client, method, url, options))
 end
 
 local Client = {}

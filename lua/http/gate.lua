@@ -67,13 +67,17 @@ function Gate:opens(now, place)
   return math.max(self.resumes, now + rounds * self.per)
 end
 
+local function text_of(seconds)
+  return string.format(seconds < 100 and "%.3g s" or "%.0f s", seconds)
+end
+
 function Gate:refuse(now, at)
   if self.resumes > now and self.resumes >= at then
-    return nil, string.format("the server asked for a pause of another " ..
-      "%.3g s (%s)", self.resumes - now, self.cause)
+    return nil, string.format("the server asked for a pause of another %s (%s)",
+      text_of(self.resumes - now), self.cause)
   end
-  return nil, string.format("no place within %.3g s under the limit of %d " ..
-    "requests in %g s", math.max(at - now, 0), self.limit, self.per)
+  return nil, string.format("no place within %s under the limit of %d " ..
+    "requests in %g s", text_of(math.max(at - now, 0)), self.limit, self.per)
 end
 
 -- Whoever is first in the queue looks again.

@@ -26,12 +26,21 @@ M.raise = raise
 
 -- ---- what an option must be -------------------------------------------------
 --
--- A check returns what was expected, or nil when that is what it got.
+-- A check returns what was expected, or nil when that is what it got; and true
+-- when the type is right and the fault lies in the value.
 
 local function is(kind)
   local expected = "a " .. kind
   return function(value)
     return type(value) ~= kind and expected or nil
+  end
+end
+
+local function is_text(value)
+  if type(value) ~= "string" then
+    return "a string"
+  elseif value:find("\0", 1, true) then
+    return "a string without NUL", true
   end
 end
 
@@ -64,9 +73,11 @@ local function are_headers(value)
   for name, text in pairs(value) do
     local kind = type(text)
     if type(name) ~= "string" or name == "" then
-      return "names of headers as keys"
+      return "names of headers as keys", true
     elseif kind ~= "string" and kind ~= "number" then
-      return string.format("text for '%s'", name)
+      return string.format("text for '%s', got %s", name, kind), true
+    elseif (name .. text):find("\0", 1, true) then
+      return "headers without NUL", true
     end
   end
 end
@@ -77,12 +88,12 @@ local function are_fields(value)
   end
   for name, field in pairs(value) do
     if type(name) ~= "string" then
-      return "names as keys"
+      return "names as keys", true
     end
     for _, item in ipairs(type(field) == "table" and field or { field }) do
       if not is_scalar(item) then
         return string.format("text, a number, a boolean or a list for '%s'",
-          name)
+          name), true
       end
     end
   end
@@ -92,38 +103,39 @@ local function is_any() end
 
 local function is_method(value)
   local fits = type(value) == "string" and value:find "^[%w!#$%%&'*+.^_`|~-]+$"
-  return not fits and "the name of a method" or nil
+  return not fits and "the name of a method" or nil, type(value) == "string"
 end
 
 local REQUEST <const> = {
-  accept = is "string",
-  bearer = is "string",
+  accept = is_text,
+  bearer = is_text,
   body = is "string",
   body_max = is_count(1, 1 << 30),
-  ca_file = is "string",
-  cert_file = is "string",
+  ca_file = is_text,
+  cert_file = is_text,
   form = are_fields,
   headers = are_headers,
   insecure = is "boolean",
   json = is_any,
-  key_file = is "string",
+  key_file = is_text,
   method = is_method,
-  name = is "string",
-  password = is "string",
-  proxy = is "string",
+  name = is_text,
+  password = is_text,
+  proxy = is_text,
   query = are_fields,
   redirects = is_count(0, 50),
   retries = is_count(0, 20),
-  server_name = is "string",
+  server_name = is_text,
   timeout = is_seconds,
-  unix_socket = is "string",
-  user = is "string",
+  unix_socket = is_text,
+  user = is_text,
 }
 
 local function is_base_url(value)
   local fits = type(value) == "string" and
     value:find "^[hH][tT][tT][pP][sS]?://[^/?#]+[^?#]*$"
-  return not fits and "http:// or https://, a host and at most a path" or nil
+  return not fits and "http:// or https://, a host and at most a path" or nil,
+    type(value) == "string"
 end
 
 local RATE <const> = { requests = is_count(1, 100000), per = is_seconds }
@@ -134,13 +146,13 @@ local function is_rate(value)
   end
   for key in pairs(value) do
     if not RATE[key] then
-      return "{ requests =, per = }"
+      return "{ requests =, per = }", true
     end
   end
   for key, check in pairs(RATE) do
     local expected = check(value[key])
     if expected then
-      return string.format("%s as '%s'", expected, key)
+      return string.format("%s as '%s'", expected, key), true
     end
   end
 end
@@ -172,9 +184,9 @@ local function refuse_unknown(key, known)
     near and "; did you mean '" .. near .. "'?" or "")
 end
 
-local function refuse_value(key, expected, value)
+local function refuse_value(key, expected, inside, value)
   local kind = type(value)
-  if kind == "number" then
+  if inside or kind == "number" then
     raise("option '%s': expected %s", key, expected)
   end
   raise("option '%s': expected %s, got %s", key, expected, kind)
@@ -189,9 +201,9 @@ local function check(options, known)
     if not test then
       refuse_unknown(key, known)
     end
-    local expected = test(value)
+    local expected, inside = test(value)
     if expected then
-      refuse_value(key, expected, value)
+      refuse_value(key, expected, inside, value)
     end
   end
   local bodies = (options.json ~= nil and 1 or 0) + (options.form and 1 or 0) +

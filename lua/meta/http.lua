@@ -7,7 +7,8 @@
 ---begins with method and URL ("GET https://host/path: 503 Service Unavailable"),
 ---so `assert(http.get(url))` gives up the part that cannot go on. When the
 ---server answered, its answer is the third value. Credentials, headers, bodies
----and the values of a query are never in a sentence, nor in a trace.
+---and the values of a query are never in a sentence, nor in a trace; of a page
+---that came instead of data, a sentence has the first words.
 ---
 ---A request waits; other tasks run meanwhile. All of it, name, connection, TLS,
 ---redirects, its turn under a rate limit, retries, ends within its timeout, and
@@ -18,7 +19,8 @@
 local http = {}
 
 ---What a request can say. A client takes the same as defaults; headers and query
----are merged by name, the request's wins.
+---are merged by name, the request's wins. So does its login, of whatever kind; a
+---header Authorization beats a token beside it.
 ---@class (exact) http.options
 ---@field method? string for `request` alone; default: "GET"
 ---@field headers? table<string, string|number>
@@ -34,7 +36,8 @@ local http = {}
 ---@field bearer? string a token for the header Authorization
 ---@field timeout? number seconds over everything; default: 10
 ---How many are followed; default: 10; with 0 one is a failure as any status
----that is not 2xx.
+---that is not 2xx. The login stays with the first host, and so do the headers
+---Authorization and Cookie; a header like X-Api-Key goes along.
 ---@field redirects? integer
 ---@field body_max? integer bytes; a larger body is a failure; default: 16 MiB
 ---Default: as the environment says (https_proxy, no_proxy); "" is none.
@@ -59,8 +62,8 @@ local http = {}
 ---@class (exact) http.client_options : http.options
 ---In front of what is no URL of its own: with "https://h/api", "/v1" is
 ---"https://h/api/v1". To another origin, credentials (user, password, bearer,
----client certificate, the headers Authorization and Cookie) and the defaults of
----query and body are not sent.
+---client certificate, headers such as Authorization, Cookie and X-Api-Key) and the
+---defaults of query and body are not sent.
 ---@field base_url? string
 ---@field cookies? boolean keep them and send them back; default: true
 ---@field connections? integer at a time to one host; default: 16

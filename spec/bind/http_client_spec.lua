@@ -57,6 +57,31 @@ describe("http.client", function()
     end)
   end)
 
+  it("sends one Authorization, that of who is nearer", function()
+    local function sent(defaults, options)
+      return serve(say {}, function(stand)
+        defaults.base_url = stand.url
+        local client <close> = http.client(defaults)
+        assert(client:get("/", options))
+        local all = {}
+        for value in stand.requests[1].head:gmatch "Authorization: ([^\r]*)" do
+          all[#all + 1] = value
+        end
+        return table.concat(all, " and ")
+      end)
+    end
+    local header = { headers = { Authorization = "Own" } }
+    local basic = { user = "u", password = "p" }
+    local token = { bearer = "t" }
+    assert.equal("Own", sent({ bearer = "t" }, header))
+    assert.equal("Own", sent({ user = "u", password = "p" }, header))
+    assert.equal("Basic dTpw", sent({ bearer = "t" }, basic))
+    assert.equal("Basic dTpw", sent({ headers = header.headers }, basic))
+    assert.equal("Bearer t", sent({ headers = header.headers }, token))
+    assert.equal("Bearer t", sent({ user = "u", password = "p" }, token))
+    assert.equal("Basic dTpw", sent({ user = "u" }, { password = "p" }))
+  end)
+
   it("keeps its credentials from other origins", function()
     serve(say {}, function(other)
       with_client(function(request)
@@ -65,7 +90,7 @@ describe("http.client", function()
         end
         return { headers = { ["Set-Cookie"] = "sid=1" } }
       end, { bearer = "tokentoken", query = { key = "abcd" }, headers = {
-        Authorization = nil, Cookie = "a=1", ["X-Tool"] = "lunex" },
+        Cookie = "a=1", ["X-Tool"] = "lunex", ["X-Api-Key"] = "k1" },
       }, function(client, stand)
         assert(client:get "/")
         assert.equal("Bearer tokentoken",
@@ -81,6 +106,7 @@ describe("http.client", function()
           assert.is_nil(head:find "abcd")
         end
         assert.equal("lunex", other.requests[1].headers["x-tool"])
+        assert.is_nil(other.requests[1].headers["x-api-key"])
         assert.equal("Bearer mine", other.requests[3].headers.authorization)
         -- the same origin, written differently, is its own
         assert(client:get((stand.url:gsub("http", "HTTP")) .. "/same"))
@@ -362,7 +388,7 @@ describe("Retry-After", function()
   it("has a ceiling", function()
     local _, message = second { status = 429, headers = {
       ["Retry-After"] = "99999999999999999999" } }
-    assert.matches("another 3.6e%+03 s", message)
+    assert.matches("another 3600 s", message)
   end)
 
   it("means nothing when it is none, or with another status", function()
@@ -392,6 +418,26 @@ describe("Retry-After", function()
       for i = 2, 3 do
         assert.is_true(stand.requests[i].time >= released)
       end
+    end)
+  end)
+
+  it("is for the next attempt, not for all", function()
+    local asked = 0
+    with_client(function(_, connection)
+      asked = asked + 1
+      if asked == 1 then
+        return { status = 503, headers = { ["Retry-After"] = "1",
+          Connection = "close" } }
+      elseif asked == 2 then
+        connection:close()
+      else
+        return {}
+      end
+    end, { retries = 2 }, function(client)
+      local began = clock.monotonic()
+      assert(client:get("/", { timeout = 5 }))
+      assert.equal(3, asked)
+      assert.is_true(clock.monotonic() - began < 1.9)
     end)
   end)
 

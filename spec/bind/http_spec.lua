@@ -140,6 +140,21 @@ describe("http", function()
     os.remove(path)
   end)
 
+  it("says when it is the proxy that refuses", function()
+    local options = { proxy = "http://me:hidden@127.0.0.1:1" }
+    for _, scheme in ipairs { "http", "https" } do
+      local _, message = http.get(scheme .. "://nowhere.invalid/", options)
+      assert.equal("GET " .. scheme .. "://nowhere.invalid/: the proxy: " ..
+        "connection refused", message)
+    end
+    local _, message = http.get("http://127.0.0.1:1/")
+    assert.equal("GET http://127.0.0.1:1/: connection refused", message)
+    _, message = http.get("http://[::1]:1/")
+    assert.is_nil(message:find "proxy")
+    _, message = http.get("http://h/", { proxy = "odd://me:hidden@h" })
+    assert.equal("GET http://h/: the scheme of the proxy is not known", message)
+  end)
+
   it("keeps no cookies", function()
     serve(say { headers = { ["Set-Cookie"] = "id=1" } }, function(stand)
       assert(http.get(stand.url))
@@ -167,6 +182,12 @@ describe("a failure of http", function()
       assert.equal(status, answer.status)
       assert.equal(status ~= 304 and "why" or "", answer.body)
     end
+  end)
+
+  it("tells the name of a host that needs another form", function()
+    local _, message = http.get "http://b\xc3\xbccher.invalid/"
+    assert.matches("^GET http://b%%C3%%BCcher.invalid/: the host is malformed",
+      message)
   end)
 
   it("shows neither credentials nor the values of a query", function()
@@ -323,10 +344,10 @@ describe("answer:json", function()
     value, message = decoded("text/plain", "")
     assert.is_nil(value)
     assert.equal("GET URL/v1?key=...: expected JSON, got an empty body", message)
-    value, message = decoded(nil, "<\xff\0\27[31m>")
+    value, message = decoded(nil, "no \xff\0\27[31m>")
     assert.is_nil(value)
     assert.equal("GET URL/v1?key=...: expected JSON, got an unknown type: " ..
-      "<? [31m>", message)
+      "no ? [31m>", message)
     value, message = decoded("text/html", "<" .. ("é"):rep(100))
     assert.is_nil(value)
     assert.equal("GET URL/v1?key=...: expected JSON, got text/html: <" ..
@@ -341,12 +362,33 @@ describe("answer:json", function()
     assert.is_nil(message:find "abcdef")
   end)
 
+  it("shows nothing that could be data of another kind", function()
+    for content_type, body in pairs {
+      ["text/plain"] = "eyJhbGciOi.eyJzdWIiOi.SflKxwRJSM",
+      ["application/x-www-form-urlencoded"] = "access_token=gho_x&scope=repo",
+      ["text/xml"] = "<login><token>gho_x</token></login>",
+      ["text/html"] = "<?xml version='1.0'?><token>gho x</token>",
+    } do
+      local value, message = decoded(content_type, body)
+      assert.is_nil(value)
+      assert.equal("GET URL/v1?key=...: expected JSON, got " .. content_type,
+        message)
+    end
+    local _, message = decoded("text/html", "<html>your key is " ..
+      ("4fG_"):rep(8) .. ", now go")
+    assert.matches("got text/html: <html>your key is ..., now go$", message)
+  end)
+
   it("shows nothing that the request kept secret", function()
     local value, message = decoded("text/html", "<p>Bearer tokentoken, key " ..
       "value1, x=value2: no", { bearer = "tokentoken",
       query = { x = "value2" } })
     assert.is_nil(value)
     assert.matches("got text/html: <p>Bearer ..., key ..., x=...: no$", message)
+    value, message = decoded("text/html", "<p>Basic dXNlcjo=, login hidden1: no",
+      { json = { login = { password = "hidden1" } } })
+    assert.is_nil(value)
+    assert.matches("got text/html: <p>Basic ... login ...: no$", message)
   end)
 
   it("ends soon with 100 000 nested lists", function()
@@ -355,6 +397,21 @@ describe("answer:json", function()
       ("["):rep(n) .. ("]"):rep(n))
     assert.is_nil(value)
     assert.matches("nested", message)
+  end)
+end)
+
+describe("answer:table", function()
+  it("reads JSON and XML, whatever they are called", function()
+    for body, content_type in pairs {
+      ['{"list":{"a":"1"}}'] = "text/plain",
+      ["<list><a>1</a></list>"] = "text/html",
+    } do
+      serve(say { headers = { ["Content-Type"] = content_type }, body = body },
+        function(stand)
+          local answer = assert(http.get(stand.url))
+          assert.same({ list = { a = "1" } }, (answer:table()))
+        end)
+    end
   end)
 end)
 
@@ -396,6 +453,15 @@ describe("a mistake of the script", function()
     end
     assert.matches("above 0", mistake { timeout = 0 })
     assert.matches("above 0", mistake { timeout = math.huge })
+  end)
+
+  it("is a NUL in what is no body", function()
+    assert.matches("^spec/bind/http_spec.lua:%d+: the URL contains a NUL$",
+      select(2, pcall(function() http.get "http://h/\0" end)))
+    assert.matches("option 'user': expected a string without NUL$",
+      mistake { user = "a\0" })
+    assert.matches("option 'headers': expected headers without NUL$",
+      mistake { headers = { a = "\0" } })
   end)
 
   it("is more than one body, a method twice, no URL", function()

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Documents read like tables. The fixtures are answers of a Mirth Connect.
+local clock = require "clock"
 local json = require "json"
 local value = require "value"
 local xml = require "xml"
@@ -519,6 +520,38 @@ describe("a hostile document", function()
       names[i] = ("<n%d/>"):format(i)
     end
     refuses("<a>" .. table.concat(names) .. "</a>", "too many different names")
+  end)
+
+  -- FNV-1a, as names are hashed, but without the seed: names that end in one
+  -- of 32768 slots.
+  it("cannot have names that all take the same place", function()
+    local PRIME <const>, MASK <const>, SLOT <const> = 403, 32767, 1234
+    local undone = 1
+    while undone * PRIME & MASK ~= 1 do
+      undone = undone + 2
+    end
+    local letters, names, seen = {}, {}, 0
+    for i = 0, 31 do
+      letters[i] = i < 26 and 97 + i or 39 + i
+    end
+    while #names < 6000 do
+      local hash = 0x811c9dc5
+      for shift = 0, 20, 5 do
+        hash = (hash ~ letters[seen >> shift & 31]) * PRIME & MASK
+      end
+      local last = SLOT * undone & MASK ~ hash
+      if last >= 97 and last <= 122 then
+        names[#names + 1] = string.char(letters[seen & 31],
+          letters[seen >> 5 & 31], letters[seen >> 10 & 31],
+          letters[seen >> 15 & 31], letters[seen >> 20 & 31], last)
+      end
+      seen = seen + 1
+    end
+    local text = "<r><" .. table.concat(names, "/><") .. "/>" ..
+      ("<" .. names[#names] .. "/>"):rep(500000) .. "</r>"
+    local began = clock.monotonic()
+    assert(xml.parse(text))
+    assert.is_true(clock.monotonic() - began < 2)
   end)
 
   it("is an answer with wrong options, which raise", function()

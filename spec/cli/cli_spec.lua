@@ -195,6 +195,12 @@ describe("a script is found", function()
     refused(1, "foo.lua:2: unexpected symbol near '='", "lunex foo.lua")
   end)
 
+  it("and may speak of exporters without being a configuration", function()
+    files["s.lua"] = "local total = { exporters = 1 }\n" .. METER
+    assert.equal("s.lua", plan("lunex s.lua").script)
+    assert.same({}, plan("lunex check s.lua").errors)
+  end)
+
   it("and may require its neighbours and what LUA_PATH names", function()
     files["./s.lua"] = METER
     environment.LUA_PATH = "./?.lua;/opt/?.lua;;"
@@ -536,6 +542,11 @@ describe("a common flag", function()
       .telemetry_path)
     refused(2, "--web.telemetry-path: expected a path such as /metrics, "
       .. "got 'a?b'", "lunex meter --web.telemetry-path a?b")
+    for _, path in ipairs { "/healthz", "probe", "/-/ready" } do
+      refused(2, "--web.telemetry-path: expected a path that is not the "
+        .. "host's, got '" .. path .. "'",
+        "lunex meter --web.telemetry-path " .. path)
+    end
   end)
 
   it("takes seconds and durations", function()

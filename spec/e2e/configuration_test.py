@@ -345,6 +345,11 @@ class Clashes(Configured):
             "other", "queue", r'"queue_jobs{host=\"same\"}"', "1")],
             re.findall(r'series are left out.*exporter=(\S+) other=(\S+) '
                        r'series=(\S+) count=(\d+)', lunex.log))
+        done = self.run_it("once", "--config", "lunex.lua")
+        self.assertEqual(1, done.stdout.count('queue_jobs{host="same"}'))
+        self.assertRegex(done.stderr,
+                         "series are left out.*exporter=other other=queue ")
+        self.assertEqual(0, done.returncode)
 
     def test_a_broken_script_among_three_does_not_stop_the_others(self):
         self.script(BROKEN, "broken")
@@ -422,6 +427,9 @@ class Mistakes(Configured):
                  '{ "queue.lua", config = { fail = 1 } }'),
                 ("3: config: expected a table, got a string",
                  '{ "queue.lua", config = "x" }'),
+                ("3: the exporter has no script: expected the name of a "
+                 'bundled one or a path, such as { "mirth" }',
+                 '{ script = "queue.lua" }'),
                 ("3: config.password: expected a string, got a number",
                  '{ "queue.lua", config = { password = 1234 } }'),
                 ("3: profiles.a: expected a table of values, got a string",
@@ -448,6 +456,8 @@ class Mistakes(Configured):
                  "of them, got a number", "listen = 9100,"),
                 ("1: telemetry_path: expected a path such as /metrics, got "
                  "'a b'", 'telemetry_path = "a b",'),
+                ("1: telemetry_path: expected a path that is not the host's, "
+                 "got '/healthz'", 'telemetry_path = "/healthz",'),
                 ("1: log_level: expected one of debug, info, warn, error, got "
                  "'loud'", 'log_level = "loud",')):
             with self.subTest(sentence):
@@ -478,6 +488,13 @@ class Mistakes(Configured):
                 ("3: name: expected letters, digits, '_', '-' and '.', got "
                  "the text of a file", '{ "queue.lua", name = file "password" '
                  '}'),
+                ("3: labels: the text of a file is not the name of a label",
+                 '{ "queue.lua", labels = { [file "password"] = "a" } }'),
+                ("3: profiles: the text of a file is not a name",
+                 '{ "queue.lua", profiles = { [file "password"] = {} } }'),
+                ("3: it is ***", 'error("it is " .. file "password")'),
+                ("3: '***' is not there in a configuration",
+                 '(_ENV[file "password"])'),
                 ("3: labels.a: the text of a file would be shown to "
                  "everybody",
                  '{ "queue.lua", labels = { a = file "password" } }')):
@@ -491,6 +508,12 @@ class Mistakes(Configured):
                  "\nreturn {}\n"),
                 ("lunex.lua:1: exporters: the list is empty",
                  "return { exporters = {} }\n"),
+                ("lunex.lua:1: unexpected symbol near '{'; a configuration "
+                 "begins with return", "{ exporters = {} }\n"),
+                ("lunex.lua:1: 'exporters' is new: write return { exporters "
+                 "= ... }", "exporters = {}\n"),
+                ("lunex.lua:1: 'site' is new: write local site = ...",
+                 "site = {}\n"),
                 ("lunex.lua:2: unexpected symbol near '='",
                  "return { exporters = {\n  x = = 1 } }\n"),
                 ("lunex.lua:1: 'require' is not there in a configuration",

@@ -19,6 +19,8 @@ return {
   labels = { site = "north" },
   config = {
     password = { "hunter2-hunter2", secret = true },
+    pin = { 753159, secret = true },
+    keys = { { "first-key", "second-key" }, secret = true },
     user = { "monitor" },
   },
   metrics = {
@@ -33,6 +35,7 @@ return {
   end,
   probe = function(m, target, config, params)
     log.debug("begins as " .. config.user, { password = config.password })
+    log.debug("has " .. config.pin .. " and " .. config.keys[2])
     m.spec_runs_total:inc("probe")
     m.spec_value:set(2, target)
     if target == "wait" then
@@ -218,9 +221,12 @@ class Probe(Case):
                                       r"at most 10 s$")
         self.assertIn("log debug: begins as monitor password=***\n",
                       answer.text)
+        self.assertIn("log debug: has *** and ***\n", answer.text)
         self.assertRegex(answer.text,
                          r"error: .*script\.lua:\d+: refused with \*\*\*\n")
         self.assertNotIn("hunter2", answer.text)
+        lunex.wait_log(r'"a probe failed".*refused with \*\*\*"')
+        self.assertNotIn("hunter2", lunex.log)
         self.assertIn(UP + " 0\n", answer.text)
         answer = self.probe(lunex, target="a", debug="1")
         self.assertIn("the probe succeeded after 0.0", answer.text)

@@ -79,6 +79,9 @@ return {
         chunked = { headers = { ["Transfer-Encoding"] = "chunked" } },
         many = { headers = { ["X-A"] = ("x"):rep(9000) } },
       }
+      if request.params.what == "message" then
+        return nil, "the printer is out of paper"
+      end
       return answers[request.params.what]
     end,
   },
@@ -199,6 +202,7 @@ class Routes(Case):
         lunex = self.start()
         for what, sentence in (
                 ("nothing", "returned nothing; expected a string"),
+                ("message", r"script\.lua:\d+: the printer is out of paper"),
                 ("number", "returned number; expected a string"),
                 ("key", "the unknown key 'statu'; did you mean 'status'"),
                 ("status", "gives a status that is none, 200 to 599"),

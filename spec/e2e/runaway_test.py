@@ -129,6 +129,18 @@ class Stuck(Case):
             self.assertNotEqual(2, answer.samples.get("stuck_runs"))
         self.stops(lunex)
 
+    def test_without_a_header_its_own_timeout_is_waited_for_and_no_more(self):
+        lunex = self.lunex(self.script(self.SCRIPT), "--timeout=0.5")
+        self.assertEqual(1, lunex.samples()["stuck_runs"])
+        started = time.monotonic()
+        answer = lunex.get("/metrics")
+        self.assertLess(time.monotonic() - started, 5)
+        self.assertEqual(200, answer.status)
+        self.assertNotIn("stuck_runs", answer.samples)
+        answer = lunex.get("/metrics?exporter=stuck")
+        self.assertLess(time.monotonic() - started, 8)
+        self.assertEqual(503, answer.status)
+        self.stops(lunex)
 
     def test_one_that_was_stuck_for_longer_is_not_waited_for_again(self):
         lunex = self.lunex(self.script(self.SCRIPT))

@@ -429,7 +429,8 @@ static void says_when_the_proxy_is_not_there(void **state)
 			    "not known",
 			    failure(request, ERR_IO));
 	request.proxy = "http://127.0.0.1:1";
-	assert_string_equal("GET http://far.test/: connection refused",
+	assert_string_equal("GET http://far.test/: the proxy: connection "
+			    "refused",
 			    failure(request, ERR_IO));
 }
 

@@ -346,7 +346,8 @@ static void the_second_exporter_with_a_route_is_refused(void **state)
 	assert_non_null(both[1]);
 	assert_false(routes_check(both, 2, "/metrics", &err));
 	snprintf(expected, sizeof expected,
-		 "%s/c.lua:14: the route 'GET /a/:id' is taken by %s/a.lua:14",
+		 "%s/c.lua:14: the route 'GET /a/:id' is taken by the "
+		 "exporter 'a' (%s/a.lua:14)",
 		 folder, folder);
 	assert_string_equal(expected, err.text);
 	exporter_stop(both[1]);

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,10 +41,10 @@ static void add(struct registry *registry, const char *name,
 		fail_msg("%s", err.text);
 }
 
-/* An exporter with the family a, and the label site, and its words. */
-static struct outline_owner owner(const char *name, const char *site,
-				  enum metric_type type, const char *help,
-				  unsigned nlabels)
+/* An exporter with one family, and the label site, and its words. */
+static struct outline_owner owner_of(const char *name, const char *site,
+				     const char *family, enum metric_type type,
+				     const char *help, unsigned nlabels)
 {
 	struct label_pair none[] = { { NULL, NULL } };
 	struct label_pair given = { "site", site };
@@ -52,10 +53,17 @@ static struct outline_owner owner(const char *name, const char *site,
 	struct registry *registry = registry_new(&options);
 	struct outline *outline = outline_new(&d, &given, site != NULL);
 
-	add(registry, "a", type, help, nlabels);
+	add(registry, family, type, help, nlabels);
 	outline_read(outline, &d, registry);
 	registry_free(registry);
 	return (struct outline_owner){ outline, name, name, name };
+}
+
+static struct outline_owner owner(const char *name, const char *site,
+				  enum metric_type type, const char *help,
+				  unsigned nlabels)
+{
+	return owner_of(name, site, "a", type, help, nlabels);
 }
 
 static void release(const struct outline_owner *owner)
@@ -145,6 +153,32 @@ static void the_same_series_is_refused_with_both_places(void **state)
 	      owner("y", "1", METRIC_GAUGE, "H.", 0), sentence);
 }
 
+/* Else the page had two samples of one name, and perhaps of one series. */
+static void a_family_called_like_a_sample_is_refused(void **state)
+{
+	static const char *const names[] = { "a_count", "a_sum" };
+	char sentence[200];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		snprintf(sentence, sizeof sentence,
+			 "y: a: its '%s' is declared as well; the exporter 'x' "
+			 "declares it at x:3",
+			 names[i]);
+		check(owner("x", "1", METRIC_SUMMARY, "H.", 1),
+		      owner_of("y", "2", names[i], METRIC_GAUGE, "H.", 1),
+		      sentence);
+	}
+	check(owner_of("x", NULL, "a_count", METRIC_GAUGE, "H.", 1),
+	      owner("y", NULL, METRIC_SUMMARY, "H.", 1),
+	      "y:3: a: its 'a_count' is declared as well; the exporter 'x' "
+	      "declares it at x");
+	check(owner_of("x", NULL, "a_count", METRIC_GAUGE, "H.", 1),
+	      owner("y", NULL, METRIC_GAUGE, "H.", 1), NULL);
+	check(owner_of("x", NULL, "a_bucket", METRIC_GAUGE, "H.", 1),
+	      owner("y", NULL, METRIC_SUMMARY, "H.", 1), NULL);
+}
+
 static void others_go_together(void **state)
 {
 	(void)state;
@@ -166,6 +200,7 @@ int main(void)
 		cmocka_unit_test(
 			another_type_or_help_is_refused_with_both_places),
 		cmocka_unit_test(the_same_series_is_refused_with_both_places),
+		cmocka_unit_test(a_family_called_like_a_sample_is_refused),
 		cmocka_unit_test(others_go_together),
 	};
 

@@ -36,10 +36,22 @@ static void every_secret_is_masked_wherever_it_stands(void **state)
 	check(&secrets, "hunter2", "hunter2");
 }
 
+static void a_secret_is_masked_in_a_url_too(void **state)
+{
+	struct secrets secrets = { 0 };
+
+	(void)state;
+	secrets_add(&secrets, "a+b/\xc3\xa9=");
+	check(&secrets, "GET /a%2Bb%2F%C3%A9%3D/x a+b/\xc3\xa9= a+b",
+	      "GET /***/x *** a+b");
+	secrets_release(&secrets);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_secret_is_masked_wherever_it_stands),
+		cmocka_unit_test(a_secret_is_masked_in_a_url_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
