@@ -22,14 +22,14 @@ end
 
 local function api(config)
   local url = assert(config.endpoint or config.base_api_url, "give --endpoint or MIRTH_ENDPOINT")
+  assert(config.user ~= "", "give --user or MIRTH_USERNAME; to a probe, a profile")
   return session.open({
     base_url = url:gsub("/*$", ""):gsub("/api$", "") .. "/api",
     headers = { ["X-Requested-With"] = "lunex" }, accept = "application/xml, */*;q=0.5",
     ca_file = config.ca_file, cert_file = config.cert_file, key_file = config.key_file,
     insecure = config.insecure,
   }, { url = "/users/_login", ready = is_running,
-    form = { username = config.user, password = config.password },
-  })
+    form = { username = config.user, password = config.password } })
 end
 
 -- The list at URL, under PATH: of XML, or of JSON made of that XML.

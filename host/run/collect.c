@@ -206,10 +206,11 @@ static void task_ended(struct task *task, lua_State *co, int results,
 		       const struct err *err, void *arg)
 {
 	struct part *part = arg;
+	struct err failure;
 
 	(void)task;
-	(void)co;
-	(void)results;
+	if (!err && task_answers_failure(co, results, &failure))
+		err = &failure;
 	if (part->task)
 		part_ended(part, err);
 }

@@ -401,7 +401,7 @@ static void configure(lua_State *L, void *arg)
 {
 	struct configuring *c = arg;
 
-	push_declared_config(L, c->d, c->config, NULL);
+	push_declared_config(L, c->d, c->config);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &c->d->anchors[DECLARATION_CONFIG]);
 }
 

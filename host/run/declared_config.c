@@ -144,26 +144,28 @@ static void overlay_values(lua_State *L, const struct config *overlay,
 	lua_pop(L, 1);
 }
 
-void push_declared_config(lua_State *L, const struct declaration *d,
-			  const struct config *config,
-			  const struct exporter_profile *profile)
+/* Leaves the script's `config`, and the values of CONFIG above. */
+static void push_entries_and_values(lua_State *L, const struct declaration *d,
+				    const struct config *config)
 {
-	int entries, values;
-
 	declaration_push(L, d);
 	if (lua_getfield(L, -1, "config") == LUA_TNIL) {
 		lua_pop(L, 1);
 		lua_newtable(L);
 	}
 	lua_remove(L, -2);
-	entries = lua_gettop(L);
 	if (config)
 		push_config(L, config);
 	else
 		lua_newtable(L);
-	values = lua_gettop(L);
-	if (profile)
-		overlay_values(L, profile->config, values);
+}
+
+/* From those two one strict table. */
+static void make_strict(lua_State *L, const struct declaration *d,
+			const struct exporter_profile *profile)
+{
+	int values = lua_gettop(L), entries = values - 1;
+
 	check_given(L, d, profile, entries, values);
 	add_defaults(L, d, entries, values);
 	lua_pushvalue(L, entries);
@@ -172,6 +174,42 @@ void push_declared_config(lua_State *L, const struct declaration *d,
 	push_strict(L, values); /* entries values strict */
 	lua_replace(L, entries);
 	lua_settop(L, entries);
+}
+
+void push_declared_config(lua_State *L, const struct declaration *d,
+			  const struct config *config)
+{
+	push_entries_and_values(L, d, config);
+	make_strict(L, d, NULL);
+}
+
+/* Takes what ENTRIES declare as secret out of VALUES. */
+static void drop_secrets(lua_State *L, int entries, int values)
+{
+	lua_pushnil(L);
+	while (lua_next(L, entries)) { /* key entry */
+		lua_getfield(L, -1, "secret");
+		if (lua_toboolean(L, -1)) {
+			lua_pushvalue(L, -3);
+			lua_pushnil(L);
+			lua_rawset(L, values);
+		}
+		lua_pop(L, 2);
+	}
+}
+
+void push_probe_config(lua_State *L, const struct declaration *d,
+		       const struct config *config,
+		       const struct exporter_profile *profile)
+{
+	int values;
+
+	push_entries_and_values(L, d, config);
+	values = lua_gettop(L);
+	drop_secrets(L, values - 1, values);
+	if (profile)
+		overlay_values(L, profile->config, values);
+	make_strict(L, d, profile);
 }
 
 /* The value on top of the stack: a text, a number or a list of texts. */

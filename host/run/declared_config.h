@@ -15,14 +15,17 @@
 void check_declared_config(lua_State *L, const struct declaration *d,
 			   int table);
 
-/*
- * Leaves the strict table of values: those of PROFILE, then CONFIG's, then the
- * defaults; both may be NULL. Raises for an unknown key and a missing required
- * value.
- */
+/* Leaves the strict table of values: CONFIG's (NULL: none), then the defaults.
+ * Raises for an unknown key and a missing required value. */
 void push_declared_config(lua_State *L, const struct declaration *d,
-			  const struct config *config,
-			  const struct exporter_profile *profile);
+			  const struct config *config);
+
+/* The same for a probe, with the values of PROFILE (NULL: none) over them. The
+ * target is whatever somebody asked for: of the secrets it is given those of
+ * the profile alone, never CONFIG's. */
+void push_probe_config(lua_State *L, const struct declaration *d,
+		       const struct config *config,
+		       const struct exporter_profile *profile);
 
 /* Adds the texts that are declared as secret of the table at VALUES. */
 void read_declared_secrets(lua_State *L, const struct declaration *d,

@@ -238,13 +238,14 @@ static void start_ended(struct task *task, lua_State *co, int results,
 			const struct err *err, void *arg)
 {
 	struct exporter *e = arg;
+	struct err failure;
 
 	(void)task;
-	(void)co;
-	(void)results;
 	if (!e->start_task)
 		return;
 	e->start_task = NULL;
+	if (!err && task_answers_failure(co, results, &failure))
+		err = &failure;
 	if (err)
 		start_failed(e, err);
 }

@@ -10,6 +10,7 @@
 #include "run/l_exporter.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,8 @@ struct object {
 	struct ticket *ticket; /* what will wake op */
 	char *temporary;       /* a file to be removed, or NULL */
 	char *lua_path;	       /* the exporter's thread reads it */
+	struct exporter_profile *profiles;
+	size_t nprofiles;
 	bool serve;
 	struct web *web; /* NULL: it is not served */
 	bool failed;
@@ -225,12 +228,56 @@ static char *lua_path_of(const char *path)
 	return buf_take(&text, NULL);
 }
 
+/* The pair on top of the stack is a name and its values. */
+static void take_profile(lua_State *L, struct object *object)
+{
+	struct exporter_profile *profile;
+
+	object->profiles = mem_realloc(
+		object->profiles, (object->nprofiles + 1) * sizeof *profile);
+	profile = &object->profiles[object->nprofiles++];
+	profile->config = NULL;
+	profile->name = NULL;
+	profile->name = mem_string(luaL_checkstring(L, -2));
+	profile->config = config_from_lua(L, -1);
+}
+
+/* The option `profiles`: configurations by name. */
+static void take_profiles(lua_State *L, struct object *object)
+{
+	if (!lua_istable(L, 3))
+		return;
+	lua_getfield(L, 3, "profiles");
+	luaL_argcheck(L, lua_istable(L, -1) || lua_isnil(L, -1), 3,
+		      "option 'profiles': expected a table");
+	if (lua_istable(L, -1)) {
+		lua_pushnil(L);
+		while (lua_next(L, -2)) {
+			take_profile(L, object);
+			lua_pop(L, 1);
+		}
+	}
+	lua_pop(L, 1);
+}
+
+static void free_profiles(struct object *object)
+{
+	for (size_t i = 0; i < object->nprofiles; i++) {
+		free((char *)(uintptr_t)object->profiles[i].name);
+		config_free(
+			(struct config *)(uintptr_t)object->profiles[i].config);
+	}
+	free(object->profiles);
+	object->profiles = NULL;
+	object->nprofiles = 0;
+}
+
 /* exporter.load(path or text [, config [, options]]) -> exporter | nil, message
  */
 static int l_load(lua_State *L)
 {
-	static const char *const known[] = { "interval", "serve", "timeout",
-					     NULL };
+	static const char *const known[] = { "interval", "profiles", "serve",
+					     "timeout", NULL };
 	struct exporter_options options = { .loaded = on_loaded,
 					    .collected = on_collected };
 	struct object *object;
@@ -248,6 +295,9 @@ static int l_load(lua_State *L)
 	if (!lua_isnil(L, 2))
 		object->config = config_from_lua(L, 2);
 	options.config = object->config;
+	take_profiles(L, object);
+	options.profiles = object->profiles;
+	options.nprofiles = object->nprofiles;
 	object->link = mem_alloc(sizeof *object->link);
 	object->link->loading = new_ticket(L, object);
 	options.arg = object->link;
@@ -335,6 +385,7 @@ static int l_close(lua_State *L)
 	close_all(object);
 	config_free(object->config);
 	object->config = NULL;
+	free_profiles(object);
 	free(object->link);
 	free(object->lua_path);
 	object->link = NULL;

@@ -221,6 +221,9 @@ static const char *find_target(struct request *request)
 	return target;
 }
 
+/* Has a probe that names no profile. */
+static const char default_profile[] = "default";
+
 /* The profile that is asked for, if any; false: REQUEST is answered. */
 static bool find_profile(const struct exporter *exporter,
 			 struct request *request,
@@ -232,20 +235,19 @@ static bool find_profile(const struct exporter *exporter,
 	size_t n;
 
 	*found = NULL;
-	if (!name)
-		return true;
 	profiles = exporter_profiles(exporter, &n);
 	buf_init(&names, SENTENCE_MAX / 2);
 	for (size_t i = 0; i < n && !*found; i++) {
 		add_name(&names, profiles[i].name);
-		if (strcmp(profiles[i].name, name) == 0)
+		if (strcmp(profiles[i].name, name ? name : default_profile) ==
+		    0)
 			*found = &profiles[i];
 	}
-	if (*found)
-		buf_release(&names);
-	else
+	if (name && !*found)
 		refuse(request, 404, "no profile of that name", &names);
-	return *found;
+	else
+		buf_release(&names);
+	return *found || !name;
 }
 
 static bool wants_debug(const struct request *request)

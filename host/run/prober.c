@@ -188,9 +188,11 @@ static void end(struct running *running, const struct err *err)
 static void task_ended(struct task *task, lua_State *co, int results,
 		       const struct err *err, void *arg)
 {
+	struct err failure;
+
 	(void)task;
-	(void)co;
-	(void)results;
+	if (!err && task_answers_failure(co, results, &failure))
+		err = &failure;
 	end(arg, err);
 }
 
@@ -204,7 +206,7 @@ static void start(lua_State *L, void *arg)
 	int config;
 
 	luaL_checkstack(L, LUA_MINSTACK, "probe");
-	push_declared_config(L, d, options->config, probe->profile);
+	push_probe_config(L, d, options->config, probe->profile);
 	config = lua_gettop(L);
 	read_declared_secrets(L, d, config, &running->secrets);
 	declaration_push_probe(L, d);
@@ -248,8 +250,8 @@ static void check_profile(lua_State *L, void *arg)
 {
 	struct checking *checking = arg;
 
-	push_declared_config(L, checking->options->declaration,
-			     checking->options->config, checking->profile);
+	push_probe_config(L, checking->options->declaration,
+			  checking->options->config, checking->profile);
 }
 
 static bool check_profiles(const struct prober_options *options,

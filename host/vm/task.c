@@ -513,6 +513,15 @@ static struct task *start(lua_State *L, int nargs, double deadline,
 	return task;
 }
 
+bool task_answers_failure(lua_State *co, int results, struct err *err)
+{
+	if (results < 2 || !lua_isnil(co, -results) ||
+	    lua_type(co, 1 - results) != LUA_TSTRING)
+		return false;
+	err_set(err, ERR_IO, "%s", lua_tostring(co, 1 - results));
+	return true;
+}
+
 struct task *task_start(lua_State *L, int nargs, double deadline,
 			task_done done, void *arg)
 {

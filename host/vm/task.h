@@ -61,6 +61,12 @@ typedef void (*task_done)(struct task *task, lua_State *co, int results,
 			  const struct err *err, void *arg);
 
 /*
+ * Did a function that ended without an error answer nil and a message, as what
+ * fails in the world does? Then ERR says so. For task_done functions.
+ */
+bool task_answers_failure(lua_State *co, int results, struct err *err);
+
+/*
  * Makes a task without a parent from the function and NARGS arguments on top of
  * L, which it pops, and makes it ready. May raise (memory): call it from
  * vm_call(). DEADLINE is in loop_now() seconds, 0 for none: when it passes, the

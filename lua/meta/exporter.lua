@@ -9,6 +9,7 @@ local exporter = {}
 ---@class exporter.options
 ---@field interval? number seconds; 0 or none: only when asked
 ---@field timeout? number seconds; instead of the script's
+---@field profiles? table<string, table<string, any>> for probes, by name
 ---@field serve? boolean open a web server on a free port of 127.0.0.1, with the
 --- pages of the program and the script's routes
 

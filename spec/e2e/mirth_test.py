@@ -251,13 +251,32 @@ class Faults(MirthCase):
         self.assertEqual(1, mirth.logins)
         self.assertNotIn("wr0ng", lunex.log)
 
-    def test_a_probe_asks_another_server(self):
+    def configured(self, mirth, profiles):
+        path = self.folder / "lunex.lua"
+        path.write_text(f"""return {{ exporters = {{ {{ "mirth", config = {{
+          endpoint = "{mirth.url}", ca_file = "{mirth.ca_file}",
+          user = "home", password = "h0me-p4ssword",
+        }}, profiles = {{ {profiles} }} }} }} }}""")
+        return self.lunex("--config", path)
+
+    def test_a_probe_asks_another_server_by_its_profile(self):
         home, other = Mirth(self), Mirth(self)
-        lunex = self.start(home)
-        answer = lunex.get(f"/probe?exporter=mirth&target={other.url}")
+        lunex = self.configured(
+            home, f'east = {{ user = "monitor", password = "{PASSWORD}" }}')
+        answer = lunex.get(
+            f"/probe?exporter=mirth&target={other.url}&profile=east")
         self.assertEqual(1, answer.samples["probe_success"], lunex.log)
         self.assertEqual(10, answer.samples[RECEIVED])
         self.assertEqual([], home.requests)
+
+    def test_a_probe_without_a_profile_gives_no_password_away(self):
+        home, other = Mirth(self), Mirth(self)
+        lunex = self.configured(home, "")
+        answer = lunex.get(
+            f"/probe?exporter=mirth&target={other.url}&debug=true")
+        self.assertIn("probe_success 0\n", answer.text)
+        self.assertIn("to a probe, a profile", answer.text)
+        self.assertEqual([], other.requests_to(LOGIN))
 
 
 if __name__ == "__main__":

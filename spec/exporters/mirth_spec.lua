@@ -297,8 +297,9 @@ describe("mirth", function()
     local target = assert(exporter.load(SERVER, {}, { serve = true }))
     table.insert(running, target)
     local e = assert(exporter.load("exporters/mirth.lua",
-      { endpoint = url, user = "monitor", password = "pa ss" },
-      { serve = true }))
+      { endpoint = url, user = "monitor", password = "of its own" },
+      { serve = true, profiles = {
+        default = { user = "monitor", password = "pa ss" } } }))
     table.insert(running, e)
     local page = assert(http.get(e:url() .. "/probe",
       { query = { target = target:url() } })).body

@@ -226,6 +226,33 @@ return {
   end)
 end)
 
+describe("nil and a message", function()
+  local function failed(collect, message)
+    local e <close> = assert(exporter.load(string.format([[
+local metric = require "metric"
+return {
+  name = "spec",
+  metrics = { spec_x = metric.gauge "X." },
+  collect = function(m) m.spec_x:set(1) %s end,
+}
+]], collect)))
+    local ok, reason = e:collect()
+    assert.equal(message == nil, ok)
+    assert.equal(message, reason)
+    assert.equal(message == nil, e:page():find("spec_x 1\n", 1, true) ~= nil)
+  end
+
+  it("that collect returns are its failure", function()
+    failed("return nil, 'the world is dark'", "the world is dark")
+  end)
+
+  it("are no failure when they are something else", function()
+    failed "return nil"
+    failed "return true, 'fine'"
+    failed "return nil, 7"
+  end)
+end)
+
 describe("the host's metrics", function()
   it("take the help text of a script that declares them", function()
     local e <close> = assert(exporter.load([[

@@ -209,3 +209,46 @@ describe("exporter.load with serve", function()
     assert.has_error(function() e:url() end, "it is not served")
   end)
 end)
+
+describe("a probe", function()
+  local PROBE <const> = [[
+local metric = require "metric"
+return {
+  name = "spec",
+  config = {
+    place = { "here" },
+    password = { "none", secret = true },
+  },
+  metrics = {
+    spec_seen = metric.info { "Seen.", labels = { "place", "password" } },
+  },
+  probe = function(m, _, config)
+    m.spec_seen:set(1, config.place, config.password)
+  end,
+}
+]]
+
+  local function seen(profiles, query)
+    local e <close> = assert(exporter.load(PROBE,
+      { place = "there", password = "its own" },
+      { serve = true, profiles = profiles }))
+    query.target = "x"
+    local page = assert(http.get(e:url() .. "/probe", { query = query })).body
+    return page:match 'spec_seen{place="(.-)",password="(.-)"} 1'
+  end
+
+  it("is given the secrets of its profile, never those of the exporter",
+    function()
+      local profiles = { other = { password = "for others" } }
+      assert.same({ "there", "for others" },
+        { seen(profiles, { profile = "other" }) })
+      assert.same({ "there", "none" }, { seen(profiles, {}) })
+      assert.same({ "there", "none" }, { seen(nil, {}) })
+    end)
+
+  it("has the profile 'default' when it names none", function()
+    local profiles = { default = { password = "usual" }, other = {} }
+    assert.same({ "there", "usual" }, { seen(profiles, {}) })
+    assert.same({ "there", "none" }, { seen(profiles, { profile = "other" }) })
+  end)
+end)
