@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Devices, their vitals and the integrations of a Particle account, or of
--- products: a drop-in for DazWilkin's particle-exporter.
+-- Devices, vitals and integrations in the Particle cloud.
+-- A drop-in for DazWilkin's particle-exporter; reads products, too.
 local clock = require "clock"
 local http = require "http"
 local log = require "log"
@@ -58,8 +58,8 @@ local metrics = {
     labels = { "integration_id", "result" } },
   particle_api_requests_total = counter { "Requests made.", labels = { "endpoint", "code" } },
   particle_api_rate_limited_total = counter { "Requests refused with 429." },
-  exporter_produce_time = gauge { "Milliseconds.", labels = { "type" } },
-  exporter_consume_time = gauge { "Milliseconds until all is there." },
+  exporter_produce_time = gauge { "Milliseconds to read it.", labels = { "type" } },
+  exporter_consume_time = gauge { "Milliseconds to read all." },
 }
 for _, key in ipairs { "logs", "errors", "counters" } do
   metrics["particle_integration_" .. key .. "_count"] = gauge {

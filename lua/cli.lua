@@ -30,7 +30,6 @@
 ]]
 
 local config = require "cli.config"
-local configuration = require "cli.configuration"
 local flags = require "cli.flags"
 local script_of = require "cli.script"
 local scripts = require "cli.scripts"
@@ -57,6 +56,11 @@ Common flags: --web.listen-address, --web.telemetry-path, --interval, --timeout,
 --config.file-path, --log.level; lunex help NAME tells more.
 ]]
 
+-- Loaded by those who have such a file: it is a third of the command line.
+local function configuration()
+  return require "cli.configuration"
+end
+
 local function print_plan(text)
   return { command = "print", text = text, errors = {}, status = 0 }
 end
@@ -75,7 +79,7 @@ end
 -- no script.
 local function is_configuration(path, host)
   local text = host.read(path)
-  return text and configuration.is(text) and not script_of.load(path, host)
+  return text and configuration().is(text) and not script_of.load(path, host)
 end
 
 -- A script to run. nil, a sentence and a status.
@@ -235,7 +239,7 @@ local function plan_configuration(command, path, parsed, host)
   if not flagged then
     return nil, message, USAGE
   end
-  local plan, mistakes = configuration.read(path, false, host,
+  local plan, mistakes = configuration().read(path, false, host,
     env_file_of(parsed))
   if not plan then
     return { command = "print", errors = mistakes, status = USAGE }
@@ -281,7 +285,7 @@ local function check_configuration(plan, path, lines, host)
     return nil, ("%s and %s: check takes one configuration at a time"):format(
       plan.configuration, path)
   end
-  local read, advice = configuration.read(path, true, host)
+  local read, advice = configuration().read(path, true, host)
   if not read then
     table.move(advice, 1, #advice, #plan.errors + 1, plan.errors)
     plan.status = USAGE

@@ -70,7 +70,28 @@ local function new(options, login, now)
   }, session)
 end
 
+-- What a login may have, and the type of it; false: any.
+local LOGIN <const> = { url = "string", form = "table", json = false,
+  ready = "function", pause = "number" }
+
+-- Misspelt credentials would be a wrong password.
+local function check_login(login)
+  if type(login) ~= "table" or type(login.url) ~= "string" then
+    error("expected what logs in, such as { url = \"/login\", form = {} }", 3)
+  end
+  for key, value in pairs(login) do
+    local expected = LOGIN[key]
+    if expected == nil then
+      error(("unknown key '%s' of the login"):format(key), 3)
+    elseif expected and type(value) ~= expected then
+      error(("'%s' of the login: expected a %s, got %s"):format(key, expected,
+        type(value)), 3)
+    end
+  end
+end
+
 function M.open(options, login)
+  check_login(login)
   local now, key = clock.monotonic(), key_of(options, login)
   if not sessions[key] then
     drop_unused(now)
@@ -187,6 +208,9 @@ end
 
 for _, verb in ipairs { "get", "post", "put", "delete", "head", "request" } do
   session[verb] = function(self, url, options)
+    if getmetatable(self) ~= session then
+      error("ask with a colon: session:" .. verb .. "(url)", 2)
+    end
     return request(self, verb, url, options)
   end
 end

@@ -147,8 +147,14 @@ setmetatable(assertion, {
     end
     error(message == nil and place() .. "assertion failed!" or message, 0)
   end,
-  __index = function(_, name)
-    error("there is no assert." .. tostring(name), 2)
+  __index = function(all, name)
+    local names = {}
+    for known in pairs(all) do
+      names[#names + 1] = known
+    end
+    table.sort(names)
+    error(("there is no assert.%s; there are: %s"):format(tostring(name),
+      table.concat(names, ", ")), 2)
   end,
 })
 

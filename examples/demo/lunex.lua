@@ -14,6 +14,11 @@ return {
       endpoint = "http://127.0.0.1:8001",
       user = file "secrets/mirth_user",
       password = file "secrets/mirth_password",
+    }, profiles = {
+      spare = { -- for /probe?exporter=mirth&profile=spare&target=http://...
+        user = file "secrets/mirth_user",
+        password = file "secrets/mirth_password",
+      },
     } },
   },
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The list of modules. Modules written in Lua are embedded files
- * and need no entry. */
+/* The list of modules. Those written in Lua are embedded files. */
 #include "bind/modules.h"
 
 #include <lauxlib.h>
@@ -68,6 +67,9 @@ static int l_open(lua_State *L)
 	return 1;
 }
 
+/* Those that the virtual machine has preloaded, for scripts to require. */
+static const char *const in_lua[] = { "http", "session", "value", NULL };
+
 void modules_open(lua_State *L)
 {
 	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
@@ -75,6 +77,11 @@ void modules_open(lua_State *L)
 		lua_pushcfunction(L, module->func);
 		lua_pushcclosure(L, l_open, 1);
 		lua_setfield(L, -2, module->name);
+	}
+	for (const char *const *name = in_lua; *name; name++) {
+		lua_getfield(L, -1, *name);
+		lua_pushcclosure(L, l_open, 1);
+		lua_setfield(L, -2, *name);
 	}
 	lua_pop(L, 1);
 }

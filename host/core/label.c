@@ -122,8 +122,10 @@ static bool add_escaped(struct buf *out, const char *s, size_t len)
 	return buf_add(out, s + from, len - from);
 }
 
-static bool check_name(const char *name, const char *const *before,
-		       unsigned count, struct err *err)
+/* CONSTANT: it has its value for all series, beside the COUNT names BEFORE. */
+static bool check_name(const char *name, bool constant,
+		       const char *const *before, unsigned count,
+		       struct err *err)
 {
 	if (strncmp(name, "__", 2) == 0)
 		return err_set(err, ERR_USAGE,
@@ -138,7 +140,9 @@ static bool check_name(const char *name, const char *const *before,
 	for (unsigned i = 0; i < count; i++)
 		if (strcmp(before[i], name) == 0)
 			return err_set(err, ERR_USAGE,
-				       "label name '%s' is given twice", name);
+				       "label name '%s' is given twice%s", name,
+				       constant ? ", once as constant label"
+						: "");
 	return true;
 }
 
@@ -199,7 +203,7 @@ struct label_schema *label_schema_new(const char *const *names, unsigned count,
 		const char *name =
 			i < count ? names[i] : constant[i - count].name;
 
-		if (!check_name(name, all, n, err))
+		if (!check_name(name, i >= count, all, n, err))
 			return NULL;
 		if (i >= count && !check_constant(&constant[i - count], err))
 			return NULL;

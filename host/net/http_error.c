@@ -194,7 +194,10 @@ static void not_connected(struct err *err, struct http_transfer *t)
 		fail(err, t, ERR_IO, "the scheme of the proxy is not known");
 		return;
 	}
-	fail(err, t, ERR_IO, "%s%s", is_proxy(t) ? "the proxy: " : "",
+	fail(err, t, ERR_IO, "%s%s",
+	     t->local	   ? "the unix socket: "
+	     : is_proxy(t) ? "the proxy: "
+			   : "",
 	     error ? uv_strerror(uv_translate_sys_error(error))
 		   : "no connection");
 }

@@ -149,7 +149,8 @@ static void set_connection(struct http_transfer *t,
 	set_long(t, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(r->timeout));
 	if (r->proxy)
 		set_text(t, CURLOPT_PROXY, r->proxy);
-	if (r->unix_socket)
+	t->local = r->unix_socket != NULL;
+	if (t->local)
 		set_text(t, CURLOPT_UNIX_SOCKET_PATH, r->unix_socket);
 }
 

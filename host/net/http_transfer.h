@@ -56,6 +56,7 @@ struct http_transfer {
 	int redirects;
 	unsigned status;
 	bool own_ca;	   /* not the system's */
+	bool local;	   /* through a unix socket */
 	bool follows;	   /* redirects */
 	bool moved;	   /* this answer has a Location */
 	bool resolving;	   /* asked for an address */

@@ -18,14 +18,10 @@ enum { SUCCESS = 0, FAILURE = 1, USAGE = 2 };
 
 /* ---- carrying it out ---- */
 
-/* One line, whatever is in TEXT. The list of places where Lua looked for a
- * module is left out. */
+/* One line, whatever is in TEXT. */
 static void print_error(const char *text)
 {
-	const char *places = strstr(text, " not found:\n");
-	size_t len = places ? (size_t)(places - text) + strlen(" not found")
-			    : strlen(text);
-	char *line = mem_copy(text, len);
+	char *line = mem_string(text);
 
 	for (char *p = line; *p; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)

@@ -90,10 +90,23 @@ static int l_config_newindex(lua_State *L)
 	return luaL_error(L, "the configuration cannot be changed");
 }
 
+static void refuse_missing(lua_State *L, const struct declaration *d,
+			   const char *key,
+			   const struct exporter_profile *profile, bool probing)
+{
+	if (profile)
+		luaL_error(L, "%s: '%s' must be given by the profile '%s'",
+			   d->name, key, profile->name);
+	luaL_error(L, "%s: '%s' must be given%s", d->name, key,
+		   probing ? " by a profile, to a probe" : "");
+}
+
 /* Puts the default of each entry of the script's config at ENTRIES into
- * VALUES, where there is no value yet. */
-static void add_defaults(lua_State *L, const struct declaration *d, int entries,
-			 int values)
+ * VALUES, where there is no value yet. PROFILE and PROBING are for the sentence
+ * about one that is missing. */
+static void add_defaults(lua_State *L, const struct declaration *d,
+			 const struct exporter_profile *profile, bool probing,
+			 int entries, int values)
 {
 	lua_pushnil(L);
 	while (lua_next(L, entries)) { /* key entry */
@@ -105,8 +118,7 @@ static void add_defaults(lua_State *L, const struct declaration *d, int entries,
 		lua_rawgeti(L, -2, 1); /* key entry required default */
 		if (lua_getfield(L, values, key) == LUA_TNIL) {
 			if (required && lua_isnil(L, -2))
-				luaL_error(L, "%s: '%s' must be given", d->name,
-					   key);
+				refuse_missing(L, d, key, profile, probing);
 			lua_pushvalue(L, -2);
 			lua_setfield(L, values, key);
 		}
@@ -162,12 +174,12 @@ static void push_entries_and_values(lua_State *L, const struct declaration *d,
 
 /* From those two one strict table. */
 static void make_strict(lua_State *L, const struct declaration *d,
-			const struct exporter_profile *profile)
+			const struct exporter_profile *profile, bool probing)
 {
 	int values = lua_gettop(L), entries = values - 1;
 
 	check_given(L, d, profile, entries, values);
-	add_defaults(L, d, entries, values);
+	add_defaults(L, d, profile, probing, entries, values);
 	lua_pushvalue(L, entries);
 	lua_pushcclosure(L, l_config_index, 1);
 	lua_pushcfunction(L, l_config_newindex);
@@ -180,7 +192,7 @@ void push_declared_config(lua_State *L, const struct declaration *d,
 			  const struct config *config)
 {
 	push_entries_and_values(L, d, config);
-	make_strict(L, d, NULL);
+	make_strict(L, d, NULL, false);
 }
 
 /* Takes what ENTRIES declare as secret out of VALUES. */
@@ -209,7 +221,7 @@ void push_probe_config(lua_State *L, const struct declaration *d,
 	drop_secrets(L, values - 1, values);
 	if (profile)
 		overlay_values(L, profile->config, values);
-	make_strict(L, d, profile);
+	make_strict(L, d, profile, true);
 }
 
 /* The value on top of the stack: a text, a number or a list of texts. */

@@ -386,6 +386,24 @@ static bool anybody_wants_asking(const struct scraper *scraper,
 	return false;
 }
 
+enum { REFUSAL_MAX = 2048 };
+
+static void refuse_name(const struct scraper *scraper, struct request *request)
+{
+	char text[REFUSAL_MAX];
+	struct buf names;
+
+	buf_init(&names, sizeof text - 64);
+	for (size_t i = 0; i < scraper->n; i++)
+		buf_addf(&names, "%s%s", i ? ", " : "",
+			 exporter_name(scraper->exporters[i]));
+	snprintf(text, sizeof text,
+		 "no exporter of that name; there are: %s%s\n",
+		 buf_text(&names), names.full ? " ..." : "");
+	buf_release(&names);
+	request_answer_text(request, 404, "text/plain; charset=utf-8", text);
+}
+
 void scrape_handle(struct request *request, void *arg)
 {
 	struct scraper *scraper = arg;
@@ -393,8 +411,7 @@ void scrape_handle(struct request *request, void *arg)
 	struct exporter *only = name ? by_name(scraper, name) : NULL;
 
 	if (name && !only)
-		request_answer_text(request, 404, "text/plain; charset=utf-8",
-				    "no exporter of that name\n");
+		refuse_name(scraper, request);
 	else if (anybody_wants_asking(scraper, only))
 		ask(scraper, request, only);
 	else

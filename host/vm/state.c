@@ -8,6 +8,7 @@
 #include "vm/state.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -259,6 +260,18 @@ static void memory_error(const struct vm *vm, struct err *err)
 		small ? "KiB" : "MiB");
 }
 
+/* The text at the top of the stack, without the list of places where a module
+ * is not. */
+static void set_sentence(lua_State *L, enum err_code code, struct err *err)
+{
+	const char *text = lua_tostring(L, -1);
+	const char *list = strstr(text, " not found:\n\t");
+	size_t len = list ? (size_t)(list - text) + strlen(" not found")
+			  : strlen(text);
+
+	err_set(err, code, "%.*s", len < INT_MAX ? (int)len : INT_MAX, text);
+}
+
 void vm_error(lua_State *L, int status, struct err *err)
 {
 	struct vm *vm = vm_of(L);
@@ -266,8 +279,7 @@ void vm_error(lua_State *L, int status, struct err *err)
 	if (status == LUA_ERRMEM)
 		memory_error(vm, err);
 	else if (lua_type(L, -1) == LUA_TSTRING)
-		err_set(err, vm->slice.over ? ERR_LIMIT : ERR_USAGE, "%s",
-			lua_tostring(L, -1));
+		set_sentence(L, vm->slice.over ? ERR_LIMIT : ERR_USAGE, err);
 	else
 		err_set(err, ERR_USAGE, "error object is a %s value",
 			lua_typename(L, lua_type(L, -1)));

@@ -157,7 +157,8 @@ static void check_yield(lua_State *L, int slots)
 
 	luaL_checkstack(L, slots, "to wait");
 	if (!s->running)
-		luaL_error(L, "I/O is not possible here (outside of a task)");
+		luaL_error(L, "I/O is not possible here (outside of a "
+			      "task, such as collect or start)");
 	if (lua_isyieldable(L) && s->barriers == 0)
 		return;
 	lua_settop(L, 0);

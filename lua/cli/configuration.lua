@@ -351,6 +351,18 @@ local function read_config(reader, item, script, sources, host)
   return result
 end
 
+-- A probe has no other secrets than those of its profile.
+local function check_profile(reader, profiles, name, script)
+  for _, item in ipairs(script.offer.items) do
+    local entry = item.entry
+    if entry.required and entry.secret and entry[1] == nil
+      and profiles[name][item.key] == nil then
+      refuse(reader, profiles, name, "profiles.%s.%s is missing: a probe gets "
+        .. "secrets from its profile alone", name, item.key)
+    end
+  end
+end
+
 local function read_profiles(reader, entry, script, host)
   local profiles = expect(reader, entry, "profiles", "table",
     "a table of tables of values")
@@ -366,6 +378,7 @@ local function read_profiles(reader, entry, script, host)
     local what = "profiles." .. name
     local listed = listed_values(reader, made, script, what, host)
     advise(reader, made, script, what)
+    check_profile(reader, profiles, name, script)
     local values, message = config.convert_listed(script.offer, listed)
     if not values then
       error({ sentence = message }, 0)
@@ -406,7 +419,8 @@ local function load_script(reader, item, check, host)
     local script, message = script_of.load(item.path, host, check)
     loaded = { script = script, mistake = message, uses = 0 }
     reader.scripts[key] = loaded
-    local warnings = script and script.warnings or {}
+    local theirs = scripts.is_path(item.entry[1])
+    local warnings = theirs and script and script.warnings or {}
     table.move(warnings, 1, #warnings, #reader.advice + 1, reader.advice)
   end
   loaded.uses = loaded.uses + 1

@@ -202,6 +202,9 @@ end
 -- VERB is nil for request().
 local function perform(client, verb, url, options)
   options = options or NONE
+  if type(client) ~= "table" then
+    raise "ask with a colon: client:get(url)"
+  end
   if options ~= NONE then
     options_of.check_request(options)
   end

@@ -1,18 +1,24 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- The options of http: which there are, what they must be. A wrong one is the
 -- programmer's mistake and raises, with the place in the script; the value is
--- never shown, since it may be a secret.
+-- not shown, since it may be a secret, but for what may be seen of a URL.
 
 local driver = require "http_client"
 
 local M = {}
+
+-- Is this one of the files through which a script calls?
+local function is_ours(info)
+  return info.what == "C" or info.source == "=session.lua" or
+    info.source:find "^=http[.%a]*lua$" ~= nil
+end
 
 -- Raises at the place that called into http.
 local function raise(...)
   local message = string.format(...)
   local level = 2
   local info = debug.getinfo(level, "Sl")
-  while info and (info.what == "C" or info.source:find "^=http[.%a]*lua$") do
+  while info and is_ours(info) do
     level = level + 1
     info = debug.getinfo(level, "Sl")
   end
@@ -27,7 +33,8 @@ M.raise = raise
 -- ---- what an option must be -------------------------------------------------
 --
 -- A check returns what was expected, or nil when that is what it got; and true
--- when the type is right and the fault lies in the value.
+-- when the type is right and the fault lies in the value, or, where the value
+-- may be shown, how.
 
 local function is(kind)
   local expected = "a " .. kind
@@ -135,7 +142,7 @@ local function is_base_url(value)
   local fits = type(value) == "string" and
     value:find "^[hH][tT][tT][pP][sS]?://[^/?#]+[^?#]*$"
   return not fits and "http:// or https://, a host and at most a path" or nil,
-    type(value) == "string"
+    type(value) == "string" and "'" .. driver.redact(value) .. "'"
 end
 
 local RATE <const> = { requests = is_count(1, 100000), per = is_seconds }
@@ -185,11 +192,11 @@ local function refuse_unknown(key, known)
 end
 
 local function refuse_value(key, expected, inside, value)
-  local kind = type(value)
-  if inside or kind == "number" then
+  local got = type(inside) == "string" and inside or type(value)
+  if inside == true or type(value) == "number" then
     raise("option '%s': expected %s", key, expected)
   end
-  raise("option '%s': expected %s, got %s", key, expected, kind)
+  raise("option '%s': expected %s, got %s", key, expected, got)
 end
 
 local function check(options, known)

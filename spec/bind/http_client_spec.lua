@@ -210,7 +210,9 @@ describe("http.client", function()
   it("raises for options that make no sense", function()
     for _, case in ipairs {
       { { base_ulr = "x" }, "unknown option 'base_ulr'; did you mean 'base_url'" },
-      { { base_url = "h:80" }, "option 'base_url': expected http://" },
+      { { base_url = "h:80" }, "option 'base_url': expected http:// or " ..
+        "https://, a host and at most a path, got 'h:80'" },
+      { { base_url = "ann:pw@h" }, "at most a path, got '...'" },
       { { base_url = "https://h/?a=1" }, "option 'base_url'" },
       { { rate = 3 }, "option 'rate': expected { requests =, per = }" },
       { { rate = { requests = 1 } }, "as 'per'" },

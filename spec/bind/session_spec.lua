@@ -69,6 +69,10 @@ describe("a session", function()
     return session.open({ base_url = url }, login)
   end
 
+  local function open_with(login)
+    return session.open({ base_url = url }, login)
+  end
+
   local function now(change)
     assert(http.put(url .. "/now", { json = change }))
   end
@@ -80,6 +84,37 @@ describe("a session", function()
   local function data(one)
     return assert(one:get "/data").body
   end
+
+  it("tells of a URL that cannot be one at the place of the caller", function()
+    assert.has_error(function()
+      session.open({ base_url = "h/api" }, { url = "/login" })
+    end, "session_spec.lua:" .. debug.getinfo(1, "l").currentline - 1 ..
+      ": option 'base_url': expected http:// or https://, a host and at " ..
+      "most a path, got 'h/api'")
+  end)
+
+  it("says what is wrong with a login", function()
+    local function refused(login, message)
+      assert.has_error(function() open_with(login) end, message)
+    end
+    refused(nil, "expected what logs in, such as { url = ")
+    refused({ form = form }, "expected what logs in, such as { url = ")
+    refused({ url = "/login", forn = form }, "unknown key 'forn' of the login")
+    refused({ url = "/login", form = "x" },
+      "'form' of the login: expected a table, got string")
+    local one = open()
+    assert.has_error(function() return one.get "/data" end,
+      "ask with a colon: session:get(url)")
+    assert.has_error(function() return one.client.get "/data" end,
+      "ask with a colon: client:get(url)")
+  end)
+
+  it("names what was probably meant", function()
+    assert.has_error(function() return session.opne end,
+      "session has no 'opne'; did you mean 'open'?")
+    assert.has_error(function() return http.gett end,
+      "http has no 'gett'; did you mean 'get'?")
+  end)
 
   it("logs in once for all requests", function()
     local one = open()

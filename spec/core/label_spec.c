@@ -169,7 +169,8 @@ static void a_schema_says_what_is_wrong_with_it(void **state)
 	assert_refused(twice, 3, NULL, 0, ERR_USAGE,
 		       "label name 'a' is given twice");
 	assert_refused(abc, 2, &again, 1, ERR_USAGE,
-		       "label name 'b' is given twice");
+		       "label name 'b' is given twice, once as constant "
+		       "label");
 	assert_refused(abc, 2, &latin, 1, ERR_USAGE,
 		       "the value of label 'z' is not UTF-8");
 }

@@ -377,6 +377,10 @@ class Output(Command):
         self.assertEqual(1, done.returncode)
         self.assertIn("b_spec.lua:1", done.stderr)
         self.assertIn("1 passed, 1 failed", done.stderr)
+        self.write("b_spec.lua", "it('x', function() assert.equals(1) end)")
+        self.assertIn("b_spec.lua:1: there is no assert.equals; there are: "
+                      "equal, has_error, ",
+                      self.run_it("test", "b_spec.lua").stderr)
 
 
 class Running(Command):

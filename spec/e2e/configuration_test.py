@@ -141,7 +141,10 @@ class Instances(Configured):
             self.assertEqual([1 - failed], [
                 value for key, value in alone.items()
                 if key.startswith("queue_up")])
-        self.assertEqual(404, lunex.get("/metrics?exporter=queue").status)
+        answer = lunex.get("/metrics?exporter=queue")
+        self.assertEqual(404, answer.status)
+        self.assertEqual("no exporter of that name; there are: a, b, c\n",
+                         answer.text)
         self.assertRegex(lunex.log, r'msg="collection failed" exporter=c ')
 
     def test_labels_of_the_file_win_over_those_of_the_script(self):
@@ -479,6 +482,9 @@ class Mistakes(Configured):
                     "required = true, env = 'TOKEN' } },", "plain")
         self.refused("3: plain: config.token is missing; the variable TOKEN "
                      "would do, too", '{ "plain.lua" }')
+        self.refused("3: profiles.p.token is missing: a probe gets secrets "
+                     "from its profile alone", '{ "plain.lua", config = { '
+                     'token = "x" }, profiles = { p = {} } }')
 
     def test_a_wrong_value_from_a_file_is_not_repeated(self):
         self.write("password", SECRET)

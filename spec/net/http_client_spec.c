@@ -446,7 +446,8 @@ static void speaks_through_a_unix_socket(void **state)
 	site_close(site);
 	unlink(path);
 	assert_string_equal(
-		"GET http://docker/: no such file or directory",
+		"GET http://docker/: the unix socket: no such file or "
+		"directory",
 		failure((struct http_request){ .url = "http://docker/",
 					       .unix_socket = path },
 			ERR_IO));

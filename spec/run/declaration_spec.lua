@@ -35,6 +35,10 @@ describe("a script", function()
     refused("local x = nil\nreturn x.y\n", ":2: attempt to index a nil value")
   end)
 
+  it("that requires what is not there is told in one line", function()
+    refused("require 'nonesuch'\n", ":1: module 'nonesuch' not found$")
+  end)
+
   it("must return a table", function()
     refused("local x = 1\nreturn x\n",
       ": a script returns a table, its declaration; this one returns number$")
@@ -381,7 +385,8 @@ return {
 
   it("cannot be one that the host gives", function()
     refused(with [[labels = { part = "x" }]],
-      "^/tmp/.*: spec_scrape_.*: label name 'part' is given twice$")
+      "^/tmp/.*: spec_scrape_.*: label name 'part' is given twice, once as " ..
+        "constant label$")
   end)
 end)
 

@@ -251,4 +251,20 @@ return {
     assert.same({ "there", "usual" }, { seen(profiles, {}) })
     assert.same({ "there", "none" }, { seen(profiles, { profile = "other" }) })
   end)
+
+  it("says that a secret it needs is given by a profile", function()
+    local needs = PROBE:gsub('"none", secret',
+      'type = "string", required = true, secret')
+    local e <close> = assert(exporter.load(needs, { password = "its own" },
+      { serve = true }))
+    local page = assert(http.get(e:url() .. "/probe",
+      { query = { target = "x", debug = "true" } })).body
+    assert.matches("spec: 'password' must be given by a profile, to a probe\n",
+      page)
+    local none, message = exporter.load(needs, { password = "its own" },
+      { profiles = { other = {} } })
+    assert.is_nil(none)
+    assert.equal("spec: 'password' must be given by the profile 'other'",
+      message)
+  end)
 end)
