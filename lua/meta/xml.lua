@@ -94,6 +94,9 @@ function element:attributes() end
 ---prefix raise. The first find of a document takes twice as long as parsing it,
 ---and 300 bytes an element outside of the script's memory until the document is
 ---collected; documents of more than 250000 elements and attributes have none.
+---Steps are counted, the bytes that each looks at are not: an expression that
+---takes the text of a large element again for each of many others, such as
+---`//a[contains(/, "x")]`, keeps this exporter busy for as long as that takes.
 ---
 ---    for _, state in ipairs(list:find "dashboardStatus[name='ADT']/state") do
 ---    local sum = list:find "sum(channelStatistics/queued)"
