@@ -33,35 +33,28 @@ else()
   message(STATUS "ISA-L not found: gzip by zlib")
 endif()
 
-# libcurl's headers alone: the library is loaded under this name by whoever asks
-# the web (host/net/curl.c)
-find_path(CURL_INCLUDE_DIR curl/curl.h REQUIRED)
-find_library(CURL_LIBRARY curl REQUIRED)
-file(REAL_PATH ${CURL_LIBRARY} curl_file)
-string(REGEX MATCH "libcurl[^/]*[.]so[.][0-9]+" curl_name ${curl_file})
-if(NOT curl_name)
-  message(FATAL_ERROR "${curl_file} is not a shared libcurl")
-endif()
-add_library(lunex_curl INTERFACE)
-target_include_directories(lunex_curl SYSTEM INTERFACE ${CURL_INCLUDE_DIR})
-target_compile_definitions(lunex_curl
-  INTERFACE LUNEX_LIBCURL="${curl_name}")
-target_link_libraries(lunex_curl INTERFACE ${CMAKE_DL_LIBS})
+# lunex_opened(LIBRARY HEADER): headers of what is opened when it is first used,
+# not linked (host/net/curl.c, host/core/xml2.c), and the name of the shared
+# object, as LUNEX_LIBRARY.
+function(lunex_opened library header)
+  string(TOUPPER ${library} name)
+  find_path(${name}_INCLUDE_DIR ${header} PATH_SUFFIXES lib${library} REQUIRED)
+  find_library(${name}_LIBRARY ${library} REQUIRED)
+  file(REAL_PATH ${${name}_LIBRARY} file)
+  string(REGEX MATCH "lib${library}[^/]*[.]so[.][0-9]+" object ${file})
+  if(NOT object)
+    message(FATAL_ERROR "${file} is not a shared lib${library}")
+  endif()
+  add_library(lunex_${library} INTERFACE)
+  target_include_directories(lunex_${library} SYSTEM
+    INTERFACE ${${name}_INCLUDE_DIR})
+  target_compile_definitions(lunex_${library}
+    INTERFACE LUNEX_${name}="${object}")
+  target_link_libraries(lunex_${library} INTERFACE ${CMAKE_DL_LIBS})
+endfunction()
 
-# libxml2 is opened when a script first reads XML (core/xml2.c), not linked:
-# only its headers and the name of its shared object are wanted here.
-find_path(XML2_INCLUDE_DIR libxml/parser.h PATH_SUFFIXES libxml2 REQUIRED)
-find_library(XML2_LIBRARY xml2 REQUIRED)
-file(REAL_PATH ${XML2_LIBRARY} XML2_FILE)
-string(REGEX MATCH "libxml2[.]so[.][0-9]+" XML2_SONAME ${XML2_FILE})
-if(NOT XML2_SONAME)
-  message(FATAL_ERROR "${XML2_FILE} does not look like libxml2.so.N")
-endif()
-add_library(lunex_xml2 INTERFACE)
-target_include_directories(lunex_xml2 SYSTEM INTERFACE ${XML2_INCLUDE_DIR})
-target_compile_definitions(lunex_xml2
-  INTERFACE LUNEX_XML2_SONAME="${XML2_SONAME}")
-target_link_libraries(lunex_xml2 INTERFACE ${CMAKE_DL_LIBS})
+lunex_opened(curl curl/curl.h)
+lunex_opened(xml2 libxml/parser.h)
 
 # Lua, with all of its interface exported: a C module such as cjson.so takes it
 # from the program. A call through an archive costs 15 % less, too.

@@ -14,7 +14,7 @@ static bool find_functions(struct xml2 *xml2, void *library, struct err *err)
 	xml2->name = (__typeof__(xml2->name))(uintptr_t)dlsym(library, #name); \
 	if (!xml2->name)                                                       \
 		return err_set(err, ERR_IO, "xml: %s has no " #name,           \
-			       LUNEX_XML2_SONAME);
+			       LUNEX_XML2);
 	XML2_FUNCTIONS(FIND)
 #undef FIND
 	return true;
@@ -30,7 +30,7 @@ const struct xml2 *xml2_get(struct err *err)
 
 	if (xml2)
 		return xml2;
-	library = dlopen(LUNEX_XML2_SONAME, RTLD_NOW | RTLD_LOCAL);
+	library = dlopen(LUNEX_XML2, RTLD_NOW | RTLD_LOCAL);
 	if (!library) {
 		err_set(err, ERR_IO, "xml: %s", dlerror());
 		return NULL;

@@ -20,7 +20,7 @@ static const struct {
 
 static void load(void)
 {
-	void *library = dlopen(LUNEX_LIBCURL, RTLD_NOW | RTLD_LOCAL);
+	void *library = dlopen(LUNEX_CURL, RTLD_NOW | RTLD_LOCAL);
 
 	if (!library) {
 		err_set(&failure, ERR_IO, "http needs libcurl: %s", dlerror());
@@ -32,14 +32,14 @@ static void load(void)
 		if (!symbol) {
 			err_set(&failure, ERR_IO,
 				"http needs a newer libcurl: %s has no %s",
-				LUNEX_LIBCURL, symbols[i].name);
+				LUNEX_CURL, symbols[i].name);
 			return;
 		}
 		*(void **)((char *)&functions + symbols[i].offset) = symbol;
 	}
 	if (functions.global_init(CURL_GLOBAL_DEFAULT))
 		err_set(&failure, ERR_IO, "%s cannot be initialised",
-			LUNEX_LIBCURL);
+			LUNEX_CURL);
 }
 
 const struct curl *curl_load(struct err *err)
