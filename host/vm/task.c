@@ -57,7 +57,7 @@ struct task {
 	struct task_list children;
 	LIST_ENTRY(task) sibling;
 	TAILQ_ENTRY(task) next_ready;
-	struct op *op;	 /* what it waits for */
+	struct op *op;	 /* what it waits for, until it goes on */
 	lua_State *at;	 /* the coroutine in which it waits, or NULL */
 	double deadline; /* its own or an ancestor's; 0: none */
 	double allowed;	 /* seconds of its own deadline, for the message */
@@ -132,10 +132,10 @@ void task_wake(struct op *op)
 		return;
 	}
 	op->task = NULL;
-	task->op = NULL;
 	make_ready(task);
 }
 
+/* Also of one that is complete: nobody will take its result any more. */
 static void detach_op(struct task *task)
 {
 	struct op *op = task->op;
@@ -178,12 +178,12 @@ int task_await(lua_State *L, struct op *op, lua_KContext ctx, lua_KFunction k)
 	check_yield(L, AWAIT_SLOTS);
 	task = vm_scheduler(vm_of(L))->running;
 	assert(!task->op && !task->queued);
+	task->op = op;
 	if (op->woken) {
 		op->woken = false;
 		make_ready(task);
 	} else {
 		op->task = task;
-		task->op = op;
 	}
 	task->at = L;
 	return task_pass_on(L, ctx, k);
@@ -435,6 +435,7 @@ static void resume(struct task *task)
 	lua_State *co = task->co, *before;
 	int nargs = 0, results = 0, status;
 
+	task->op = NULL;
 	if (task->started)
 		lua_pop(co, 1); /* the sentinel */
 	else

@@ -8,9 +8,10 @@
  * task_wake(op): that only puts the task into the ready queue. The scheduler
  * resumes ready tasks at the top of the loop; then k runs. Cancelling a task
  * first calls op->cancel (which must stop the operation; a completion that
- * comes nevertheless finds op->task NULL and does nothing), then cancels the
- * children, then closes the coroutine, so that its <close> variables run. A
- * script cannot catch its own cancellation: nothing is raised.
+ * comes nevertheless finds op->task NULL and does nothing), also when it is
+ * complete and the task has not gone on yet; then it cancels the children and
+ * closes the coroutine, so that its <close> variables run. A script cannot
+ * catch its own cancellation: nothing is raised.
  *
  * A wait inside a script's own coroutine works: the host's yields carry a
  * sentinel, which coroutine.resume and wrap pass on (vm/coroutine.h).
