@@ -49,6 +49,24 @@ bool address_set(struct sockaddr_storage *address, const char *host,
 	       !uv_ip6_addr(host, (int)port, (struct sockaddr_in6 *)address);
 }
 
+bool address_number(union address *address, const char *host)
+{
+	memset(address, 0, sizeof *address);
+	return !uv_ip4_addr(host, 0, &address->v4) ||
+	       !uv_ip6_addr(host, 0, &address->v6);
+}
+
+bool address_same_host(const union address *a, const union address *b)
+{
+	if (a->any.sa_family != b->any.sa_family)
+		return false;
+	if (a->any.sa_family == AF_INET)
+		return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
+	return a->any.sa_family != AF_INET6 ||
+	       (IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr) &&
+		a->v6.sin6_scope_id == b->v6.sin6_scope_id);
+}
+
 bool address_parse(struct sockaddr_storage *address, const char *text)
 {
 	char host[ADDRESS_HOST_MAX];
@@ -73,39 +91,51 @@ void address_map(struct sockaddr_storage *address)
 	memcpy(address, &six, sizeof six);
 }
 
-static void text_four(const void *in, unsigned port, char *out)
+static void host_six(const struct sockaddr_in6 *six, char *out)
 {
-	char ip[INET_ADDRSTRLEN];
-
-	inet_ntop(AF_INET, in, ip, sizeof ip);
-	snprintf(out, ADDRESS_TEXT_MAX, "%s:%u", ip, port);
-}
-
-static void text_six(const struct sockaddr_in6 *six, char *out)
-{
-	unsigned port = ntohs(six->sin6_port);
 	char ip[INET6_ADDRSTRLEN], zone[IF_NAMESIZE];
 
-	if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr)) {
-		text_four(&six->sin6_addr.s6_addr[12], port, out);
-		return;
-	}
 	inet_ntop(AF_INET6, &six->sin6_addr, ip, sizeof ip);
 	if (six->sin6_scope_id && if_indextoname(six->sin6_scope_id, zone))
-		snprintf(out, ADDRESS_TEXT_MAX, "[%s%%%s]:%u", ip, zone, port);
+		snprintf(out, ADDRESS_TEXT_MAX, "%s%%%s", ip, zone);
 	else
-		snprintf(out, ADDRESS_TEXT_MAX, "[%s]:%u", ip, port);
+		snprintf(out, ADDRESS_TEXT_MAX, "%s", ip);
+}
+
+/* Is the text to be bracketed before a port follows? */
+static bool host_text(const struct sockaddr *address, char *out)
+{
+	const struct sockaddr_in *four = (const void *)address;
+	const struct sockaddr_in6 *six = (const void *)address;
+
+	out[0] = '\0';
+	if (address->sa_family == AF_INET) {
+		inet_ntop(AF_INET, &four->sin_addr, out, ADDRESS_TEXT_MAX);
+	} else if (address->sa_family == AF_INET6) {
+		if (!IN6_IS_ADDR_V4MAPPED(&six->sin6_addr)) {
+			host_six(six, out);
+			return true;
+		}
+		inet_ntop(AF_INET, &six->sin6_addr.s6_addr[12], out,
+			  ADDRESS_TEXT_MAX);
+	}
+	return false;
+}
+
+void address_host_text(const struct sockaddr *address, char *out)
+{
+	(void)host_text(address, out);
 }
 
 void address_text(const struct sockaddr *address, char *out)
 {
-	const struct sockaddr_in *four = (const void *)address;
+	char host[ADDRESS_TEXT_MAX];
+	bool six = host_text(address, host);
 
 	out[0] = '\0';
-	if (address->sa_family == AF_INET)
-		text_four(&four->sin_addr, ntohs(four->sin_port), out);
-	else if (address->sa_family == AF_INET6)
-		text_six((const void *)address, out);
+	if (host[0])
+		snprintf(out, ADDRESS_TEXT_MAX, six ? "[%.70s]:%u" : "%.70s:%u",
+			 host, address_port(address));
 }
 
 socklen_t address_len(const struct sockaddr *address)

@@ -6,11 +6,20 @@
 #ifndef NET_ADDRESS_H
 #define NET_ADDRESS_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
 enum { ADDRESS_HOST_MAX = 256, ADDRESS_TEXT_MAX = 80 };
+
+/* An address of either family, or of none (AF_UNSPEC), in a quarter of the
+ * space of sockaddr_storage. */
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
 
 /*
  * Takes "host:port" apart; the host may be empty, a name, or an IPv6 address in
@@ -25,6 +34,12 @@ bool address_split(const char *text, char *host, unsigned *port);
 bool address_set(struct sockaddr_storage *address, const char *host,
 		 unsigned port);
 
+/* The same with port 0, for what has no ports. */
+bool address_number(union address *address, const char *host);
+
+/* Do both name the same host? Ports are not looked at. */
+bool address_same_host(const union address *a, const union address *b);
+
 /* The reverse of address_text(). */
 bool address_parse(struct sockaddr_storage *address, const char *text);
 
@@ -36,6 +51,9 @@ void address_map(struct sockaddr_storage *address);
  * IPv6 look like the first. "" for what is neither. OUT has ADDRESS_TEXT_MAX
  * bytes. */
 void address_text(const struct sockaddr *address, char *out);
+
+/* Without port and brackets: "192.0.2.1", "fe80::1%eth0". */
+void address_host_text(const struct sockaddr *address, char *out);
 
 socklen_t address_len(const struct sockaddr *address);
 unsigned address_port(const struct sockaddr *address);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pages as requests of Prometheus remote write 1.0: protobuf
+ * prometheus.WriteRequest, compressed with snappy's block format.
+ * https://prometheus.io/docs/specs/prw/remote_write_spec/
+ *
+ * A writer is the stream of one exporter to one receiver. It knows which series
+ * it wrote last, and ends each that is gone with one sample that has the stale
+ * marker. Series carry all their labels, sorted by name; where a series has a
+ * label of the writer itself, the series' stands. One thread.
+ */
+#ifndef CORE_REMOTE_WRITE_H
+#define CORE_REMOTE_WRITE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/err.h"
+#include "core/label.h"
+#include "core/page.h"
+
+/* Bits of the NaN that ends a series; any other NaN is written as
+ * REMOTE_WRITE_NAN. */
+#define REMOTE_WRITE_STALE UINT64_C(0x7ff0000000000002)
+#define REMOTE_WRITE_NAN UINT64_C(0x7ff8000000000001)
+
+enum { REMOTE_WRITE_SAMPLES = 2000 }; /* of one request, at most */
+
+struct remote_write;
+
+/* LABELS (job, instance) are added to each series; copied. NULL and ERR when
+ * one is not valid. */
+struct remote_write *remote_write_new(const struct label_pair *labels,
+				      unsigned nlabels, struct err *err);
+void remote_write_free(struct remote_write *writer);
+
+/* A finished request, compressed; borrowed during the call. */
+typedef void remote_write_request(void *arg, struct str body, size_t samples);
+
+/*
+ * Writes PAGE as of TIME (milliseconds since the epoch), in as many requests as
+ * it takes; NULL is a page without series, which ends all. Metadata of families
+ * that are new go along. TIME must rise. False and ERR when snappy is not
+ * there; then nothing was written.
+ */
+bool remote_write_page(struct remote_write *writer, struct page *page,
+		       int64_t time, remote_write_request *request, void *arg,
+		       struct err *err);
+
+#endif

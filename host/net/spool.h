@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A bounded queue of records, in memory or in a folder: what waits to be sent.
+ * When it is full the oldest records go, and are counted. In a folder it
+ * survives the end of the process, also a sudden one: a record that was cut off
+ * is dropped when the folder is opened again, and told. A power failure may
+ * cost the last seconds, because nothing waits for the disk. One thread; one
+ * process: the folder is locked.
+ */
+#ifndef NET_SPOOL_H
+#define NET_SPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/err.h"
+
+struct spool;
+
+struct spool_options {
+	const char *folder; /* made if need be, mode 0700; NULL: memory */
+	size_t bytes_max;   /* of all records; 0: 64 MiB */
+};
+
+struct spool_counts {
+	size_t records, bytes;
+	uint64_t samples;	  /* of the records in it */
+	uint64_t dropped_samples; /* since it was opened: it was full */
+	uint64_t damaged;	  /* records that could not be read back */
+};
+
+struct spool *spool_open(const struct spool_options *options, struct err *err);
+
+/* What is in a folder stays there. NULL is allowed. */
+void spool_close(struct spool *spool);
+
+/* Adds a record; SAMPLES is what it counts for. False and ERR when it is larger
+ * than the queue or cannot be written; then it counts as dropped. */
+bool spool_put(struct spool *spool, struct str record, uint32_t samples,
+	       struct err *err);
+
+/* The oldest record, borrowed until the next call; false when there is none. */
+bool spool_peek(struct spool *spool, struct str *record, uint32_t *samples);
+
+/* Takes away the record that spool_peek() showed. It may have been pushed out
+ * meanwhile; then it does nothing. */
+void spool_take(struct spool *spool);
+
+struct spool_counts spool_counts(const struct spool *spool);
+
+#endif
