@@ -71,10 +71,16 @@ class Answer:
 
 
 class Lunex:
-    """A running lunex that listens on a port of its own choice."""
+    """A running lunex that listens on a port of its own choice; INSIDE a host
+    of network.py, and started by the command `under`."""
 
-    def __init__(self, *arguments, env=None, listen="127.0.0.1:0", cwd=None):
-        command = [program(), *map(str, arguments)]
+    inside = None
+
+    def __init__(self, *arguments, env=None, listen="127.0.0.1:0", cwd=None,
+                 inside=None, under=()):
+        self.inside = inside
+        command = [*(inside.prefix if inside else ()), *under, program(),
+                   *map(str, arguments)]
         if listen:
             command.append(f"--web.listen-address={listen}")
         self._start(command, env or {}, cwd or TOP)
@@ -121,8 +127,12 @@ class Lunex:
         return self._port
 
     def connect(self, seconds=DEADLINE):
-        return http.client.HTTPConnection("127.0.0.1", self.port,
-                                          timeout=seconds)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port,
+                                                timeout=seconds)
+        if self.inside:
+            with self.inside.entered():
+                connection.connect()
+        return connection
 
     def get(self, path="/metrics", headers=None, method="GET",
             seconds=DEADLINE):
