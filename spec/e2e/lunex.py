@@ -143,6 +143,14 @@ class Lunex:
         finally:
             connection.close()
 
+    def post(self, path, body, seconds=DEADLINE):
+        connection = self.connect(seconds)
+        try:
+            connection.request("POST", path, body)
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
     def samples(self, path="/metrics"):
         return self.get(path).samples
 

@@ -95,7 +95,7 @@ class Host:
     def start_up(self):
         self.settings(("net.ipv6.conf.all.accept_dad", 0),
                       ("net.ipv6.conf.default.accept_dad", 0),
-                      ("net.ipv4.icmp_ratelimit", 0),
+                      ("net.ipv4.icmp_ratemask", 0),
                       ("net.ipv6.icmp.ratelimit", 0))
         self.ip("link set lo up")
 

@@ -126,6 +126,23 @@ class Packet:
         return self.back(REPLY[self.version], 0, said[0] << 16 | said[1],
                          said[2], by)
 
+    def towards(self, destination):
+        """As if it had another destination. For quotes: the checksum of what
+        is inside is left as it was."""
+        data = bytearray(self.data)
+        at = 16 if self.version == 4 else 24
+        data[at:at + self.size] = ipaddress.ip_address(destination).packed
+        return Packet(data, self.side)
+
+    def with_echo(self, ident=None, seq=None):
+        """As if it had other numbers. For quotes, too."""
+        own = self.echo
+        data = bytearray(self.data)
+        struct.pack_into("!HH", data, self.head + 4,
+                         own[0] if ident is None else ident,
+                         own[1] if seq is None else seq)
+        return Packet(data, self.side)
+
 
 def forward(packet):
     """The plan of a wire that is only a wire."""
@@ -166,8 +183,9 @@ class Wire:
             raise AssertionError("TUN devices are not permitted here, which "
                                  f"this test wants ({e})") from None
         host.has(name, *addresses.split())
-        host.ip(f"route add default dev {name}")
-        host.ip(f"-6 route add default dev {name}")
+        for family in {"-6" if ":" in one else "-4"
+                       for one in addresses.split()}:
+            host.ip(f"{family} route add default dev {name}")
         return end
 
     def close(self):
@@ -177,6 +195,11 @@ class Wire:
             os.close(descriptor)
         if self.failure:
             raise self.failure
+
+    def hop(self, version):
+        """The first router on the way."""
+        return next(hop for hop in self.hops
+                    if ipaddress.ip_address(hop).version == version)
 
     # ---- the thread ----
 
