@@ -28,6 +28,8 @@ enum {
 	ICMP_SIZE_DEFAULT = 56, /* bytes of payload, as ping sends */
 	ICMP_SIZE_MIN = 16,	/* the cookie and its like */
 	ICMP_SIZE_MAX = 65507,
+	ICMP_KNOWN_MAX = 65536, /* echoes of a family: the sequence numbers */
+	ICMP_CODE_MALFORMED = 255, /* ICMP_UNREACHABLE: "parameter problem" */
 };
 
 enum icmp_outcome {
@@ -75,8 +77,10 @@ struct icmp_echo {
 	/* private: icmp.c */
 	struct {
 		double sent, deadline;
-		uint32_t slot;
-		bool queued;
+		struct icmp_echo *prev, *next; /* in the list, if any */
+		uint32_t slot;		       /* its sequence number + 1 */
+		uint32_t place;		       /* among the deadlines, + 1 */
+		uint8_t list;
 	} state;
 };
 
