@@ -4,6 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "vm/state.h"
+#include "vm/task.h"
+
 enum { PORT_MAX = 65535 };
 
 void bind_class(lua_State *L, const char *name, const luaL_Reg *methods,
@@ -89,6 +92,17 @@ double check_seconds(lua_State *L, int arg)
 	luaL_argcheck(L, is_seconds(n), arg,
 		      "expected seconds, finite and not negative");
 	return n;
+}
+
+double within_deadline(lua_State *L, double seconds)
+{
+	double deadline = task_deadline(task_current(L));
+	double left = deadline - loop_now(vm_loop(vm_of(L)));
+	double margin = left * 0.02 < 0.1 ? left * 0.02 : 0.1;
+
+	if (deadline == 0 || (seconds >= 0 && seconds < left - margin))
+		return seconds;
+	return left > margin ? left - margin : 0;
 }
 
 /* ---- option tables ------------------------------------------------------ */

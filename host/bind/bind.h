@@ -49,6 +49,14 @@ unsigned check_port(lua_State *L, int arg);
 double check_seconds(lua_State *L, int arg);
 
 /*
+ * SECONDS, or less where the running task ends before: its deadline ends it
+ * without a word, so a wait ends a little earlier, and the script can say what
+ * did not answer. Negative SECONDS have no end of their own; the result is
+ * negative when there is no deadline either.
+ */
+double within_deadline(lua_State *L, double seconds);
+
+/*
  * The option table at ARG (nil and none count as empty). KNOWN is a
  * NULL-terminated list; any other key raises: unknown option 'timout'; did you
  * mean 'timeout'?

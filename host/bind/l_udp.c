@@ -114,22 +114,9 @@ static struct wait *push_wait(lua_State *L, struct socket *socket)
 	return wait;
 }
 
-/* The deadline of the task ends it without a word; so a wait ends a little
- * earlier, and the script can say what did not answer. */
-static double bounded(lua_State *L, double seconds)
-{
-	double deadline = task_deadline(task_current(L));
-	double left = deadline - loop_now(vm_loop(vm_of(L)));
-	double margin = left * 0.02 < 0.1 ? left * 0.02 : 0.1;
-
-	if (deadline == 0 || (seconds >= 0 && seconds < left - margin))
-		return seconds;
-	return left > margin ? left - margin : 0;
-}
-
 static void start_timer(lua_State *L, struct wait *wait, double seconds)
 {
-	seconds = bounded(L, seconds);
+	seconds = within_deadline(L, seconds);
 	if (seconds < 0)
 		return;
 	wait->seconds = seconds;
