@@ -53,6 +53,7 @@ function(lunex_opened library header)
   target_link_libraries(lunex_${library} INTERFACE ${CMAKE_DL_LIBS})
 endfunction()
 
+lunex_opened(cares ares.h)
 lunex_opened(curl curl/curl.h)
 lunex_opened(xml2 libxml/parser.h)
 

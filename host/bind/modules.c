@@ -12,6 +12,7 @@ int luaopen_json(lua_State *L);
 int luaopen_log(lua_State *L);
 int luaopen_metric(lua_State *L);
 int luaopen_protobuf(lua_State *L);
+int luaopen_resolve(lua_State *L);
 int luaopen_task(lua_State *L);
 int luaopen_turn(lua_State *L);
 int luaopen_udp(lua_State *L);
@@ -24,6 +25,7 @@ static const luaL_Reg modules[] = {
 	{ "log", luaopen_log },
 	{ "metric", luaopen_metric },
 	{ "protobuf", luaopen_protobuf },
+	{ "resolve", luaopen_resolve },
 	{ "task", luaopen_task },
 	{ "turn", luaopen_turn },
 	{ "udp", luaopen_udp },

@@ -22,6 +22,7 @@ struct resolver;
 enum {
 	RESOLVE_ADDRESSES_MAX = 32, /* of one name; more are left out */
 	RESOLVE_CACHE_MAX = 16384,  /* names; the oldest goes */
+	RESOLVE_NAME_MAX = 253,	    /* bytes, without a dot at the end */
 };
 
 /* An answer is kept as long as the zone says, but within these seconds. */
@@ -56,7 +57,7 @@ struct resolve {
 
 struct resolver *resolver_new(struct loop *loop);
 
-/* Questions are forgotten. NULL is allowed. */
+/* Questions are forgotten. NULL is allowed; not from inside a `done`. */
 void resolver_free(struct resolver *resolver);
 
 /* A name that is a number (address_number()) is answered, too. */
@@ -65,5 +66,26 @@ void resolve_start(struct resolver *resolver, struct resolve *resolve);
 /* `done` is not called any more. Of one that is done, or was not started: does
  * nothing. */
 void resolve_forget(struct resolver *resolver, struct resolve *resolve);
+
+/*
+ * The caller's time is up, after SECONDS: the same, but the result is there.
+ * That is the answer, if it has arrived meanwhile, or a sentence that says who
+ * did not answer. Of one that is done: the result stays.
+ */
+void resolve_expire(struct resolver *resolver, struct resolve *resolve,
+		    double seconds);
+
+/* For specs: other files than the system's, another port of the name servers
+ * (0: 53), seconds for the first try (0: 1). Before the first question; the
+ * texts are borrowed. */
+struct resolver_options {
+	const char *resolv_conf;
+	const char *nsswitch;
+	unsigned port;
+	double patience;
+};
+
+void resolver_configure(struct resolver *resolver,
+			const struct resolver_options *options);
 
 #endif

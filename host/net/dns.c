@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Descriptors of c-ares are in an epoll set of our own, which the loop watches
+ * as one: they come and go with every question, and handles of uv would have to
+ * be closed and waited for.
+ */
+#include "net/dns.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "core/mem.h"
+#include "net/ares.h"
+
+enum { EVENTS = 16, SERVERS_TOLD = 3, DNS_PORT = 53 };
+
+/* The part that lives until uv has closed its handle. */
+struct watch {
+	uv_poll_t poll;
+	struct dns *dns;
+};
+
+struct dns {
+	struct loop *loop;
+	const struct ares *ares;
+	ares_channel channel; /* NULL: it could not be made */
+	int epoll;
+	struct watch *watch;
+	struct timer timer;
+	struct dns_options options;
+	struct stat file;	 /* zeroes: there is none */
+	struct question *asking; /* inside dns_ask() */
+	bool many;
+	char servers[320];
+};
+
+struct question {
+	struct dns *dns;
+	const char *name;
+	int family;
+	dns_done done;
+	void *arg;
+};
+
+/* ---- answers ---- */
+
+static const char *kind(int family)
+{
+	return family == AF_INET    ? "IPv4 address"
+	       : family == AF_INET6 ? "IPv6 address"
+				    : "address";
+}
+
+static bool has(const struct dns_answer *answer, const union address *address)
+{
+	for (size_t i = 0; i < answer->n; i++)
+		if (address_same_host(&answer->addresses[i], address))
+			return true;
+	return false;
+}
+
+static void add(struct dns_answer *answer, const struct ares_addrinfo_node *at)
+{
+	union address address = { 0 };
+
+	if (at->ai_addrlen > sizeof address)
+		return;
+	memcpy(&address, at->ai_addr, at->ai_addrlen);
+	if (answer->n < DNS_ADDRESSES_MAX && !has(answer, &address))
+		answer->addresses[answer->n++] = address;
+	if (at->ai_ttl < answer->ttl)
+		answer->ttl = at->ai_ttl;
+}
+
+/* The time is the shortest of the whole chain. */
+static void add_all(struct dns_answer *answer, const struct ares_addrinfo *info)
+{
+	const struct ares_addrinfo_node *node = info ? info->nodes : NULL;
+	const struct ares_addrinfo_cname *cname = info ? info->cnames : NULL;
+
+	answer->ttl = INT32_MAX;
+	for (; node; node = node->ai_next)
+		add(answer, node);
+	for (; cname; cname = cname->next)
+		if (cname->ttl < answer->ttl)
+			answer->ttl = cname->ttl;
+	if (answer->ttl < 0)
+		answer->ttl = 0;
+}
+
+static void fail(struct dns_answer *answer, const struct question *question,
+		 enum err_code code, const char *one, const char *many)
+{
+	const struct dns *dns = question->dns;
+
+	answer->result = DNS_FAILED;
+	err_set(&answer->err, code, "%s: %s %s", question->name, dns->servers,
+		dns->many ? many : one);
+}
+
+static void unknown(struct dns_answer *answer, const struct question *question,
+		    bool name)
+{
+	answer->result = DNS_UNKNOWN;
+	if (name)
+		err_set(&answer->err, ERR_IO, "%s: no such name",
+			question->name);
+	else
+		err_set(&answer->err, ERR_IO, "%s: has no %s", question->name,
+			kind(question->family));
+}
+
+/* c-ares says that the connection was refused also when it had nobody to
+ * ask. */
+static bool nobody_asked(const struct question *question, int status)
+{
+	return status == ARES_ECONNREFUSED &&
+	       question->dns->asking == question &&
+	       !strchr(question->dns->options.lookups, 'b');
+}
+
+static void judge(struct dns_answer *answer, const struct question *question,
+		  int status)
+{
+	switch (status) {
+	case ARES_ENODATA: unknown(answer, question, false); break;
+	case ARES_ENOTFOUND: unknown(answer, question, true); break;
+	case ARES_ETIMEOUT:
+		fail(answer, question, ERR_TIMEOUT, "does not answer",
+		     "do not answer");
+		break;
+	case ARES_ECONNREFUSED:
+		fail(answer, question, ERR_IO, "cannot be reached",
+		     "cannot be reached");
+		break;
+	case ARES_ESERVFAIL:
+		fail(answer, question, ERR_IO, "fails to find out",
+		     "fail to find out");
+		break;
+	case ARES_EREFUSED:
+	case ARES_ENOTIMP:
+		fail(answer, question, ERR_IO, "refuses to answer",
+		     "refuse to answer");
+		break;
+	case ARES_EFORMERR:
+	case ARES_EBADRESP:
+	case ARES_EBADSTR:
+		fail(answer, question, ERR_INPUT, "sends a malformed answer",
+		     "send a malformed answer");
+		break;
+	case ARES_EBADNAME:
+		answer->result = DNS_FAILED;
+		err_set(&answer->err, ERR_IO, "%s: not the name of a host",
+			question->name);
+		break;
+	default:
+		answer->result = DNS_FAILED;
+		err_set(&answer->err, ERR_IO, "%s: %s", question->name,
+			question->dns->ares->strerror(status));
+	}
+}
+
+static void on_answer(void *arg, int status, int timeouts,
+		      struct ares_addrinfo *info)
+{
+	struct question *question = arg;
+	struct dns_answer answer = { .result = DNS_FOUND };
+
+	(void)timeouts;
+	add_all(&answer, info);
+	if (info)
+		question->dns->ares->freeaddrinfo(info);
+	if (status == ARES_EDESTRUCTION)
+		answer.result = DNS_RENEWED;
+	else if (status == ARES_SUCCESS && answer.n == 0)
+		unknown(&answer, question, false);
+	else if (nobody_asked(question, status))
+		unknown(&answer, question, true);
+	else if (status != ARES_SUCCESS)
+		judge(&answer, question, status);
+	else if (question->dns->asking == question)
+		answer.ttl = -1; /* at once: it stands in the file */
+	question->done(question->arg, &answer);
+	free(question);
+}
+
+/* ---- the channel on the loop ---- */
+
+static void set_timer(struct dns *dns)
+{
+	struct timeval tv, *next = NULL;
+
+	if (dns->channel)
+		next = dns->ares->timeout(dns->channel, NULL, &tv);
+	if (next)
+		timer_start(&dns->timer,
+			    (double)next->tv_sec + (double)next->tv_usec / 1e6);
+	else
+		timer_stop(&dns->timer);
+}
+
+void dns_work(struct dns *dns)
+{
+	struct epoll_event events[EVENTS];
+	int n = epoll_wait(dns->epoll, events, EVENTS, 0);
+	const uint32_t failed = EPOLLERR | EPOLLHUP;
+
+	for (int i = 0; i < n && dns->channel; i++) {
+		int fd = events[i].data.fd;
+		uint32_t mask = events[i].events;
+
+		dns->ares->process_fd(
+			dns->channel,
+			mask & (EPOLLIN | failed) ? fd : ARES_SOCKET_BAD,
+			mask & (EPOLLOUT | failed) ? fd : ARES_SOCKET_BAD);
+	}
+	set_timer(dns);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+	struct watch *watch = poll->data;
+
+	(void)status;
+	(void)events;
+	dns_work(watch->dns);
+}
+
+static void on_timer(struct timer *timer)
+{
+	struct dns *dns =
+		(struct dns *)((char *)timer - offsetof(struct dns, timer));
+
+	if (dns->channel)
+		dns->ares->process_fd(dns->channel, ARES_SOCKET_BAD,
+				      ARES_SOCKET_BAD);
+	set_timer(dns);
+}
+
+static void on_socket(void *arg, ares_socket_t fd, int readable, int writable)
+{
+	struct dns *dns = arg;
+	struct epoll_event event = { .data.fd = fd };
+
+	if (readable)
+		event.events |= EPOLLIN;
+	if (writable)
+		event.events |= EPOLLOUT;
+	if (!event.events)
+		epoll_ctl(dns->epoll, EPOLL_CTL_DEL, fd, NULL);
+	else if (epoll_ctl(dns->epoll, EPOLL_CTL_MOD, fd, &event))
+		epoll_ctl(dns->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* ---- its configuration ---- */
+
+static void name_server(char *out, const struct ares_addr_port_node *server)
+{
+	char host[ADDRESS_TEXT_MAX] = "";
+	int port = server->udp_port;
+
+	inet_ntop(server->family, &server->addr, host, sizeof host);
+	if (port == 0 || port == DNS_PORT)
+		snprintf(out, ADDRESS_TEXT_MAX, "%s", host);
+	else
+		snprintf(out, ADDRESS_TEXT_MAX,
+			 server->family == AF_INET6 ? "[%.60s]:%d" : "%.60s:%d",
+			 host, port);
+}
+
+static void name_servers(struct dns *dns)
+{
+	struct ares_addr_port_node *list = NULL, *at;
+	char text[ADDRESS_TEXT_MAX];
+	size_t size = sizeof dns->servers, len = 0;
+
+	dns->ares->get_servers_ports(dns->channel, &list);
+	dns->many = list && list->next;
+	strcpy(dns->servers,
+	       dns->many ? "the name servers" : "the name server");
+	at = list;
+	for (int i = 0; at && i < SERVERS_TOLD; i++, at = at->next) {
+		len = strlen(dns->servers);
+		name_server(text, at);
+		snprintf(dns->servers + len, size - len, "%s %s",
+			 i == 0	    ? ""
+			 : at->next ? ","
+				    : " and",
+			 text);
+	}
+	dns->ares->free_data(list);
+}
+
+static void look_at_file(const struct dns *dns, struct stat *file)
+{
+	if (stat(dns->options.resolv_conf, file))
+		memset(file, 0, sizeof *file);
+}
+
+static int open_channel(struct dns *dns)
+{
+	struct dns_options *options = &dns->options;
+	int given = ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB |
+		    ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_RESOLVCONF;
+	struct ares_options ares = {
+		.timeout = (int)(options->patience * 1000),
+		.tries = DNS_TRIES,
+		.udp_port = (unsigned short)options->port,
+		.tcp_port = (unsigned short)options->port,
+		.lookups = (char *)(uintptr_t)options->lookups,
+		.sock_state_cb = on_socket,
+		.sock_state_cb_data = dns,
+		.resolvconf_path = (char *)(uintptr_t)options->resolv_conf,
+	};
+	int status;
+
+	if (options->port)
+		given |= ARES_OPT_UDP_PORT | ARES_OPT_TCP_PORT;
+	look_at_file(dns, &dns->file);
+	status = dns->ares->init_options(&dns->channel, &ares, given);
+	if (status == ARES_SUCCESS)
+		name_servers(dns);
+	else
+		dns->channel = NULL;
+	return status;
+}
+
+/* Until the channel is gone its questions get their ends. */
+static void close_channel(struct dns *dns)
+{
+	ares_channel channel = dns->channel;
+
+	dns->channel = NULL;
+	if (channel)
+		dns->ares->destroy(channel);
+}
+
+void dns_renew(struct dns *dns)
+{
+	close_channel(dns);
+	open_channel(dns);
+	set_timer(dns);
+}
+
+void dns_refresh(struct dns *dns)
+{
+	struct stat now;
+
+	look_at_file(dns, &now);
+	if (!dns->channel || now.st_ino != dns->file.st_ino ||
+	    now.st_dev != dns->file.st_dev ||
+	    now.st_size != dns->file.st_size ||
+	    now.st_mtim.tv_sec != dns->file.st_mtim.tv_sec ||
+	    now.st_mtim.tv_nsec != dns->file.st_mtim.tv_nsec)
+		dns_renew(dns);
+}
+
+/* ---- its life ---- */
+
+static bool open_watch(struct dns *dns)
+{
+	struct watch *watch = mem_alloc(sizeof *watch);
+
+	dns->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (dns->epoll < 0 ||
+	    uv_poll_init(loop_uv(dns->loop), &watch->poll, dns->epoll)) {
+		free(watch);
+		return false;
+	}
+	watch->poll.data = watch;
+	watch->dns = dns;
+	dns->watch = watch;
+	uv_poll_start(&watch->poll, UV_READABLE, on_ready);
+	return true;
+}
+
+struct dns *dns_new(struct loop *loop, const struct dns_options *options,
+		    struct err *err)
+{
+	const struct ares *ares = ares_load(err);
+	struct dns *dns;
+	int status;
+
+	if (!ares)
+		return NULL;
+	dns = mem_alloc(sizeof *dns);
+	dns->loop = loop;
+	dns->ares = ares;
+	dns->options = *options;
+	timer_init(loop, &dns->timer, on_timer);
+	if (!open_watch(dns)) {
+		err_set(err, ERR_IO, "names: %s",
+			uv_strerror(uv_translate_sys_error(errno)));
+		dns_free(dns);
+		return NULL;
+	}
+	status = open_channel(dns);
+	if (status == ARES_SUCCESS)
+		return dns;
+	err_set(err, ERR_IO, "names: %s", ares->strerror(status));
+	dns_free(dns);
+	return NULL;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void dns_free(struct dns *dns)
+{
+	if (!dns)
+		return;
+	close_channel(dns);
+	timer_release(&dns->timer);
+	if (dns->watch)
+		uv_close((uv_handle_t *)&dns->watch->poll, on_closed);
+	if (dns->epoll >= 0)
+		close(dns->epoll);
+	free(dns);
+}
+
+/* ---- questions ---- */
+
+void dns_ask(struct dns *dns, const char *name, int family, dns_done done,
+	     void *arg)
+{
+	struct ares_addrinfo_hints hints = { .ai_family = family };
+	struct question *question = mem_alloc(sizeof *question);
+
+	*question = (struct question){ dns, name, family, done, arg };
+	dns->asking = question;
+	if (dns->channel)
+		dns->ares->getaddrinfo(dns->channel, name, NULL, &hints,
+				       on_answer, question);
+	else
+		on_answer(question, ARES_ENOTINITIALIZED, 0, NULL);
+	dns->asking = NULL;
+	set_timer(dns);
+}
+
+const char *dns_servers(const struct dns *dns)
+{
+	return dns->servers;
+}
