@@ -125,6 +125,7 @@ struct join {
 	lua_Integer total;
 	unsigned live;
 	unsigned room;		     /* children at a time */
+	unsigned busy;		     /* no child before it is free */
 	struct child *first, **last; /* finished, in that order */
 	struct err err;		     /* of the child that failed first */
 	struct child children[];
@@ -172,15 +173,18 @@ static struct child *take_finished(struct join *join)
 	if (!join->first)
 		join->last = &join->first;
 	child->state = FREE;
+	if (child < join->children + join->busy)
+		join->busy = (unsigned)(child - join->children);
 	return child;
 }
 
 static struct child *find_free(struct join *join)
 {
-	struct child *child = join->children;
+	struct child *child = join->children + join->busy;
 
 	while (child->state != FREE)
 		child++;
+	join->busy = (unsigned)(child - join->children);
 	return child;
 }
 
