@@ -232,8 +232,9 @@ local function run_body(spec)
   spec.body()
 end
 
--- What http keeps for the next request is not left behind.
+-- What is kept for the next request is not left behind.
 local function release_connections()
+  host.release()
   local common = package.loaded["http.common"]
   if common then
     common:release()

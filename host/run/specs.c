@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "bind/modules.h"
+#include "bind/icmp_call.h"
 #include "net/loop.h"
 #include "run/l_exporter.h"
 #include "vm/task.h"
@@ -49,10 +50,16 @@ static int l_references(lua_State *L)
 	return 1;
 }
 
+/* What a state keeps for the next operation is not left behind. */
+static int l_release(lua_State *L)
+{
+	icmp_release(L);
+	return 0;
+}
+
 static const luaL_Reg functions[] = {
-	{ "handles", l_handles },
-	{ "references", l_references },
-	{ "tasks", l_tasks },
+	{ "handles", l_handles }, { "references", l_references },
+	{ "release", l_release }, { "tasks", l_tasks },
 	{ NULL, NULL },
 };
 

@@ -2,7 +2,7 @@
 -- Undocumented does not exist, documented does not lie: each module has the
 -- names of its file in lua/meta, no more and no fewer.
 
-local MODULES <const> = { "clock", "exporter", "http", "json", "log",
+local MODULES <const> = { "clock", "exporter", "http", "icmp", "json", "log",
   "metric", "protobuf", "session", "task", "udp", "value", "xml" }
 
 local function documented(name)

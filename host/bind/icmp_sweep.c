@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One operation for the echoes of thousands of hosts. They are sent in batches,
+ * so that answers, and other tasks, come in between; a name that was found
+ * waits for its turn like a number. What has an answer or will never have one
+ * is settled; the operation is complete when all are.
+ *
+ * Memory: an echo for each host, in the userdata, where the limit of the state
+ * sees it; and what a name needs while it is looked up, of which there are few
+ * at a time.
+ */
+#include "bind/icmp_sweep.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include <lauxlib.h>
+
+#include "bind/bind.h"
+#include "bind/icmp_call.h"
+#include "bind/scope.h"
+#include "core/mem.h"
+#include "vm/state.h"
+#include "vm/task.h"
+
+#define SWEEP "icmp.sweep"
+
+enum {
+	HOSTS_MAX = 65536,
+	BATCH = 256,   /* echoes in a round of the loop */
+	LOOKUPS = 256, /* names at a time, found ones included */
+};
+
+/* On the stack of the function that waits: hosts, options, and these. */
+enum { NAMES_AT = 3, SWEEP_AT };
+
+struct host {
+	struct icmp_echo echo;
+	const char *name; /* in the table of names */
+	char *why;	  /* it was never sent; NULL: ask the echo */
+};
+
+/* A name on its way to an address, and then to its turn. */
+struct query {
+	struct icmp_lookup lookup;
+	struct host *host;
+	double started;
+	TAILQ_ENTRY(query) next;
+};
+
+TAILQ_HEAD(queries, query);
+
+struct sweep {
+	struct op op;
+	struct icmp *icmp; /* NULL: over */
+	struct resolver *resolver;
+	struct loop *loop;
+	struct icmp_options options;
+	double interval;      /* between two echoes; 0: none */
+	double started, ends; /* loop_now() seconds */
+	struct timer timer;   /* runs while something is to be sent */
+	bool ticking;
+	struct queries asked, found;
+	unsigned nqueries;
+	unsigned n;
+	unsigned next_number, next_name; /* cursors */
+	unsigned turns, settled, denied;
+	struct host hosts[];
+};
+
+static void tick(struct sweep *sweep);
+
+/* ---- the end ---- */
+
+static void free_query(struct sweep *sweep, struct queries *list,
+		       struct query *query)
+{
+	TAILQ_REMOVE(list, query, next);
+	icmp_lookup_cancel(&query->lookup);
+	free(query);
+	sweep->nqueries--;
+}
+
+static void free_queries(struct sweep *sweep, struct queries *list)
+{
+	struct query *query;
+
+	while ((query = TAILQ_FIRST(list)) != NULL)
+		free_query(sweep, list, query);
+}
+
+static void end_sweep(struct sweep *sweep)
+{
+	if (!sweep->icmp)
+		return;
+	timer_release(&sweep->timer);
+	free_queries(sweep, &sweep->asked);
+	free_queries(sweep, &sweep->found);
+	for (unsigned i = 0; i < sweep->n; i++) {
+		icmp_forget(sweep->icmp, &sweep->hosts[i].echo);
+		free(sweep->hosts[i].why);
+	}
+	sweep->icmp = NULL;
+}
+
+static void on_cancel(struct op *op)
+{
+	end_sweep((struct sweep *)(void *)op);
+}
+
+static void settle(struct sweep *sweep)
+{
+	sweep->settled++;
+	if (sweep->settled == sweep->n)
+		task_wake(&sweep->op);
+}
+
+static void refuse(struct sweep *sweep, struct host *host,
+		   const struct icmp_failure *failure)
+{
+	host->why = mem_string(failure->err.text);
+	sweep->denied += failure->reason == ICMP_BY_DENIED;
+	settle(sweep);
+}
+
+/* ---- sending ---- */
+
+/* The shape of an echo lies in its sweep. */
+static void on_echo_done(struct icmp_echo *echo)
+{
+	settle((struct sweep *)(void *)((char *)(uintptr_t)echo->shape -
+					offsetof(struct sweep, options.shape)));
+}
+
+static void send_echo(struct sweep *sweep, struct host *host, double timeout,
+		      double now)
+{
+	struct icmp_failure failure;
+	double left = sweep->ends - now;
+
+	sweep->turns++;
+	host->echo.shape = &sweep->options.shape;
+	host->echo.timeout = fmin(timeout, left);
+	host->echo.done = on_echo_done;
+	if (left <= 0) {
+		failure.reason = ICMP_BY_NOT_SENT;
+		err_set(&failure.err, ERR_TIMEOUT,
+			"ping %s: not sent before the deadline", host->name);
+	} else if (icmp_call_send(sweep->icmp, &host->echo, host->name,
+				  &failure)) {
+		return;
+	}
+	refuse(sweep, host, &failure);
+}
+
+/* Names come first: their time is running. */
+static bool send_found(struct sweep *sweep, double now)
+{
+	struct query *query = TAILQ_FIRST(&sweep->found);
+	struct host *host;
+	double started;
+
+	if (!query)
+		return false;
+	host = query->host;
+	started = query->started;
+	host->echo.to = query->lookup.address;
+	free_query(sweep, &sweep->found, query);
+	send_echo(sweep, host, sweep->options.timeout - (now - started), now);
+	return true;
+}
+
+static bool is_name(const struct host *host)
+{
+	return host->echo.to.any.sa_family == AF_UNSPEC;
+}
+
+static bool send_number(struct sweep *sweep, double now)
+{
+	struct host *host;
+
+	while (sweep->next_number < sweep->n) {
+		host = &sweep->hosts[sweep->next_number++];
+		if (host->why || host->echo.done || is_name(host))
+			continue;
+		send_echo(sweep, host, sweep->options.timeout, now);
+		return true;
+	}
+	return false;
+}
+
+/* How many hosts have their turn now; all that are left, when it is too late
+ * for an echo. */
+static unsigned allowed(const struct sweep *sweep, double now)
+{
+	double due;
+
+	if (now >= sweep->ends)
+		return sweep->n;
+	if (sweep->interval <= 0)
+		return BATCH;
+	due = floor((now - sweep->started) / sweep->interval) + 1 -
+	      sweep->turns;
+	return due < BATCH ? (unsigned)fmax(due, 0) : BATCH;
+}
+
+/* ---- names ---- */
+
+static void on_lookup_done(struct icmp_lookup *lookup)
+{
+	struct query *query = (struct query *)(void *)lookup;
+	struct sweep *sweep = lookup->arg;
+	struct host *host = query->host;
+
+	if (lookup->ok) {
+		TAILQ_REMOVE(&sweep->asked, query, next);
+		TAILQ_INSERT_TAIL(&sweep->found, query, next);
+	} else {
+		refuse(sweep, host, &lookup->failure);
+		free_query(sweep, &sweep->asked, query);
+	}
+	if (!sweep->ticking)
+		tick(sweep);
+}
+
+static void look_up(struct sweep *sweep, struct host *host)
+{
+	const struct icmp_target target = { .host = host->name,
+					    .resolver = sweep->resolver };
+	struct query *query = mem_alloc(sizeof *query);
+	double now = loop_now(sweep->loop);
+
+	query->host = host;
+	query->started = now;
+	query->lookup.done = on_lookup_done;
+	query->lookup.arg = sweep;
+	TAILQ_INSERT_TAIL(&sweep->asked, query, next);
+	sweep->nqueries++;
+	icmp_lookup_start(
+		&query->lookup, sweep->loop, &target, sweep->options.family,
+		fmax(fmin(sweep->options.timeout, sweep->ends - now), 0));
+}
+
+static void ask_names(struct sweep *sweep)
+{
+	struct host *host;
+
+	while (sweep->nqueries < LOOKUPS && sweep->next_name < sweep->n) {
+		host = &sweep->hosts[sweep->next_name++];
+		if (!host->why && !host->echo.done && is_name(host))
+			look_up(sweep, host);
+	}
+}
+
+/* ---- a round ---- */
+
+static void on_timer(struct timer *timer)
+{
+	tick((struct sweep *)(void *)((char *)timer -
+				      offsetof(struct sweep, timer)));
+}
+
+static void tick(struct sweep *sweep)
+{
+	double now = loop_now(sweep->loop);
+	unsigned n = allowed(sweep, now);
+
+	while (n > 0 && (send_found(sweep, now) || send_number(sweep, now)))
+		n--;
+	ask_names(sweep);
+	sweep->ticking =
+		sweep->next_number < sweep->n || !TAILQ_EMPTY(&sweep->found);
+	if (sweep->ticking)
+		timer_start(&sweep->timer,
+			    fmin(sweep->interval, fmax(sweep->ends - now, 0)));
+}
+
+/* ---- results ---- */
+
+static bool is_answered(const struct host *host)
+{
+	return !host->why && host->echo.outcome == ICMP_REPLY;
+}
+
+/* Returns the number of answers. */
+static unsigned push_rtts(lua_State *L, const struct sweep *sweep)
+{
+	unsigned answers = 0;
+
+	lua_createtable(L, (int)sweep->n, 0);
+	for (unsigned i = 0; i < sweep->n; i++) {
+		const struct host *host = &sweep->hosts[i];
+
+		if (is_answered(host))
+			lua_pushnumber(L, host->echo.rtt);
+		else
+			lua_pushboolean(L, 0);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+		answers += is_answered(host);
+	}
+	return answers;
+}
+
+static void push_failures(lua_State *L, const struct sweep *sweep)
+{
+	struct icmp_failure failure;
+
+	lua_newtable(L);
+	for (unsigned i = 0; i < sweep->n; i++) {
+		const struct host *host = &sweep->hosts[i];
+
+		if (is_answered(host))
+			continue;
+		if (!host->why)
+			icmp_call_judge(&host->echo, host->name, &failure);
+		lua_pushstring(L, host->why ? host->why : failure.err.text);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+}
+
+/* No echo was allowed at all: the first sentence is about the sockets. */
+static int push_denied(lua_State *L, struct sweep *sweep)
+{
+	struct icmp_failure failure = { .reason = ICMP_BY_DENIED };
+
+	err_set(&failure.err, ERR_IO, "%s", sweep->hosts[0].why);
+	end_sweep(sweep);
+	return push_icmp_failure(L, &failure);
+}
+
+static int k_sweep(lua_State *L, int status, lua_KContext ctx)
+{
+	struct sweep *sweep = lua_touserdata(L, SWEEP_AT);
+	unsigned answers;
+
+	(void)status;
+	(void)ctx;
+	if (sweep->n > 0 && sweep->denied == sweep->n)
+		return push_denied(L, sweep);
+	answers = push_rtts(L, sweep);
+	push_failures(L, sweep);
+	trace_line(scope_trace(L), "ping %u hosts: %u answers within %.3f s",
+		   sweep->n, answers, loop_now(sweep->loop) - sweep->started);
+	end_sweep(sweep);
+	return 2;
+}
+
+/* ---- the function ---- */
+
+static int push_too_many(lua_State *L, size_t n)
+{
+	struct icmp_failure failure = { .reason = ICMP_BY_NOT_SENT };
+
+	err_set(&failure.err, ERR_LIMIT,
+		"ping: %zu hosts are too many at a time, at most %d", n,
+		HOSTS_MAX);
+	return push_icmp_failure(L, &failure);
+}
+
+static void read_host(lua_State *L, struct sweep *sweep, unsigned i)
+{
+	struct host *host = &sweep->hosts[i];
+	struct icmp_target target;
+	struct icmp_failure failure;
+
+	if (lua_rawgeti(L, 1, (lua_Integer)i + 1) != LUA_TSTRING)
+		luaL_error(L,
+			   "hosts[%d]: expected a name or an address, got %s",
+			   (int)i + 1, luaL_typename(L, -1));
+	check_icmp_target(L, -1, &target);
+	host->name = target.host;
+	host->echo.to = target.to;
+	if (target.resolver)
+		sweep->resolver = target.resolver;
+	if (!icmp_target_fits(&target, sweep->options.family, &failure))
+		refuse(sweep, host, &failure);
+	lua_rawseti(L, NAMES_AT, (lua_Integer)i + 1);
+}
+
+/* Names that are kept while they are looked up must not depend on a table that
+ * another task may change. */
+static struct sweep *push_operation(lua_State *L, unsigned n)
+{
+	size_t size = sizeof(struct sweep) + n * sizeof(struct host);
+	struct icmp *icmp;
+	struct sweep *sweep;
+
+	lua_createtable(L, (int)n, 0);
+	sweep = push_icmp_operation(L, size, SWEEP, &icmp);
+	sweep->icmp = icmp;
+	sweep->op.cancel = on_cancel;
+	sweep->loop = vm_loop(vm_of(L));
+	sweep->n = n;
+	TAILQ_INIT(&sweep->asked);
+	TAILQ_INIT(&sweep->found);
+	return sweep;
+}
+
+static void start(lua_State *L, struct sweep *sweep)
+{
+	double left = within_deadline(L, -1);
+
+	sweep->started = loop_now(sweep->loop);
+	sweep->ends = left < 0 ? HUGE_VAL : sweep->started + left;
+	timer_init(sweep->loop, &sweep->timer, on_timer);
+	tick(sweep);
+	if (sweep->n == 0)
+		task_wake(&sweep->op);
+}
+
+int l_icmp_sweep(lua_State *L)
+{
+	static const char *const known[] = { "interval", ICMP_OPTIONS, NULL };
+	struct icmp_options options;
+	struct sweep *sweep;
+	size_t n;
+	double interval;
+
+	task_check(L);
+	luaL_checktype(L, 1, LUA_TTABLE);
+	check_icmp_options(L, 2, known, &options);
+	interval = opt_seconds(L, 2, "interval", 0);
+	n = lua_rawlen(L, 1);
+	if (n > HOSTS_MAX)
+		return push_too_many(L, n);
+	lua_settop(L, NAMES_AT - 1);
+	sweep = push_operation(L, (unsigned)n);
+	sweep->options = options;
+	sweep->interval = interval;
+	for (unsigned i = 0; i < sweep->n; i++)
+		read_host(L, sweep, i);
+	start(L, sweep);
+	return task_await(L, &sweep->op, 0, k_sweep);
+}
+
+static int l_gc(lua_State *L)
+{
+	end_sweep(luaL_checkudata(L, 1, SWEEP));
+	return 0;
+}
+
+static const luaL_Reg no_methods[] = { { NULL, NULL } };
+
+static const luaL_Reg metas[] = {
+	{ "__gc", l_gc },
+	{ NULL, NULL },
+};
+
+void icmp_sweep_open(lua_State *L)
+{
+	bind_class(L, SWEEP, no_methods, metas);
+}
