@@ -231,11 +231,11 @@ static bool check_room(const struct family *family, struct err *err)
 {
 	const struct series_pool *pool = family->pool;
 
-	if ((pool->series < pool->series_max || family->exempt) &&
+	if ((pool->limit->used < pool->limit->max || family->exempt) &&
 	    family->rows < ROW_INDEX_MAX)
 		return true;
 	return err_set(err, ERR_LIMIT, "%s: the limit of %zu series is reached",
-		       family->metadata->name, pool->series_max);
+		       family->metadata->name, pool->limit->max);
 }
 
 /* Takes over the reference to LABELS. */
@@ -248,6 +248,7 @@ static uint32_t add_row(struct family *family, struct labels *labels)
 	else
 		row_index_add(&family->index, hash_of(family, labels), row);
 	family->pool->series += !family->exempt;
+	family->pool->limit->used += !family->exempt;
 	family->moved++;
 	return row;
 }
@@ -543,6 +544,7 @@ static void remove_row(struct family *family, uint32_t row)
 	family->holes++;
 	family->moved++;
 	family->pool->series -= !family->exempt;
+	family->pool->limit->used -= !family->exempt;
 	family->pool->removed++;
 }
 

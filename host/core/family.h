@@ -32,7 +32,8 @@ enum {
 struct series_pool {
 	struct intern sets;
 	size_t series;
-	size_t series_max;
+	struct series_limit own; /* where none is shared */
+	struct series_limit *limit;
 	size_t removed; /* since the sets were swept */
 	uint64_t seed;
 };

@@ -216,6 +216,32 @@ bool metadata_agree(const struct metadata *a, const struct metadata *b,
 		       a->name, what);
 }
 
+/* Is NAME one of the sample names that A makes with a suffix? */
+static bool makes(const struct metadata *a, const char *name)
+{
+	const char *const *suffix = metric_type_suffixes(a->type);
+
+	if (strncmp(name, a->name, a->name_len) != 0)
+		return false;
+	while (*suffix && strcmp(name + a->name_len, *suffix) != 0)
+		suffix++;
+	return *suffix;
+}
+
+bool metadata_apart(const struct metadata *a, const struct metadata *b,
+		    struct err *err)
+{
+	if (strcmp(a->name, b->name) == 0)
+		return err_set(err, ERR_USAGE, "%s: declared twice", a->name);
+	if (makes(a, b->name))
+		return err_set(err, ERR_USAGE, "%s: belongs to the %s '%s'",
+			       b->name, metric_type_name(a->type), a->name);
+	if (makes(b, a->name))
+		return err_set(err, ERR_USAGE, "%s: belongs to the %s '%s'",
+			       a->name, metric_type_name(b->type), b->name);
+	return true;
+}
+
 int metadata_state(const struct metadata *metadata, const char *name,
 		   size_t len)
 {

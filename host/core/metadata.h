@@ -77,6 +77,11 @@ bool metric_type_parse(const char *name, enum metric_type *type);
 bool metadata_agree(const struct metadata *a, const struct metadata *b,
 		    struct err *err);
 
+/* Have their samples different names, so that one page may show both? Otherwise
+ * ERR says which of them meet. */
+bool metadata_apart(const struct metadata *a, const struct metadata *b,
+		    struct err *err);
+
 /* What a family of TYPE has behind its name in the names of its samples, ends
  * with NULL: "_bucket", "_sum", "_count". */
 const char *const *metric_type_suffixes(enum metric_type type);

@@ -2,6 +2,7 @@
 #include "core/page.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/mem.h"
 
@@ -91,6 +92,33 @@ void page_unref(struct page *page)
 {
 	if (page && drop(&page->refs))
 		page_free(page);
+}
+
+static const struct page_family *find(const struct page *page, const char *name)
+{
+	for (uint32_t i = 0; i < page->nfamilies; i++)
+		if (strcmp(page->families[i].metadata->name, name) == 0)
+			return &page->families[i];
+	return NULL;
+}
+
+struct page *page_pick(const struct page *page, const char *name)
+{
+	const struct page_family *from = find(page, name);
+	struct page *picked = page_new(from ? 1 : 0);
+	struct page_family *to = picked->families;
+
+	if (page->constant)
+		picked->constant = labels_ref(page->constant);
+	if (!from)
+		return picked;
+	to->metadata = metadata_ref(from->metadata);
+	to->chunks = mem_array(from->nchunks, sizeof *to->chunks);
+	for (; to->nchunks < from->nchunks; to->nchunks++) {
+		to->chunks[to->nchunks] = chunk_ref(from->chunks[to->nchunks]);
+		picked->series += to->chunks[to->nchunks]->shown;
+	}
+	return picked;
 }
 
 /*

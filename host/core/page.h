@@ -63,6 +63,10 @@ struct page *page_new(uint32_t nfamilies);
 struct page *page_ref(struct page *page);
 void page_unref(struct page *page);
 
+/* A page of the family NAME of PAGE alone; an empty one, when it is not there.
+ */
+struct page *page_pick(const struct page *page, const char *name);
+
 /*
  * The place where one thread publishes and others fetch: one atomic word that
  * holds the pointer and the number of readers that are just taking a reference

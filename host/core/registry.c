@@ -9,8 +9,6 @@
 #include "core/mem.h"
 #include "core/snapshot.h"
 
-enum { SERIES_MAX_DEFAULT = 100000 };
-
 struct registry {
 	struct series_pool pool;
 	struct family **families; /* in name order */
@@ -45,14 +43,21 @@ static struct labels *constant_of(const struct registry *registry)
 	return labels;
 }
 
+static bool is_shared(const struct series_pool *pool)
+{
+	return pool->limit != &pool->own;
+}
+
 struct registry *registry_new(const struct registry_options *options)
 {
 	struct registry *registry = mem_alloc(sizeof *registry);
 
 	registry->pool.seed = new_seed(registry);
 	intern_init(&registry->pool.sets, registry->pool.seed);
-	registry->pool.series_max =
-		options->series_max ? options->series_max : SERIES_MAX_DEFAULT;
+	registry->pool.own.max =
+		options->series_max ? options->series_max : REGISTRY_SERIES_MAX;
+	registry->pool.limit =
+		options->limit ? options->limit : &registry->pool.own;
 	registry->nlabels = options->nlabels;
 	registry->labels =
 		mem_array(options->nlabels, sizeof *registry->labels);
@@ -70,6 +75,9 @@ void registry_free(struct registry *registry)
 {
 	if (!registry)
 		return;
+	registry->pool.limit->used -= registry->pool.series;
+	if (is_shared(&registry->pool))
+		registry->pool.limit->used -= registry->nfamilies;
 	for (uint32_t i = 0; i < registry->nfamilies; i++)
 		family_free(registry->families[i]);
 	for (unsigned i = 0; i < registry->nlabels; i++) {
@@ -232,6 +240,20 @@ static struct label_schema *take_schema(const struct registry *registry,
 	return schema;
 }
 
+/* A place for one more family, where they count. */
+static bool take_place(struct series_pool *pool, const char *name,
+		       struct err *err)
+{
+	if (!is_shared(pool))
+		return true;
+	if (pool->limit->used >= pool->limit->max)
+		return err_set(err, ERR_LIMIT,
+			       "%s: the limit of %zu series is reached", name,
+			       pool->limit->max);
+	pool->limit->used++;
+	return true;
+}
+
 struct family *registry_add(struct registry *registry,
 			    const struct family_options *options,
 			    struct err *err)
@@ -249,7 +271,8 @@ struct family *registry_add(struct registry *registry,
 	if (!schema)
 		return NULL;
 	metadata = metadata_new(m, err);
-	if (!metadata) {
+	if (!metadata || !take_place(&registry->pool, m->name, err)) {
+		metadata_unref(metadata);
 		label_schema_unref(schema);
 		return NULL;
 	}

@@ -37,10 +37,20 @@ struct family;
 
 enum { REGISTRY_PARTS_MAX = 254, REGISTRY_LIVE = 255 };
 
+enum { REGISTRY_SERIES_MAX = 100000 };
+
+/* A ceiling that several registries of a thread share. Each series counts, and
+ * each family counts as one more. It outlives them. */
+struct series_limit {
+	size_t used;
+	size_t max;
+};
+
 struct registry_options {
 	const struct label_pair *labels; /* constant labels of every series */
 	unsigned nlabels;
-	size_t series_max; /* 0: 100 000 */
+	size_t series_max;	    /* 0: REGISTRY_SERIES_MAX */
+	struct series_limit *limit; /* instead of series_max, or NULL */
 };
 
 struct family_options {
@@ -56,9 +66,9 @@ struct registry *registry_new(const struct registry_options *options);
 void registry_free(struct registry *registry);
 
 /* Declares a family. Fails on an invalid or reserved name, on a second
- * declaration of the same name, and on names that meet in the exposition (a
- * histogram x beside x_count); the sentence begins with it. The registry owns
- * the result; it lives as long. */
+ * declaration of the same name, on names that meet in the exposition (a
+ * histogram x beside x_count), and at a shared limit; the sentence begins with
+ * the name. The registry owns the result; it lives as long. */
 struct family *registry_add(struct registry *registry,
 			    const struct family_options *options,
 			    struct err *err);

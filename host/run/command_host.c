@@ -148,7 +148,7 @@ static void set_path(lua_State *L, const char *name, const char *field,
 static bool register_metrics(lua_State *L, struct holder *holder,
 			     struct err *err)
 {
-	static const struct registry_options options = { NULL, 0, 0 };
+	static const struct registry_options options = { 0 };
 	struct declaration *declaration = holder->declaration;
 	bool configured =
 		declaration_configure(declaration, vm_of(L), NULL, err);

@@ -350,7 +350,8 @@ static struct registry *instance(const char *name, const char *value,
 {
 	const struct label_pair constant = { name, value };
 	const char *const labels[] = { first, second };
-	const struct registry_options options = { &constant, name != NULL, 0 };
+	const struct registry_options options = { .labels = &constant,
+						  .nlabels = name != NULL };
 	struct registry *registry = registry_new(&options);
 	struct family_options family = {
 		.metadata = { .name = "a", .type = METRIC_GAUGE, .help = "A." },
