@@ -5,12 +5,40 @@
 
 #include "core/mem.h"
 
+struct metric_account *metric_account_new(void)
+{
+	struct metric_account *account = mem_alloc(sizeof *account);
+
+	account->limit.max = REGISTRY_SERIES_MAX;
+	account->references = 1;
+	return account;
+}
+
+void metric_account_unref(struct metric_account *account)
+{
+	if (account && --account->references == 0)
+		free(account);
+}
+
 struct metric_set *metric_set_new(struct registry *registry)
 {
 	struct metric_set *set = mem_alloc(sizeof *set);
 
 	set->registry = registry;
 	set->references = 1;
+	return set;
+}
+
+struct metric_set *metric_set_own(const struct registry_options *options,
+				  struct metric_account *account)
+{
+	struct registry_options own = *options;
+	struct metric_set *set;
+
+	own.limit = &account->limit;
+	set = metric_set_new(registry_new(&own));
+	account->references++;
+	set->account = account;
 	return set;
 }
 
@@ -22,8 +50,13 @@ struct metric_set *metric_set_ref(struct metric_set *set)
 
 void metric_set_unref(struct metric_set *set)
 {
-	if (set && --set->references == 0)
-		free(set);
+	if (!set || --set->references)
+		return;
+	if (set->account) {
+		registry_free(set->registry);
+		metric_account_unref(set->account);
+	}
+	free(set);
 }
 
 void metric_set_close(struct metric_set *set)

@@ -9,18 +9,35 @@
 
 #include "core/registry.h"
 
+/* How many series the registries may have together that the scripts of a state
+ * make. Each of them holds a reference. */
+struct metric_account {
+	struct series_limit limit;
+	unsigned references; /* private */
+};
+
 struct metric_set {
 	struct registry *registry; /* NULL: closed */
 	/* Itself for a probe's, which its scope must name; NULL for the
 	 * exporter's. */
 	const struct metric_set *key;
+	/* Of a registry that a script made, which is the set's own: what is set
+	 * shows at once, and anybody may set it. Else NULL. */
+	struct metric_account *account;
 	unsigned references; /* private */
 };
+
+struct metric_account *metric_account_new(void);
+void metric_account_unref(struct metric_account *account); /* or NULL */
 
 /* One reference. */
 struct metric_set *metric_set_new(struct registry *registry);
 struct metric_set *metric_set_ref(struct metric_set *set);
 void metric_set_unref(struct metric_set *set); /* NULL is allowed */
+
+/* A set with a registry of its own, which goes with the last reference. */
+struct metric_set *metric_set_own(const struct registry_options *options,
+				  struct metric_account *account);
 
 /* From now on every use of its metrics raises, and the registry may be freed.
  */

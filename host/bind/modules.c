@@ -72,7 +72,8 @@ static int l_open(lua_State *L)
 }
 
 /* Those that the virtual machine has preloaded, for scripts to require. */
-static const char *const in_lua[] = { "http", "session", "value", NULL };
+static const char *const in_lua[] = { "http", "push", "session", "value",
+				      NULL };
 
 void modules_open(lua_State *L)
 {

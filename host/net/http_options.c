@@ -58,7 +58,7 @@ static void set_fixed(struct http_transfer *t)
 	set_text(t, CURLOPT_PROTOCOLS_STR, "http,https");
 	set_text(t, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
 	set_text(t, CURLOPT_ACCEPT_ENCODING, "");
-	set_text(t, CURLOPT_USERAGENT, "lunex");
+	set_text(t, CURLOPT_USERAGENT, "lunex/" LUNEX_VERSION);
 	if (t->cookies)
 		set_text(t, CURLOPT_COOKIEFILE, "");
 }

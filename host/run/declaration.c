@@ -10,6 +10,7 @@
 #include "bind/bind.h"
 #include "bind/l_metric.h"
 #include "bind/metric_declare.h"
+#include "bind/metric_registry.h"
 #include "core/mem.h"
 #include "run/declared_config.h"
 #include "run/declared_routes.h"
@@ -341,6 +342,7 @@ static void load(lua_State *L, void *arg)
 		luaL_error(L, "%s: the declaration cannot have a metatable",
 			   d->path);
 	read_table(L, d, lua_gettop(L));
+	metric_registry_limit(L, d->series);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &d->anchors[DECLARATION_TABLE]);
 }
 

@@ -11,6 +11,7 @@ local json = require "json"
 local M = {}
 
 local EXCERPT <const> = 60
+local WORD_MAX <const> = 24 -- longer ones are rather keys than words
 local LOOKED_AT <const> = 1000
 
 local REASONS <const> = {
@@ -121,9 +122,9 @@ local function hide(text, secrets)
 end
 
 -- The first bytes in one line, in whole characters.
-local function excerpt(text)
+local function excerpt(text, most)
   text = text:gsub("[%c%s]+", " "):gsub("^ ", ""):gsub(" $", "")
-  local cut = text:sub(1, EXCERPT)
+  local cut = text:sub(1, most or EXCERPT)
   for _ = 1, 3 do
     if utf8.len(cut) then
       break
@@ -185,15 +186,24 @@ local function is_readable(answer, body)
   return not body:find(JSON_BEGINS) and body:find "%S%s+%S"
 end
 
--- Long words are rather keys than words.
-local function mask(word)
-  return #word >= 24 and "..." or nil
-end
-
-local function readable(answer, body)
+-- Long words are left out, but for those that are in KNOWN.
+local function readable(answer, body, most, known)
   local shown = hide(body, secrets_of(calls[answer]))
   shown = shown:gsub("([Bb]asic )%S+", "%1...") -- user and password, in base64
-  return excerpt((shown:gsub("[%w+/_-]+", mask)))
+  shown = shown:gsub("[%w+/_-]+", function(word)
+    local is_long = #word >= WORD_MAX
+    return is_long and not known:find(word, 1, true) and "..." or nil
+  end)
+  return excerpt(shown, most)
+end
+
+-- What a server says about its refusal: at most so many bytes of the page or
+-- the plain words in its body; nil where there are none. Words of KNOWN, a text
+-- without secrets, are shown however long they are.
+function M.words(answer, most, known)
+  local body = answer.body:sub(1, LOOKED_AT)
+  return is_readable(answer, body) and readable(answer, body, most, known) or
+    nil
 end
 
 local function unexpected(answer, format, why)
@@ -205,7 +215,7 @@ local function unexpected(answer, format, why)
   elseif could_be(format, body) then
     got = string.format("broken %s (%s)", got, hide(why, secrets_of(call)))
   elseif is_readable(answer, body) then
-    got = got .. ": " .. readable(answer, body)
+    got = got .. ": " .. readable(answer, body, EXCERPT, "")
   end
   return string.format("%s %s: expected %s, got %s", call.method,
     driver.redact(answer.url), format, got)

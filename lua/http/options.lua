@@ -10,10 +10,11 @@ local M = {}
 -- Is this one of the files through which a script calls?
 local function is_ours(info)
   return info.what == "C" or info.source == "=session.lua" or
-    info.source:find "^=http[.%a]*lua$" ~= nil
+    info.source:find "^=http[.%a]*lua$" ~= nil or
+    info.source:find "^=push[.%a]*lua$" ~= nil
 end
 
--- Raises at the place that called into http.
+-- Raises at the place that called into http, or what stands on it.
 local function raise(...)
   local message = string.format(...)
   local level = 2
@@ -219,6 +220,10 @@ local function check(options, known)
     raise "of the options 'json', 'form' and 'body' only one makes sense"
   end
 end
+
+-- For modules that stand on http: their options, name = check, and ours.
+M.check = check
+M.REQUEST = REQUEST
 
 function M.check_request(options)
   check(options, REQUEST)

@@ -72,6 +72,67 @@ function metric.stateset(options) end
 ---@return metric.declaration
 function metric.unknown(options) end
 
+---@class (exact) metric.registry_options
+---@field namespace? string begins the names of the metrics declared here, before
+--- "_"
+---@field labels? table<string, string> constant labels of those metrics
+---@field [string] metric.declaration|metric.family|string|table<string, string>
+
+---A registry of the script's own, apart from the exporter's page: for what is
+---pushed, or shown elsewhere. It may be made anywhere, also at the top of a
+---script. What is set shows at once, also inside `collect`, and stays.
+---
+---```lua
+---local registry = metric.registry {
+---  namespace = "line", labels = { site = "a" },
+---  dev_ping = metric.gauge "Ping to device (ms)",
+---}
+---registry.dev_ping:set(0.031)
+---assert(registry:push("http://gateway:9091", { job = "Loop01" }))
+---```
+---
+---A metric that there is already, of `m` or of another registry, may stand in it
+---too, under its own name and with its own labels: it is shown as its own page
+---shows it, without what a collection has not finished. One of a probe that is
+---over raises.
+---
+---A script's registries have as many series together as `limits.series` says;
+---each of their metrics counts as one more. What nobody has any more does not.
+---@param options metric.registry_options
+---@return metric.registry
+function metric.registry(options) end
+
+---Its fields are its metrics: `registry.dev_ping:set(1)`. An unknown one raises.
+---@class metric.registry
+---@field [string] metric.family
+local registry = {}
+
+---All of it in the text format 0.0.4; "" where nothing has a value.
+---@return string
+function registry:render() end
+
+---Renders it and sends that to a Pushgateway: see `push.send`.
+---
+---```lua
+---local ok, message = registry:push("http://gateway:9091", {
+---  job = "Loop01", grouping = { instance = "a" },
+---})
+---```
+---@param url string
+---@param options push.options
+---@return true? ok
+---@return string? message
+---@return http.answer? refusal
+function registry:push(url, options) end
+
+---Deletes the group: see `push.delete`.
+---@param url string
+---@param options push.options
+---@return true? ok
+---@return string? message
+---@return http.answer? refusal
+function registry:delete(url, options) end
+
 ---@class metric.family
 local family = {}
 

@@ -3,7 +3,7 @@
 -- names of its file in lua/meta, no more and no fewer.
 
 local MODULES <const> = { "clock", "exporter", "http", "icmp", "json", "log",
-  "metric", "protobuf", "session", "task", "udp", "value", "xml" }
+  "metric", "protobuf", "push", "session", "task", "udp", "value", "xml" }
 
 local function documented(name)
   local names = {}

@@ -158,7 +158,8 @@ static void sends_method_headers_and_body(void **state)
 	assert_contains(site_last(site), "\r\nX-Empty:\r\n");
 	assert_contains(site_last(site), "\r\nX-Long: a b\r\n");
 	assert_contains(site_last(site), "\r\nContent-Length: 7\r\n");
-	assert_contains(site_last(site), "\r\nUser-Agent: lunex\r\n");
+	assert_contains(site_last(site),
+			"\r\nUser-Agent: lunex/" LUNEX_VERSION "\r\n");
 	assert_contains(site_last(site),
 			"\r\nAuthorization: Basic bWU6c2U6Y3JldA==\r\n");
 	assert_contains(site_last(site), "\r\n\r\n{\"a\":1}");

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Families and kept series as scripts have them: userdata over core/registry.h,
+ * each with a reference to the set that it belongs to (bind/metric_set.h). Part
+ * of the module metric.
+ */
+#ifndef BIND_METRIC_FAMILY_H
+#define BIND_METRIC_FAMILY_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+#include "bind/metric_set.h"
+#include "core/err.h"
+
+/* Their metatables. Leaves nothing on the stack. */
+void metric_family_classes(lua_State *L);
+
+void push_metric_family(lua_State *L, struct metric_set *set,
+			struct family *family);
+
+bool metric_is_family(lua_State *L, int index);
+
+/* The family at INDEX and its set, both borrowed. Raises when it is none, or
+ * belongs to a probe that is over. */
+struct metric_set *check_metric_family(lua_State *L, int index,
+				       struct family **family);
+
+/* Raises when the registry of SET is gone. */
+void check_metric_set(lua_State *L, const struct metric_set *set);
+
+/* Is it worth another try after ERR, an allocation of series in SET that
+ * failed? Collects garbage, for registries that nobody has any more count. */
+bool metric_set_has_room(lua_State *L, const struct metric_set *set,
+			 const struct err *err);
+
+#endif

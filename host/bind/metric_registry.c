@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A registry is a userdata with a set of its own (bind/metric_set.h). Its user
+ * value is a table of what it shows: families of that set, and guests, which
+ * are families of other registries. The set lives as long as a family of it is
+ * kept. What is rendered is one page of the own families and one for each
+ * guest, merged as for a scrape (core/exposition.h).
+ */
+#include "bind/metric_registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "bind/bind.h"
+#include "bind/metric_declare.h"
+#include "bind/metric_family.h"
+#include "core/exposition.h"
+#include "core/mem.h"
+#include "core/nearest.h"
+#include "net/loop.h"
+#include "vm/state.h"
+
+#define CLASS "lunex.registry"
+#define CLASS_ACCOUNT "lunex.account"
+
+enum { NAMES_SHOWN = 64 };
+
+struct guest {
+	struct metric_set *set;
+	struct family *family;
+};
+
+struct registry_object {
+	struct metric_set *set;
+	struct exposition *rendering; /* under way, with the block at hand */
+	struct bytes *block;
+	unsigned nguests, room;
+	struct guest guests[];
+};
+
+static struct registry_object *check_registry(lua_State *L)
+{
+	struct registry_object *object = luaL_testudata(L, 1, CLASS);
+
+	if (!object)
+		luaL_error(L, "expected a registry as the first argument "
+			      "(registry:render() with a colon)");
+	return object;
+}
+
+/* ---- the account of a state ---- */
+
+static int l_account_gc(lua_State *L)
+{
+	struct metric_account **object = lua_touserdata(L, 1);
+
+	metric_account_unref(*object);
+	*object = NULL;
+	return 0;
+}
+
+static struct metric_account *account_of(lua_State *L)
+{
+	static const luaL_Reg methods[] = { { NULL, NULL } };
+	static const luaL_Reg metas[] = { { "__gc", l_account_gc },
+					  { NULL, NULL } };
+	static const char key;
+	struct metric_account **object;
+
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
+		bind_class(L, CLASS_ACCOUNT, methods, metas);
+		object = push_object(L, sizeof *object, CLASS_ACCOUNT, 0);
+		*object = metric_account_new();
+		lua_pushvalue(L, -1);
+		lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+		lua_remove(L, -2);
+	}
+	object = lua_touserdata(L, -1);
+	lua_pop(L, 1);
+	return *object;
+}
+
+void metric_registry_limit(lua_State *L, size_t series_max)
+{
+	if (series_max)
+		account_of(L)->limit.max = series_max;
+}
+
+/* ---- what is declared ---- */
+
+static const char *const methods_known[] = { "render", "push", "delete", NULL };
+
+static bool is_method(const char *name)
+{
+	const char *const *method = methods_known;
+
+	while (*method && strcmp(*method, name) != 0)
+		method++;
+	return *method;
+}
+
+static bool is_option(const char *name)
+{
+	return strcmp(name, "namespace") == 0 || strcmp(name, "labels") == 0;
+}
+
+static void wrong_value(lua_State *L, const char *name)
+{
+	luaL_error(L,
+		   "'%s': expected a declaration such as metric.gauge "
+		   "{ \"help\" }, or a metric of another registry, got %s",
+		   name, luaL_typename(L, -1));
+}
+
+/* The pair on top of the stack must be a name with a declaration or a family;
+ * the latter are counted. */
+static void check_entry(lua_State *L, unsigned *guests)
+{
+	bool guest = metric_is_family(L, -1);
+	const char *name;
+
+	if (lua_type(L, -2) != LUA_TSTRING)
+		luaL_error(L,
+			   "the metrics of a registry have names, got a %s "
+			   "as key",
+			   luaL_typename(L, -2));
+	name = lua_tostring(L, -2);
+	if (is_option(name) && (guest || metric_is_declaration(L, -1)))
+		luaL_error(L,
+			   "'%s' is an option of a registry, and cannot be "
+			   "a metric",
+			   name);
+	if (is_option(name))
+		return;
+	if (is_method(name))
+		luaL_error(L,
+			   "'%s' is a method of a registry, and cannot be a "
+			   "metric",
+			   name);
+	if (!guest && !metric_is_declaration(L, -1))
+		wrong_value(L, name);
+	*guests += guest;
+}
+
+static unsigned check_entries(lua_State *L)
+{
+	unsigned guests = 0;
+
+	for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1))
+		check_entry(L, &guests);
+	return guests;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct label_pair *)a)->name,
+		      ((const struct label_pair *)b)->name);
+}
+
+/* The pair on top of the stack as a constant label; the table keeps both. */
+static struct label_pair check_label(lua_State *L)
+{
+	struct label_pair pair;
+
+	if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
+		luaL_error(L, "option 'labels': expected a table of strings");
+	pair.name = lua_tostring(L, -2);
+	pair.value = lua_tostring(L, -1);
+	if (strlen(pair.name) != lua_rawlen(L, -2) ||
+	    strlen(pair.value) != lua_rawlen(L, -1))
+		luaL_error(L, "option 'labels': a text contains a NUL");
+	return pair;
+}
+
+/* The option `labels` into PAIRS, which has room for LABELS_MAX. */
+static unsigned check_labels(lua_State *L, struct label_pair *pairs)
+{
+	struct label_schema *schema;
+	struct err err;
+	unsigned n = 0;
+	int type = lua_getfield(L, 1, "labels");
+
+	if (type != LUA_TNIL && type != LUA_TTABLE)
+		luaL_error(L,
+			   "option 'labels': expected a table of strings, "
+			   "got %s",
+			   luaL_typename(L, -1));
+	if (type == LUA_TTABLE) {
+		for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+			if (n == LABELS_MAX)
+				luaL_error(L, "option 'labels': more than %d",
+					   LABELS_MAX);
+			pairs[n++] = check_label(L);
+		}
+	}
+	lua_pop(L, 1);
+	qsort(pairs, n, sizeof *pairs, by_name);
+	schema = label_schema_new(NULL, 0, pairs, n, &err);
+	if (!schema)
+		luaL_error(L, "option 'labels': %s", err.text);
+	label_schema_unref(schema);
+	return n;
+}
+
+/* NULL: there is none. The table keeps it. */
+static const char *check_namespace(lua_State *L)
+{
+	const char *namespace = NULL;
+	int type = lua_getfield(L, 1, "namespace");
+
+	if (type != LUA_TNIL && type != LUA_TSTRING)
+		luaL_error(L, "option 'namespace': expected a string, got %s",
+			   luaL_typename(L, -1));
+	if (type == LUA_TSTRING) {
+		namespace = lua_tostring(L, -1);
+		if (strlen(namespace) != lua_rawlen(L, -1) ||
+		    !metric_name_valid(namespace))
+			luaL_error(L,
+				   "option 'namespace': '%s' cannot begin the "
+				   "name of a metric",
+				   namespace);
+	}
+	lua_pop(L, 1);
+	return namespace;
+}
+
+/* ---- making a registry ---- */
+
+/* Its object on the stack, without families. */
+static struct registry_object *push_registry(lua_State *L, unsigned guests)
+{
+	struct label_pair labels[LABELS_MAX];
+	struct registry_options options = { .labels = labels };
+	struct registry_object *object;
+
+	options.nlabels = check_labels(L, labels);
+	object = push_object(L,
+			     sizeof *object + guests * sizeof object->guests[0],
+			     CLASS, 1);
+	object->room = guests;
+	object->set = metric_set_own(&options, account_of(L));
+	return object;
+}
+
+/* The family of the declaration on top of the stack and the name below it. */
+static struct family *add_family(lua_State *L, const struct metric_set *set)
+{
+	const char *name = lua_tostring(L, -2);
+	struct family *family;
+	struct err err;
+
+	family = metric_add_family(L, name, set->registry, &err);
+	if (!family && metric_set_has_room(L, set, &err))
+		family = metric_add_family(L, name, set->registry, &err);
+	if (!family) {
+		lua_pushfstring(L, "%s%s", push_metric_place(L), err.text);
+		lua_error(L);
+	}
+	return family;
+}
+
+/* The name that the family of the key on top of the stack has. */
+static void push_name(lua_State *L, const char *namespace)
+{
+	if (namespace)
+		lua_pushfstring(L, "%s_%s", namespace, lua_tostring(L, -1));
+	else
+		lua_pushvalue(L, -1);
+}
+
+/* Families of every declaration, into the table at FIELDS. */
+static void add_own(lua_State *L, const struct registry_object *object,
+		    int fields)
+{
+	const char *namespace = check_namespace(L);
+
+	lua_pushnil(L);
+	while (lua_next(L, 1)) { /* key declaration */
+		if (metric_is_declaration(L, -1)) {
+			lua_pushvalue(L, -2);
+			push_name(L, namespace);
+			lua_pushvalue(L, -3); /* key decl. key name decl. */
+			push_metric_family(L, object->set,
+					   add_family(L, object->set));
+			lua_replace(L, -3);
+			lua_pop(L, 1);
+			lua_rawset(L, fields);
+		}
+		lua_pop(L, 1);
+	}
+}
+
+static void check_apart(lua_State *L, const struct family *a,
+			const struct family *b)
+{
+	struct err err;
+
+	if (!metadata_apart(family_metadata(a), family_metadata(b), &err))
+		luaL_error(L, "%s", err.text);
+}
+
+/* The family on top of the stack belongs to another registry. */
+static void add_guest(lua_State *L, struct registry_object *object)
+{
+	struct registry *registry = object->set->registry;
+	const char *const *name = registry_names(registry);
+	struct family *family;
+	struct metric_set *set = check_metric_family(L, -1, &family);
+
+	for (; *name; name++)
+		check_apart(L, registry_find(registry, *name), family);
+	for (unsigned i = 0; i < object->nguests; i++)
+		check_apart(L, object->guests[i].family, family);
+	if (object->nguests == object->room)
+		luaL_error(L, "the table changed meanwhile");
+	object->guests[object->nguests++] =
+		(struct guest){ metric_set_ref(set), family };
+}
+
+static void add_guests(lua_State *L, struct registry_object *object, int fields)
+{
+	for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) { /* key value */
+		if (!metric_is_family(L, -1))
+			continue;
+		add_guest(L, object);
+		lua_pushvalue(L, -2);
+		lua_pushvalue(L, -2);
+		lua_rawset(L, fields);
+	}
+}
+
+int l_metric_registry(lua_State *L)
+{
+	struct registry_object *object;
+	unsigned guests;
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	guests = check_entries(L);
+	object = push_registry(L, guests); /* options object */
+	lua_newtable(L);		   /* options object fields */
+	lua_pushvalue(L, 3);
+	lua_setiuservalue(L, 2, 1);
+	add_own(L, object, 3);
+	add_guests(L, object, 3);
+	lua_settop(L, 2);
+	return 1;
+}
+
+/* ---- rendering ---- */
+
+static void end_rendering(struct registry_object *object)
+{
+	bytes_unref(object->block);
+	exposition_unref(object->rendering);
+	object->block = NULL;
+	object->rendering = NULL;
+}
+
+/* A guest shows what its own registry shows now. */
+static struct page *page_of(const struct guest *guest, double now)
+{
+	struct page *page = registry_publish(guest->set->registry, now);
+	struct page *picked =
+		page_pick(page, family_metadata(guest->family)->name);
+
+	page_unref(page);
+	return picked;
+}
+
+static struct exposition *render(const struct registry_object *object,
+				 double now)
+{
+	size_t n = 1 + object->nguests;
+	struct page **pages = mem_array(n, sizeof *pages);
+	struct exposition *exposition;
+
+	pages[0] = registry_publish(object->set->registry, now);
+	for (size_t i = 1; i < n; i++)
+		pages[i] = page_of(&object->guests[i - 1], now);
+	exposition = exposition_new(pages, n, NULL);
+	for (size_t i = 0; i < n; i++)
+		page_unref(pages[i]);
+	free(pages);
+	return exposition;
+}
+
+/* What is between two calls of Lua belongs to the object: they may raise. */
+static void push_text(lua_State *L, struct registry_object *object)
+{
+	size_t n;
+
+	for (unsigned i = 0; i < object->nguests; i++)
+		check_metric_set(L, object->guests[i].set);
+	end_rendering(object);
+	object->rendering = render(object, loop_now(vm_loop(vm_of(L))));
+	n = exposition_blocks(object->rendering);
+	luaL_checkstack(L, (int)n + 1, "to render a registry");
+	for (size_t i = 0; i < n; i++) {
+		object->block = exposition_text(object->rendering, i);
+		lua_pushlstring(L, object->block->data, object->block->len);
+		bytes_unref(object->block);
+		object->block = NULL;
+	}
+	end_rendering(object);
+	lua_concat(L, (int)n);
+}
+
+/* registry:render() -> text */
+static int l_render(lua_State *L)
+{
+	push_text(L, check_registry(L));
+	return 1;
+}
+
+/* ---- pushing: the work of the module push ---- */
+
+static void push_function(lua_State *L, const char *name)
+{
+	lua_getglobal(L, "require");
+	lua_pushliteral(L, "push");
+	lua_call(L, 1, 1);
+	lua_getfield(L, -1, name);
+	lua_remove(L, -2);
+}
+
+static int k_done(lua_State *L, int status, lua_KContext ctx)
+{
+	(void)status;
+	return lua_gettop(L) - (int)ctx;
+}
+
+/* registry:push(url, options) -> true | nil, message [, answer] */
+static int l_push(lua_State *L)
+{
+	struct registry_object *object = check_registry(L);
+
+	lua_settop(L, 3);
+	push_function(L, "send");
+	lua_pushvalue(L, 2);
+	push_text(L, object);
+	lua_pushvalue(L, 3);
+	lua_callk(L, 3, LUA_MULTRET, 3, k_done);
+	return k_done(L, LUA_OK, 3);
+}
+
+/* registry:delete(url, options) -> true | nil, message [, answer] */
+static int l_delete(lua_State *L)
+{
+	check_registry(L);
+	lua_settop(L, 3);
+	push_function(L, "delete");
+	lua_pushvalue(L, 2);
+	lua_pushvalue(L, 3);
+	lua_callk(L, 2, LUA_MULTRET, 3, k_done);
+	return k_done(L, LUA_OK, 3);
+}
+
+/* ---- fields ---- */
+
+static void unknown_field(lua_State *L, int fields)
+{
+	const char *names[NAMES_SHOWN + 1] = { NULL }, *key, *near;
+	int n = 0;
+
+	key = luaL_tolstring(L, 2, NULL);
+	lua_pushnil(L);
+	while (n < NAMES_SHOWN && lua_next(L, fields)) {
+		lua_pop(L, 1);
+		names[n++] = lua_tostring(L, -1);
+	}
+	near = nearest(key, names);
+	if (!near)
+		near = nearest(key, methods_known);
+	luaL_error(L, "this registry has no metric '%s'%s%s%s", key,
+		   near ? "; did you mean '" : "", near ? near : "",
+		   near ? "'?" : "");
+}
+
+/* __index: (registry, key), upvalue: the methods */
+static int l_index(lua_State *L)
+{
+	lua_settop(L, 2);
+	lua_getiuservalue(L, 1, 1);
+	lua_pushvalue(L, 2);
+	if (lua_rawget(L, 3) != LUA_TNIL)
+		return 1;
+	lua_pushvalue(L, 2);
+	if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNIL)
+		unknown_field(L, 3);
+	return 1;
+}
+
+static int l_newindex(lua_State *L)
+{
+	return luaL_error(L,
+			  "registry.%s = ...: a metric is changed with "
+			  "registry.name:set(value)",
+			  luaL_tolstring(L, 2, NULL));
+}
+
+static int l_gc(lua_State *L)
+{
+	struct registry_object *object = lua_touserdata(L, 1);
+
+	end_rendering(object);
+	while (object->nguests)
+		metric_set_unref(object->guests[--object->nguests].set);
+	metric_set_unref(object->set);
+	object->set = NULL;
+	return 0;
+}
+
+/* ---- tables ---- */
+
+static const luaL_Reg methods[] = {
+	{ "render", l_render },
+	{ "push", l_push },
+	{ "delete", l_delete },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg metas[] = {
+	{ "__newindex", l_newindex },
+	{ "__gc", l_gc },
+	{ NULL, NULL },
+};
+
+void metric_registry_class(lua_State *L)
+{
+	bind_class(L, CLASS, methods, metas);
+	luaL_getmetatable(L, CLASS);
+	lua_getfield(L, -1, "__index");
+	lua_pushcclosure(L, l_index, 1);
+	lua_setfield(L, -2, "__index");
+	lua_pop(L, 1);
+}
