@@ -34,8 +34,8 @@ else()
 endif()
 
 # lunex_opened(LIBRARY HEADER): headers of what is opened when it is first used,
-# not linked (host/net/curl.c, host/core/xml2.c), and the name of the shared
-# object, as LUNEX_LIBRARY.
+# not linked (host/net/curl.c, host/core/snappy.c, host/core/xml2.c), and the
+# name of the shared object, as LUNEX_LIBRARY.
 function(lunex_opened library header)
   string(TOUPPER ${library} name)
   find_path(${name}_INCLUDE_DIR ${header} PATH_SUFFIXES lib${library} REQUIRED)
@@ -55,6 +55,7 @@ endfunction()
 
 lunex_opened(cares ares.h)
 lunex_opened(curl curl/curl.h)
+lunex_opened(snappy snappy-c.h)
 lunex_opened(xml2 libxml/parser.h)
 
 # Lua, with all of its interface exported: a C module such as cjson.so takes it

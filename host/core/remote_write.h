@@ -26,12 +26,16 @@
 #define REMOTE_WRITE_STALE UINT64_C(0x7ff0000000000002)
 #define REMOTE_WRITE_NAN UINT64_C(0x7ff8000000000001)
 
-enum { REMOTE_WRITE_SAMPLES = 2000 }; /* of one request, at most */
+enum {
+	REMOTE_WRITE_SAMPLES = 2000,   /* of one request, at most */
+	REMOTE_WRITE_BYTES = 1 << 20,  /* a request ends when it is as large */
+	REMOTE_WRITE_METADATA = 60000, /* milliseconds until they go again */
+};
 
 struct remote_write;
 
-/* LABELS (job, instance) are added to each series; copied. NULL and ERR when
- * one is not valid. */
+/* LABELS (job, instance) are added to each series; copied. One whose value is
+ * "" is none. NULL and ERR when one is not valid. */
 struct remote_write *remote_write_new(const struct label_pair *labels,
 				      unsigned nlabels, struct err *err);
 void remote_write_free(struct remote_write *writer);
@@ -41,9 +45,14 @@ typedef void remote_write_request(void *arg, struct str body, size_t samples);
 
 /*
  * Writes PAGE as of TIME (milliseconds since the epoch), in as many requests as
- * it takes; NULL is a page without series, which ends all. Metadata of families
- * that are new go along. TIME must rise. False and ERR when snappy is not
- * there; then nothing was written.
+ * it takes; NULL is a page without series, which ends all. The metadata of a
+ * family go along when it is new, and again every REMOTE_WRITE_METADATA. TIME
+ * should rise, a receiver may refuse what is older than what it has; a second
+ * page of the same time is written one millisecond later. False and ERR when
+ * snappy is not there; then nothing was written.
+ *
+ * The writer keeps a reference to the page, to know what it has to end: that is
+ * no memory but for the numbers that have changed in the next page.
  */
 bool remote_write_page(struct remote_write *writer, struct page *page,
 		       int64_t time, remote_write_request *request, void *arg,

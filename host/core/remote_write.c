@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which series are gone follows from the page before: two pages share the label
+ * sets of what they both show, mostly in whole chunks, so that comparing them
+ * is comparing pointers.
+ */
+#include "core/remote_write.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "core/remote_series.h"
+#include "core/snappy.h"
+#include "core/wire.h"
+
+/* Raw bytes of a request: the one that crosses REMOTE_WRITE_BYTES is the last,
+ * and it is no longer than its labels. */
+enum { RAW_MAX = REMOTE_WRITE_BYTES + (1 << 24) };
+
+struct remote_write {
+	struct label_pair *labels;
+	unsigned nlabels;
+	struct page *page; /* the one before; NULL: none */
+	int64_t time;	   /* of that */
+	int64_t metadata;  /* when all were written */
+	bool begun;
+};
+
+/* A page on its way into requests. */
+struct writing {
+	const struct snappy *snappy;
+	struct remote_series series;
+	struct buf raw, packed;
+	size_t samples;
+	bool all_metadata;
+	remote_write_request *request;
+	void *arg;
+};
+
+/* ---- the writer ---- */
+
+struct remote_write *remote_write_new(const struct label_pair *labels,
+				      unsigned nlabels, struct err *err)
+{
+	struct label_schema *schema =
+		label_schema_new(NULL, 0, labels, nlabels, err);
+	struct remote_write *writer;
+
+	if (!schema)
+		return NULL;
+	label_schema_unref(schema);
+	writer = mem_alloc(sizeof *writer);
+	writer->labels = mem_array(nlabels, sizeof *writer->labels);
+	writer->nlabels = nlabels;
+	for (unsigned i = 0; i < nlabels; i++) {
+		writer->labels[i].name = mem_string(labels[i].name);
+		writer->labels[i].value = mem_string(labels[i].value);
+	}
+	return writer;
+}
+
+void remote_write_free(struct remote_write *writer)
+{
+	if (!writer)
+		return;
+	for (unsigned i = 0; i < writer->nlabels; i++) {
+		free((char *)(uintptr_t)writer->labels[i].name);
+		free((char *)(uintptr_t)writer->labels[i].value);
+	}
+	free(writer->labels);
+	page_unref(writer->page);
+	free(writer);
+}
+
+/* ---- requests ---- */
+
+static void flush(struct writing *w)
+{
+	if (w->raw.len == 0)
+		return;
+	buf_clear(&w->packed);
+	snappy_pack(w->snappy, &w->packed,
+		    (struct str){ w->raw.data, w->raw.len });
+	w->request(w->arg, (struct str){ w->packed.data, w->packed.len },
+		   w->samples);
+	buf_clear(&w->raw);
+	w->samples = 0;
+}
+
+static void put(struct writing *w, unsigned kind, double value)
+{
+	remote_series_put(&w->series, &w->raw, kind, value);
+	w->samples++;
+	if (w->samples == REMOTE_WRITE_SAMPLES ||
+	    w->raw.len >= REMOTE_WRITE_BYTES)
+		flush(w);
+}
+
+static void put_text(struct buf *out, uint32_t number, const char *text)
+{
+	if (!*text)
+		return;
+	wire_put_tag(out, number, WIRE_BYTES);
+	wire_put_bytes(out, (struct str){ text, strlen(text) });
+}
+
+/* WriteRequest.metadata */
+static void put_metadata(struct buf *out, const struct metadata *m)
+{
+	static const unsigned char types[] = {
+		[METRIC_UNKNOWN] = 0,  [METRIC_COUNTER] = 1,
+		[METRIC_GAUGE] = 2,    [METRIC_HISTOGRAM] = 3,
+		[METRIC_SUMMARY] = 5,  [METRIC_INFO] = 6,
+		[METRIC_STATESET] = 7,
+	};
+	size_t mark;
+
+	wire_put_tag(out, 3, WIRE_BYTES);
+	mark = out->len;
+	wire_put_tag(out, 1, WIRE_VARINT);
+	wire_put_varint(out, types[m->type]);
+	put_text(out, 2, m->name);
+	put_text(out, 4, m->help);
+	put_text(out, 5, m->unit);
+	wire_close(out, mark);
+}
+
+/* ---- what a page shows ---- */
+
+static double normal(double value)
+{
+	return isnan(value) ? wire_double(REMOTE_WRITE_NAN) : value;
+}
+
+static void write_family(struct writing *w, const struct page_family *family)
+{
+	unsigned kinds = remote_series_family(&w->series, family->metadata);
+	unsigned width = family->metadata->width;
+	double values[REMOTE_KINDS_MAX];
+
+	for (uint32_t c = 0; c < family->nchunks; c++) {
+		const struct chunk *chunk = family->chunks[c];
+
+		for (uint32_t i = 0; i < chunk->rows->count; i++) {
+			if (!chunk->rows->labels[i])
+				continue;
+			remote_series_row(&w->series, chunk->rows->labels[i]);
+			remote_series_values(family->metadata,
+					     chunk->values + i * width, values);
+			for (unsigned k = 0; k < kinds; k++)
+				put(w, k, normal(values[k]));
+		}
+	}
+}
+
+/* ---- what it does not show any more ---- */
+
+struct sets {
+	struct labels **labels;
+	size_t count;
+};
+
+static bool same_rows(const struct rows *a, const struct rows *b)
+{
+	return a == b || (a->count == b->count &&
+			  memcmp(a->labels, b->labels,
+				 a->count * sizeof *a->labels) == 0);
+}
+
+/* The label sets of FAMILY, without those of chunks that stand at the same
+ * place in OTHER (NULL: none do). free() the labels, which are borrowed. */
+static struct sets sets_of(const struct page_family *family,
+			   const struct page_family *other)
+{
+	uint32_t common = other ? other->nchunks : 0;
+	struct sets sets = { 0 };
+	size_t room = 0;
+
+	for (uint32_t c = 0; c < family->nchunks; c++)
+		room += family->chunks[c]->shown;
+	sets.labels = mem_array(room, sizeof *sets.labels);
+	for (uint32_t c = 0; c < family->nchunks; c++) {
+		const struct rows *rows = family->chunks[c]->rows;
+
+		if (c < common && same_rows(rows, other->chunks[c]->rows))
+			continue;
+		for (uint32_t i = 0; i < rows->count; i++)
+			if (rows->labels[i])
+				sets.labels[sets.count++] = rows->labels[i];
+	}
+	return sets;
+}
+
+static int by_address(const void *a, const void *b)
+{
+	uintptr_t x = (uintptr_t) * (struct labels *const *)a;
+	uintptr_t y = (uintptr_t) * (struct labels *const *)b;
+
+	return (x > y) - (x < y);
+}
+
+static int by_text(const void *a, const void *b)
+{
+	const struct labels *x = *(struct labels *const *)a;
+	const struct labels *y = *(struct labels *const *)b;
+	int order = memcmp(x->text, y->text, x->len < y->len ? x->len : y->len);
+
+	return order ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+/* Takes out of both what is in both. No hash: outsiders choose the texts. */
+static void part(struct sets *a, struct sets *b,
+		 int (*order)(const void *, const void *))
+{
+	size_t i = 0, j = 0, left_a = 0, left_b = 0;
+
+	qsort(a->labels, a->count, sizeof *a->labels, order);
+	qsort(b->labels, b->count, sizeof *b->labels, order);
+	while (i < a->count && j < b->count) {
+		int c = order(&a->labels[i], &b->labels[j]);
+
+		if (c < 0)
+			a->labels[left_a++] = a->labels[i++];
+		else if (c > 0)
+			b->labels[left_b++] = b->labels[j++];
+		else
+			i++, j++;
+	}
+	while (i < a->count)
+		a->labels[left_a++] = a->labels[i++];
+	while (j < b->count)
+		b->labels[left_b++] = b->labels[j++];
+	a->count = left_a;
+	b->count = left_b;
+}
+
+static void end_kinds(struct writing *w, const struct sets *sets,
+		      const bool ends[REMOTE_KINDS_MAX], unsigned kinds)
+{
+	for (size_t i = 0; i < sets->count; i++) {
+		remote_series_row(&w->series, sets->labels[i]);
+		for (unsigned k = 0; k < kinds; k++)
+			if (ends[k])
+				put(w, k, wire_double(REMOTE_WRITE_STALE));
+	}
+}
+
+/* Ends what OLD shows and NEW, the family of that name (NULL: there is none),
+ * does not: rows, and kinds of series where they are not the same any more. */
+static void end_family(struct writing *w, const struct page_family *old,
+		       const struct page_family *new)
+{
+	unsigned kinds = remote_series_family(&w->series, old->metadata);
+	struct sets gone = sets_of(old, new), come = { 0 }, all = { 0 };
+	bool every[REMOTE_KINDS_MAX], changed[REMOTE_KINDS_MAX] = { 0 };
+
+	memset(every, true, sizeof every);
+	if (new) {
+		come = sets_of(new, old);
+		part(&gone, &come, by_address);
+		part(&gone, &come, by_text);
+	}
+	end_kinds(w, &gone, every, kinds);
+	if (new &&new->metadata != old->metadata) {
+		bool any = false;
+
+		for (unsigned k = 0; k < kinds; k++)
+			any |= changed[k] = !remote_series_has_kind(
+				old->metadata, k, new->metadata);
+		if (any) {
+			all = sets_of(old, NULL);
+			part(&all, &gone, by_text);
+			end_kinds(w, &all, changed, kinds);
+		}
+	}
+	free(gone.labels);
+	free(come.labels);
+	free(all.labels);
+}
+
+/* ---- pages ---- */
+
+static void write_new(struct writing *w, const struct page_family *family,
+		      const struct page_family *before)
+{
+	if (w->all_metadata || !before || before->metadata != family->metadata)
+		put_metadata(&w->raw, family->metadata);
+	write_family(w, family);
+}
+
+/* Families of both are in the order of their names. */
+static void write_page(struct writing *w, const struct page *old,
+		       const struct page *new)
+{
+	uint32_t nold = old ? old->nfamilies : 0;
+	uint32_t nnew = new ? new->nfamilies : 0, i = 0, j = 0;
+
+	while (i < nold || j < nnew) {
+		const struct page_family *gone = NULL, *shown = NULL;
+		int order = i == nold ? 1
+			    : j == nnew
+				    ? -1
+				    : strcmp(old->families[i].metadata->name,
+					     new->families[j].metadata->name);
+
+		if (order <= 0)
+			gone = &old->families[i++];
+		if (order >= 0)
+			shown = &new->families[j++];
+		if (shown)
+			write_new(w, shown, gone);
+		if (gone)
+			end_family(w, gone, shown);
+	}
+}
+
+static bool metadata_due(struct remote_write *writer, int64_t time)
+{
+	if (writer->begun && time - writer->metadata < REMOTE_WRITE_METADATA &&
+	    time >= writer->metadata)
+		return false;
+	writer->metadata = time;
+	return true;
+}
+
+bool remote_write_page(struct remote_write *writer, struct page *page,
+		       int64_t time, remote_write_request *request, void *arg,
+		       struct err *err)
+{
+	struct writing w = { .snappy = snappy_get(err),
+			     .request = request,
+			     .arg = arg };
+
+	if (!w.snappy)
+		return false;
+	if (writer->begun && time == writer->time)
+		time++;
+	w.all_metadata = metadata_due(writer, time);
+	remote_series_init(&w.series, writer->labels, writer->nlabels, time);
+	buf_init(&w.raw, RAW_MAX);
+	buf_init(&w.packed, 2 * (size_t)RAW_MAX);
+	write_page(&w, writer->page, page);
+	flush(&w);
+	buf_release(&w.raw);
+	buf_release(&w.packed);
+	remote_series_release(&w.series);
+	if (page)
+		page_ref(page);
+	page_unref(writer->page);
+	writer->page = page;
+	writer->time = time;
+	writer->begun = true;
+	return true;
+}
