@@ -47,6 +47,7 @@ struct server {
 	size_t nlisteners;
 	struct request_shared shared;
 	size_t in_flight; /* headers read, not completed */
+	bool closed;	  /* a connection, since it was last set to false */
 	bool stopping;
 	bool stopped;
 	struct timer grace;
@@ -251,6 +252,7 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 	} else {
 		request_free(*context);
 		*context = NULL;
+		server->closed = true;
 	}
 }
 
@@ -283,7 +285,13 @@ static void drive(struct server *server, struct listener *listener)
 	MHD_UNSIGNED_LONG_LONG ms;
 
 	for (int i = 0; i < ROUNDS; i++) {
+		server->closed = false;
 		MHD_run(listener->mhd);
+		/* When it could not accept, for want of descriptors or because
+		 * of the limit, it looks at the listening socket again at the
+		 * beginning of the run after this one, and asks for none. */
+		if (server->closed)
+			continue;
 		if (MHD_get_timeout(listener->mhd, &ms) != MHD_YES)
 			return;
 		if (ms > 0) {

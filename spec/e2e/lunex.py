@@ -5,10 +5,13 @@ Nothing here sleeps for a fixed time: what takes time is asked for until it is
 so, or until a deadline says that it never will be.
 """
 
+import contextlib
 import gzip
 import http.client
+import itertools
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -174,6 +177,21 @@ class Lunex:
         status = self.process.wait(seconds)
         self._reader.join()
         return status
+
+    @contextlib.contextmanager
+    def few_descriptors(self, more):
+        """It can open so many MORE and no others."""
+        self.wait_log("listening")
+        pid = self.process.pid
+        used = set(map(int, os.listdir(f"/proc/{pid}/fd")))
+        free = (n for n in itertools.count() if n not in used)
+        limit = next(itertools.islice(free, more, None))
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
+        try:
+            yield
+        finally:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
 
     def stop(self, number=signal.SIGTERM, seconds=DEADLINE):
         """Exit status after a signal."""

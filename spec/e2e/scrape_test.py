@@ -168,6 +168,15 @@ class Scrape(Case):
             gate.open(gate.arrival())
 
 
+class Descriptors(Case):
+    def test_running_out_of_them_is_over_when_there_are_some_again(self):
+        lunex = self.lunex(self.script(PARTS), "--timeout=0.1")
+        with lunex.few_descriptors(1):  # looking for a second fails
+            for _ in range(3):
+                self.assertEqual(1, lunex.samples()["parts_fast"])
+        self.assertEqual(1, lunex.samples()["parts_fast"])
+
+
 class Stop(Case):
     def stopped_during_a_scrape(self, number):
         gate = Gate(self)
