@@ -182,7 +182,9 @@ bool icmp_call_send(struct icmp *icmp, struct icmp_echo *echo, const char *host,
 	struct err err;
 
 	if (!icmp_open(icmp, echo->to.any.sa_family, &err)) {
-		tell(failure, ICMP_BY_DENIED, &echo->to, host, &err);
+		tell(failure,
+		     err.code == ERR_DENIED ? ICMP_BY_DENIED : ICMP_BY_NOT_SENT,
+		     &echo->to, host, &err);
 		return false;
 	}
 	if (!icmp_send(icmp, echo, &err)) {

@@ -86,7 +86,8 @@ static void on_echo_done(struct icmp_echo *echo)
 		(struct series *)(void *)((char *)(uintptr_t)echo->shape -
 					  offsetof(struct series, shape));
 
-	icmp_call_judge(echo, series->host, &series->failure);
+	if (echo->outcome != ICMP_REPLY)
+		icmp_call_judge(echo, series->host, &series->failure);
 	series->settled++;
 	settle(series);
 }

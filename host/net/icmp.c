@@ -326,8 +326,11 @@ static void on_arrival(void *arg, const struct icmp_arrival *arrival)
 		return;
 	}
 	reply = arrival && arrival->packet.outcome == ICMP_REPLY;
-	if (!slot || !is_target(&echo->to,
-				reply ? &arrival->from : &arrival->packet.to)) {
+	/* Of what still waits to be sent nobody can know: a guess at its
+	 * sequence number, or an error of the one before. */
+	if (!slot || echo->state.list == LIST_UNSENT ||
+	    !is_target(&echo->to,
+		       reply ? &arrival->from : &arrival->packet.to)) {
 		icmp->counts.foreign++;
 		return;
 	}

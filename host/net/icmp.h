@@ -96,7 +96,8 @@ void icmp_free(struct icmp *icmp);
 
 /*
  * Opens the socket of FAMILY (AF_INET, AF_INET6), if it is not open. False and
- * ERR, one sentence with both remedies, when neither kind of socket is allowed.
+ * ERR, one sentence; with both remedies and ERR_DENIED when neither kind of
+ * socket is allowed.
  */
 bool icmp_open(struct icmp *icmp, int family, struct err *err);
 

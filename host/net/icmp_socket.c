@@ -443,6 +443,10 @@ int icmp_socket_send(struct icmp_socket *socket, const struct icmp_shape *shape,
 	for (int i = 0; transmit(socket, shape, to, sent) < 0; i++) {
 		int error = errno;
 
+		/* How a raw socket says that its buffer is full; what a queue
+		 * of the network drops is not told to it. */
+		if (error == ENOBUFS && socket->raw)
+			return EAGAIN;
 		if (error == EAGAIN || socket->raw || i == TRIES_MAX)
 			return error;
 		read_all(socket, MSG_ERRQUEUE);
@@ -518,7 +522,7 @@ static bool fail(struct icmp_socket *socket, struct err *err, int error)
 			       uv_strerror(uv_translate_sys_error(error)));
 	if (n > 0)
 		program[n] = '\0';
-	return err_set(err, ERR_IO,
+	return err_set(err, ERR_DENIED,
 		       "icmp: not allowed to ping: either open datagram "
 		       "sockets to the group with `sysctl -w "
 		       "net.ipv4.ping_group_range=\"%u %u\"`, or raw sockets "
