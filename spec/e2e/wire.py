@@ -182,6 +182,7 @@ class Wire:
         except OSError as e:
             raise AssertionError("TUN devices are not permitted here, which "
                                  f"this test wants ({e})") from None
+        host.ip(f"link set {name} txqueuelen 20000")  # all that a test sends
         host.has(name, *addresses.split())
         for family in {"-6" if ":" in one else "-4"
                        for one in addresses.split()}:
@@ -195,11 +196,6 @@ class Wire:
             os.close(descriptor)
         if self.failure:
             raise self.failure
-
-    def hop(self, version):
-        """The first router on the way."""
-        return next(hop for hop in self.hops
-                    if ipaddress.ip_address(hop).version == version)
 
     # ---- the thread ----
 
