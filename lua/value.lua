@@ -138,4 +138,77 @@ function M.list(data, path)
   return items
 end
 
+-- ---- shapes -----------------------------------------------------------------
+
+local NAMES <const> = { string = "a string", number = "a number",
+  boolean = "a boolean", list = "a list", object = "an object", null = "null" }
+
+local function kind_of(data)
+  local kind = type(data)
+  if kind == "table" then
+    return next(data) ~= nil and is_list(data) and "list" or "object"
+  end
+  return kind == "userdata" and "null" or kind
+end
+
+-- Is DATA what SHAPE asks for, but for what is inside? And what it should be.
+local function fits(data, shape)
+  if type(shape) == "function" then
+    return shape(data)
+  elseif type(shape) ~= "table" then
+    return kind_of(data) == shape, NAMES[shape]
+      or error(("'%s' is no shape"):format(shape), 0)
+  elseif shape[1] then -- an empty table is an empty list and an empty object
+    return type(data) == "table" and is_list(data), NAMES.list
+  end
+  return kind_of(data) == "object", NAMES.object
+end
+
+local function keys_of_both(data, shape)
+  local keys = {}
+  for key in pairs(shape) do
+    keys[#keys + 1] = key
+  end
+  for key in pairs(data) do
+    keys[#keys + 1] = shape[key] == nil and tostring(key) or nil
+  end
+  table.sort(keys)
+  return keys
+end
+
+local compare
+
+local function compare_keys(found, data, shape, inside)
+  for _, key in ipairs(keys_of_both(data, shape)) do
+    if shape[key] == nil or data[key] == nil then
+      found[#found + 1] = ("%s key '%s%s'"):format(shape[key] == nil
+        and "unknown" or "missing", inside, key)
+    else
+      compare(found, data[key], shape[key], inside .. key)
+    end
+  end
+end
+
+function compare(found, data, shape, path)
+  local good, expected = fits(data, shape)
+  local inside = path and path .. "." or ""
+  if not good then
+    found[#found + 1] = ("%sexpected %s, got %s"):format(path and path .. ": "
+      or "", expected, NAMES[kind_of(data)] or "nothing")
+  elseif type(shape) == "table" and shape[1] then
+    for i, item in ipairs(data) do
+      compare(found, item, shape[1], inside .. i)
+    end
+  elseif type(shape) == "table" then
+    compare_keys(found, data, shape, inside)
+  end
+end
+
+-- Every difference, in a sentence that names the key and never the value.
+function M.check(data, shape)
+  local found = {}
+  compare(found, data, shape)
+  return found
+end
+
 return M

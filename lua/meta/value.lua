@@ -66,4 +66,25 @@ function value.list(data, path) end
 ---@param ... string|number|boolean label values
 function value.put(family, number, ...) end
 
+---@alias valuelib.shape string|table|fun(data: any): boolean?, string?
+
+---Compares data with the shape that it must have, such as a configuration that
+---was read, and tells every difference: "missing key 'jobs.2.ip'", "unknown key
+---'jobs.2.ipp'", "conf.interval: expected a number, got a string". No sentence
+---has a value in it.
+---
+---A shape is "string", "number" or "boolean"; a list of one shape, which all
+---items have; a table of shapes by key, for an object with exactly these keys;
+---or a function that answers whether it takes the data, and what it expects.
+---
+---    local mistakes = value.check(data, {
+---      interval = function(n) return (tonumber(n) or 0) > 0, "seconds" end,
+---      jobs = { { name = "string", metrics = { "string" } } },
+---    })
+---    assert(#mistakes == 0, mistakes[1])
+---@param data any
+---@param shape valuelib.shape
+---@return string[] mistakes sorted by key; empty when it fits
+function value.check(data, shape) end
+
 return value

@@ -127,3 +127,69 @@ describe("value.put", function()
     assert.same({ { 7, "a", "b" }, { 0.5 } }, seen)
   end)
 end)
+
+describe("value.check", function()
+  local SHAPE <const> = {
+    conf = { id = "string", interval = "number", dry = "boolean" },
+    jobs = { { name = "string", metrics = { "string" } } },
+    port = function(data)
+      return tonumber(data) ~= nil, "a port"
+    end,
+  }
+  local GOOD <const> = [[{"conf": {"id": "", "interval": 5, "dry": false},
+    "jobs": [{"name": "a", "metrics": ["x", "y"]}], "port": "90"}]]
+
+  -- The mistakes in GOOD once PATTERN is REPLACEMENT.
+  local function mistakes(pattern, replacement)
+    local text, n = GOOD:gsub(pattern, replacement)
+    assert(n > 0, pattern)
+    return value.check(assert(json.decode(text)), SHAPE)
+  end
+
+  it("finds nothing in what fits", function()
+    assert.same({}, mistakes("x", "z"))
+    assert.same({}, mistakes("%b[]", "[]"))
+    assert.same({}, value.check("x", "string"))
+    assert.same({}, value.check({}, {}))
+    assert.same({}, value.check({}, { "number" }))
+  end)
+
+  it("tells what is missing and what nobody knows", function()
+    assert.same({ "missing key 'conf.id'", "unknown key 'conf.ID'" },
+      (function(all) table.sort(all) return all end)(mistakes("id", "ID")))
+    assert.same({ "missing key 'jobs.1.name'" },
+      mistakes('"name": "a", ', ""))
+    assert.same({ "unknown key 'a'", "missing key 'conf'",
+      "missing key 'jobs'", "missing key 'port'" },
+      value.check({ a = 1 }, SHAPE))
+  end)
+
+  it("tells what is of another kind, and not its value", function()
+    assert.same({ "conf.interval: expected a number, got a string" },
+      mistakes("5", '"s3cret"'))
+    assert.same({ "conf.dry: expected a boolean, got null" },
+      mistakes("false", "null"))
+    assert.same({ "jobs: expected a list, got an object" },
+      mistakes("%[%b{}%]", '{"a": 1}'))
+    assert.same({ "jobs.1: expected an object, got a list" },
+      mistakes("%[%b{}%]", "[[1]]"))
+    assert.same({ "jobs.1.metrics.2: expected a string, got a number" },
+      mistakes('"y"', "7"))
+    assert.same({ "port: expected a port, got a string" },
+      mistakes('"90"', '"ninety"'))
+    assert.same({ "expected an object, got a list" },
+      value.check({ 1 }, SHAPE))
+    assert.same({ "expected an object, got null" },
+      value.check(json.null, SHAPE))
+  end)
+
+  it("tells all of them", function()
+    assert.equal(3, #value.check({ conf = 1, jobs = 2, port = {} }, SHAPE))
+  end)
+
+  it("raises for a shape that is none", function()
+    assert.has_error(function() value.check(1, "strnig") end,
+      "'strnig' is no shape")
+    assert.has_error(function() value.check(1) end, "'nil' is no shape")
+  end)
+end)
