@@ -7,6 +7,7 @@
 #include "core/nearest.h"
 
 int luaopen_clock(lua_State *L);
+int luaopen_files(lua_State *L);
 int luaopen_http_client(lua_State *L);
 int luaopen_icmp(lua_State *L);
 int luaopen_json(lua_State *L);
@@ -21,6 +22,7 @@ int luaopen_xml(lua_State *L);
 
 static const luaL_Reg modules[] = {
 	{ "clock", luaopen_clock },
+	{ "files", luaopen_files },
 	{ "http_client", luaopen_http_client },
 	{ "icmp", luaopen_icmp },
 	{ "json", luaopen_json },

@@ -2,8 +2,9 @@
 -- Undocumented does not exist, documented does not lie: each module has the
 -- names of its file in lua/meta, no more and no fewer.
 
-local MODULES <const> = { "clock", "exporter", "http", "icmp", "json", "log",
-  "metric", "protobuf", "push", "session", "task", "udp", "value", "xml" }
+local MODULES <const> = { "clock", "exporter", "files", "http", "icmp", "json",
+  "log", "metric", "protobuf", "push", "resolve", "session", "task", "udp",
+  "value", "xml" }
 
 local function documented(name)
   local names = {}
