@@ -361,6 +361,18 @@ static int l_family_observe(lua_State *L)
 	return 0;
 }
 
+/* family:remove(labels...) -> boolean */
+static int l_family_remove(lua_State *L)
+{
+	struct family_object *object = check_family_object(L, 1);
+	struct str values[LABELS_MAX];
+
+	check_labels(L, 2, object->family, values);
+	check_part(L, object->set, object->family);
+	lua_pushboolean(L, family_remove(object->family, values));
+	return 1;
+}
+
 /* family:with(labels...) -> child */
 static int l_family_with(lua_State *L)
 {
@@ -486,6 +498,7 @@ static const luaL_Reg family_methods[] = {
 	{ "set", l_family_set },
 	{ "inc", l_family_inc },
 	{ "observe", l_family_observe },
+	{ "remove", l_family_remove },
 	{ "with", l_family_with },
 	{ NULL, NULL },
 };

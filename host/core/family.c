@@ -548,6 +548,18 @@ static void remove_row(struct family *family, uint32_t row)
 	family->pool->removed++;
 }
 
+bool family_remove(struct family *family, const struct str *values)
+{
+	uint32_t row;
+	bool was;
+
+	if (!family_row(family, values, &row, NULL))
+		return false;
+	was = family_segment(family, row)->states[family_place(family, row)];
+	remove_row(family, row);
+	return was;
+}
+
 static bool alive(const struct segment *segment, uint32_t place, double now)
 {
 	return segment->expires && segment->expires[place] > now;

@@ -14,6 +14,8 @@
  * - own: `inc` and `observe` count what happened here. They show at once and
  *   persist. A staged value that is incremented stays staged.
  *
+ * family_remove() ends a series of either kind.
+ *
  * A series belongs to who set it last. A part that stages a value over a live
  * or own one gets the series when it commits, and gives it back in a drop.
  *
@@ -116,6 +118,11 @@ void family_set_state(struct family *family, uint32_t row, unsigned part,
 /* Own values. */
 void family_inc(struct family *family, uint32_t row, double by);
 void family_observe(struct family *family, uint32_t row, double value);
+
+/* The series with these label values goes at once, with all that was set or
+ * counted; a later set makes it anew. False: there was none. Numbers of other
+ * rows stay good. */
+bool family_remove(struct family *family, const struct str *values);
 
 void registry_commit(struct registry *registry, unsigned part, double now);
 void registry_drop(struct registry *registry, unsigned part, double now);

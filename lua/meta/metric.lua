@@ -155,6 +155,14 @@ function family:inc(...) end
 ---@param ... string|number|boolean label values
 function family:observe(value, ...) end
 
+---Takes a series away, at once and with all that was counted in it. A collection
+---has no need of it for what it sets, since that goes when it is not set again.
+---
+---    m.app_request_seconds:remove(former_address)
+---@param ... string|number|boolean label values
+---@return boolean there was one
+function family:remove(...) end
+
 ---A series to keep: saves the lookup in a loop. It stays usable when the series
 ---was removed meanwhile.
 ---@param ... string|number|boolean label values

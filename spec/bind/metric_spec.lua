@@ -283,6 +283,40 @@ describe("inc and observe", function()
   end)
 end)
 
+describe("remove", function()
+  it("ends a series that was counted, and tells whether there was one",
+    function()
+      local e <close> = load([[
+x_total = metric.counter { "Things.", labels = { "a" } },
+x_h = metric.histogram { "Times.", labels = { "a" }, buckets = { 1 } }]], [[
+      if n == 1 then
+        m.x_total:inc("old")
+        m.x_total:inc("new")
+        m.x_h:observe(1, "old")
+      elseif n == 2 then
+        assert(m.x_total:remove("old") == true)
+        assert(m.x_total:remove("old") == false)
+        assert(m.x_h:remove("old"))
+      else
+        m.x_total:inc("old")
+      end]])
+      assert(e:collect())
+      assert.equal(6, #lines(e))
+      assert(e:collect())
+      assert.same({ 'x_total{a="new"} 1' }, lines(e))
+      assert(e:collect())
+      assert.same({ 'x_total{a="new"} 1', 'x_total{a="old"} 1' }, lines(e))
+    end)
+
+  it("wants all labels, and a collection", function()
+    local e <close> = load([[x_a = metric.gauge { "A.", labels = { "b" } }]],
+      "m.x_a:remove()")
+    local ok, message = e:collect()
+    assert.is_false(ok)
+    assert.matches("x_a: expected labels %(b%), got 0 values", message)
+  end)
+end)
+
 describe("a kept series", function()
   it("comes back after it was gone", function()
     local e <close> = load(

@@ -783,6 +783,58 @@ static void own_values_do_not_expire(void **state)
 
 /* ---- kept series ---- */
 
+/* ---- removing ---- */
+
+static bool removed(struct family *family, const char *value)
+{
+	struct str text = { value, strlen(value) };
+
+	return family_remove(family, &text);
+}
+
+static void a_series_is_removed_at_once_with_what_was_counted(void **state)
+{
+	struct family *f = add("x");
+
+	(void)state;
+	inc(f, "a", 3);
+	set(f, "b", LIVE, 1);
+	assert_shows("x{n=\"a\"} 3\n"
+		     "x{n=\"b\"} 1\n");
+	assert_true(removed(f, "a"));
+	assert_shows("x{n=\"b\"} 1\n");
+	inc(f, "a", 1);
+	assert_shows("x{n=\"a\"} 1\n"
+		     "x{n=\"b\"} 1\n");
+}
+
+static void a_removed_series_is_not_committed(void **state)
+{
+	struct family *f = add("x");
+
+	(void)state;
+	set(f, "a", 0, 1);
+	set(f, "b", 0, 1);
+	assert_true(removed(f, "a"));
+	registry_commit(registry, 0, 0);
+	assert_shows("x{n=\"b\"} 1\n");
+}
+
+static void what_is_not_there_cannot_be_removed(void **state)
+{
+	struct family *f = add("x");
+
+	(void)state;
+	assert_false(removed(f, "a"));
+	set(f, "\xEF\xBF\xBD", LIVE, 1);
+	assert_int_equal(registry_series(registry), 1);
+	assert_false(removed(f, "a"));
+	assert_true(removed(f, "\xFF"));
+	assert_false(removed(f, "\xFF"));
+	assert_int_equal(registry_series(registry), 0);
+	assert_shows("");
+}
+
 static void set_child(struct child *child, unsigned part, double value)
 {
 	struct err err = { 0 };
@@ -814,6 +866,25 @@ static void a_child_outlives_the_removal_of_its_series(void **state)
 	registry_commit(registry, 1, 0);
 	assert_shows("a{n=\"m\"} 2\n");
 	child_release(&child);
+	child_release(&child);
+}
+
+static void a_child_makes_a_removed_series_anew(void **state)
+{
+	struct family *f = add("x");
+	struct str text = STR("a");
+	struct child child;
+	uint32_t row;
+
+	(void)state;
+	assert_true(child_init(&child, f, &text, NULL));
+	assert_true(child_row(&child, &row, NULL));
+	family_inc(f, row, 5);
+	assert_true(removed(f, "a"));
+	assert_shows("");
+	assert_true(child_row(&child, &row, NULL));
+	family_inc(f, row, 1);
+	assert_shows("x{n=\"a\"} 1\n");
 	child_release(&child);
 }
 
@@ -1151,7 +1222,11 @@ int main(void)
 		SPEC(what_expires_under_a_staged_value_is_gone),
 		SPEC(a_ttl_ends_what_keep_and_live_would_not),
 		SPEC(own_values_do_not_expire),
+		SPEC(a_series_is_removed_at_once_with_what_was_counted),
+		SPEC(a_removed_series_is_not_committed),
+		SPEC(what_is_not_there_cannot_be_removed),
 		SPEC(a_child_outlives_the_removal_of_its_series),
+		SPEC(a_child_makes_a_removed_series_anew),
 		SPEC(a_child_follows_its_series_through_sorting),
 		SPEC(a_child_and_its_labels_are_one_series),
 		SPEC(a_child_may_be_released_after_its_registry),
