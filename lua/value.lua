@@ -151,17 +151,35 @@ local function kind_of(data)
   return kind == "userdata" and "null" or kind
 end
 
--- Is DATA what SHAPE asks for, but for what is inside? And what it should be.
+-- Shapes with a name: does DATA have it, and what is it?
+local NAMED <const> = {
+  string = function(data) return type(data) == "string", "a string" end,
+  text = function(data)
+    return type(data) == "string" and data ~= "", "a text"
+  end,
+  number = function(data) return type(data) == "number", "a number" end,
+  positive = function(data)
+    return type(data) == "number" and data > 0, "a number above 0"
+  end,
+  port = function(data)
+    local number = math.tointeger(M.num(data) or 0) or 0
+    return number > 0 and number < 65536, "a port"
+  end,
+  boolean = function(data) return type(data) == "boolean", "a boolean" end,
+}
+
+-- The same for any shape, without a look at what is inside.
 local function fits(data, shape)
-  if type(shape) == "function" then
-    return shape(data)
-  elseif type(shape) ~= "table" then
-    return kind_of(data) == shape, NAMES[shape]
-      or error(("'%s' is no shape"):format(shape), 0)
+  if type(shape) ~= "table" then
+    local test = NAMED[shape] or shape
+    if type(test) ~= "function" then
+      error(("'%s' is no shape"):format(shape), 0)
+    end
+    return test(data)
   elseif shape[1] then -- an empty table is an empty list and an empty object
-    return type(data) == "table" and is_list(data), NAMES.list
+    return type(data) == "table" and is_list(data), "a list"
   end
-  return kind_of(data) == "object", NAMES.object
+  return kind_of(data) == "object", "an object"
 end
 
 local function keys_of_both(data, shape)
@@ -209,6 +227,22 @@ function M.check(data, shape)
   local found = {}
   compare(found, data, shape)
   return found
+end
+
+-- The JSON in a file; MISTAKES, a list, gets what is wrong with it.
+function M.read(path, shape, mistakes)
+  local text, message = require "files".read(path)
+  local data
+  if text then
+    data, message = require "json".decode(text)
+    message = message and path .. ": " .. message
+  end
+  local found = message and {} or M.check(data, shape)
+  for _, mistake in ipairs(found) do
+    mistakes[#mistakes + 1] = path .. ": " .. mistake
+  end
+  mistakes[#mistakes + 1] = message
+  return #found == 0 and data or nil
 end
 
 return M

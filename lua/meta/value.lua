@@ -73,18 +73,31 @@ function value.put(family, number, ...) end
 ---'jobs.2.ipp'", "conf.interval: expected a number, got a string". No sentence
 ---has a value in it.
 ---
----A shape is "string", "number" or "boolean"; a list of one shape, which all
----items have; a table of shapes by key, for an object with exactly these keys;
----or a function that answers whether it takes the data, and what it expects.
+---A shape is "string", "text" (not empty), "number", "positive", "port" (also as
+---a string) or "boolean"; a list of one shape, which all items have; a table of
+---shapes by key, for an object with exactly these keys; or a function that
+---answers whether it takes the data, and what it expects.
 ---
 ---    local mistakes = value.check(data, {
----      interval = function(n) return (tonumber(n) or 0) > 0, "seconds" end,
----      jobs = { { name = "string", metrics = { "string" } } },
+---      level = function(n) return n == 1 or n == 2, "1 or 2" end,
+---      jobs = { { name = "text", interval = "positive", tags = { "string" } } },
 ---    })
 ---    assert(#mistakes == 0, mistakes[1])
 ---@param data any
 ---@param shape valuelib.shape
 ---@return string[] mistakes sorted by key; empty when it fits
 function value.check(data, shape) end
+
+---Reads a file of JSON that must have a shape. Mistakes are added to a list, each
+---with the file's name, so that those of several files can be told at once.
+---
+---    local mistakes = {}
+---    local jobs = value.read(config.jobs, { { name = "text" } }, mistakes)
+---    assert(#mistakes == 0, table.concat(mistakes, "; "))
+---@param path string
+---@param shape valuelib.shape
+---@param mistakes string[]
+---@return any data nil when there is a mistake
+function value.read(path, shape, mistakes) end
 
 return value

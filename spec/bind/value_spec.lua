@@ -187,9 +187,74 @@ describe("value.check", function()
     assert.equal(3, #value.check({ conf = 1, jobs = 2, port = {} }, SHAPE))
   end)
 
+  it("knows texts, positive numbers and ports", function()
+    for shape, all in pairs {
+      text = { good = { "a" }, bad = { "", 5, {}, json.null } },
+      positive = { good = { 1, 0.1 }, bad = { 0, -1, "1", 0 / 0, false } },
+      port = { good = { 1, 65535, "9091" },
+        bad = { 0, 65536, -1, 1.5, "x", "", {}, true } },
+    } do
+      for _, data in ipairs(all.good) do
+        assert.same({}, value.check(data, shape))
+      end
+      for _, data in ipairs(all.bad) do
+        assert.equal(1, #value.check(data, shape))
+      end
+    end
+  end)
+
   it("raises for a shape that is none", function()
     assert.has_error(function() value.check(1, "strnig") end,
       "'strnig' is no shape")
     assert.has_error(function() value.check(1) end, "'nil' is no shape")
+  end)
+end)
+
+describe("value.read", function()
+  -- What value.read makes of a file with this TEXT.
+  local function read(text, shape)
+    local path, mistakes = os.tmpname(), {}
+    local file <close> = assert(io.open(path, "w"))
+    file:write(text)
+    file:close()
+    local data = value.read(path, shape, mistakes)
+    os.remove(path)
+    for i, mistake in ipairs(mistakes) do
+      assert.equal(path .. ": ", mistake:sub(1, #path + 2))
+      mistakes[i] = mistake:sub(#path + 3)
+    end
+    return data, mistakes
+  end
+
+  it("gives the JSON in a file", function()
+    local data, mistakes = read('{"a": [1, 2]}', { a = { "number" } })
+    assert.same({ a = { 1, 2 } }, data)
+    assert.same({}, mistakes)
+  end)
+
+  it("tells what is wrong with the JSON and with its shape", function()
+    local data, mistakes = read('{"a": [1, "s3cret"], "b": 2}',
+      { a = { "number" } })
+    assert.is_nil(data)
+    assert.same({ "a.2: expected a number, got a string", "unknown key 'b'" },
+      mistakes)
+    data, mistakes = read('{"a": s3cret}', { a = "number" })
+    assert.is_nil(data)
+    assert.equal(1, #mistakes)
+    assert.matches("^JSON: .*character 7$", mistakes[1])
+    for text, mistake in pairs { ["null"] = "expected an object, got null",
+      ["false"] = "expected an object, got a boolean",
+      [""] = "JSON: Expected value but found T_END at character 1" } do
+      data, mistakes = read(text, {})
+      assert.is_nil(data)
+      assert.same({ mistake }, mistakes)
+    end
+  end)
+
+  it("adds to the mistakes that are there", function()
+    local mistakes = { "one" }
+    assert.is_nil(value.read("/none.json", {}, mistakes))
+    assert.same({ "one", "cannot read /none.json: No such file or directory" },
+      mistakes)
   end)
 end)
