@@ -155,7 +155,7 @@ end
 local NAMED <const> = {
   string = function(data) return type(data) == "string", "a string" end,
   text = function(data)
-    return type(data) == "string" and data ~= "", "a text"
+    return type(data) == "string" and data ~= "", "a string that is not empty"
   end,
   number = function(data) return type(data) == "number", "a number" end,
   positive = function(data)
@@ -211,8 +211,9 @@ function compare(found, data, shape, path)
   local good, expected = fits(data, shape)
   local inside = path and path .. "." or ""
   if not good then
-    found[#found + 1] = ("%sexpected %s, got %s"):format(path and path .. ": "
-      or "", expected, NAMES[kind_of(data)] or "nothing")
+    local got = NAMES[kind_of(data)] or "nothing"
+    found[#found + 1] = ("%sexpected %s%s"):format(path and path .. ": " or "",
+      expected, expected:find(got, 1, true) and "" or ", got " .. got)
   elseif type(shape) == "table" and shape[1] then
     for i, item in ipairs(data) do
       compare(found, item, shape[1], inside .. i)

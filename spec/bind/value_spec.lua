@@ -175,6 +175,9 @@ describe("value.check", function()
       mistakes("%[%b{}%]", "[[1]]"))
     assert.same({ "jobs.1.metrics.2: expected a string, got a number" },
       mistakes('"y"', "7"))
+    assert.same({ "conf.interval: expected a number above 0" },
+      value.check({ conf = { interval = 0 } },
+        { conf = { interval = "positive" } }))
     assert.same({ "port: expected a port, got a string" },
       mistakes('"90"', '"ninety"'))
     assert.same({ "expected an object, got a list" },
