@@ -61,6 +61,21 @@ struct resolver *resolver_of(lua_State *L)
 	return box->resolver;
 }
 
+void resolver_drop(lua_State *L)
+{
+	struct box *box;
+
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &key);
+	box = lua_touserdata(L, -1);
+	lua_pop(L, 1);
+	if (!box)
+		return;
+	resolver_free(box->resolver);
+	box->resolver = NULL;
+	lua_pushnil(L);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+}
+
 int opt_family(lua_State *L, int arg)
 {
 	switch (opt_integer(L, arg, "family", 0, 0, 6)) {

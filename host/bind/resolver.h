@@ -18,6 +18,10 @@
  */
 struct resolver *resolver_of(lua_State *L);
 
+/* Frees it now; the next use makes another. For specs, which look at what is
+ * left behind. */
+void resolver_drop(lua_State *L);
+
 /* The option `family`: AF_INET for 4, AF_INET6 for 6, AF_UNSPEC when absent. */
 int opt_family(lua_State *L, int arg);
 

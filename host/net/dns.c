@@ -137,8 +137,9 @@ static void judge(struct dns_answer *answer, const struct question *question,
 		     "do not answer");
 		break;
 	case ARES_ECONNREFUSED:
-		fail(answer, question, ERR_IO, "cannot be reached",
-		     "cannot be reached");
+		/* Also when all of them failed, up to c-ares 1.19. */
+		fail(answer, question, ERR_IO, "fails or cannot be reached",
+		     "fail or cannot be reached");
 		break;
 	case ARES_ESERVFAIL:
 		fail(answer, question, ERR_IO, "fails to find out",
@@ -261,17 +262,17 @@ static void on_socket(void *arg, ares_socket_t fd, int readable, int writable)
 
 /* ---- its configuration ---- */
 
-static void name_server(char *out, const struct ares_addr_port_node *server)
+static void name_server(char *out, const struct ares_addr_port_node *server,
+			unsigned port)
 {
 	char host[ADDRESS_TEXT_MAX] = "";
-	int port = server->udp_port;
 
 	inet_ntop(server->family, &server->addr, host, sizeof host);
 	if (port == 0 || port == DNS_PORT)
 		snprintf(out, ADDRESS_TEXT_MAX, "%s", host);
 	else
 		snprintf(out, ADDRESS_TEXT_MAX,
-			 server->family == AF_INET6 ? "[%.60s]:%d" : "%.60s:%d",
+			 server->family == AF_INET6 ? "[%.60s]:%u" : "%.60s:%u",
 			 host, port);
 }
 
@@ -288,7 +289,7 @@ static void name_servers(struct dns *dns)
 	at = list;
 	for (int i = 0; at && i < SERVERS_TOLD; i++, at = at->next) {
 		len = strlen(dns->servers);
-		name_server(text, at);
+		name_server(text, at, dns->options.port);
 		snprintf(dns->servers + len, size - len, "%s %s",
 			 i == 0	    ? ""
 			 : at->next ? ","

@@ -139,18 +139,26 @@ void names_settle(struct names *names, struct name *name)
 		drop(names, name);
 }
 
-static void make_room(struct names *names, double now)
+static void drop_oldest(struct names *names)
 {
 	struct name *name = names->oldest;
 
-	while (name && (names->kept >= names->max || name->expires <= now)) {
-		struct name *next = name->newer;
+	forget_answer(names, name);
+	if (!name->query)
+		drop(names, name);
+}
 
-		forget_answer(names, name);
-		if (!name->query)
-			drop(names, name);
-		name = next;
-	}
+void names_clear(struct names *names)
+{
+	while (names->oldest)
+		drop_oldest(names);
+}
+
+static void make_room(struct names *names, double now)
+{
+	while (names->oldest &&
+	       (names->kept >= names->max || names->oldest->expires <= now))
+		drop_oldest(names);
 }
 
 void names_keep(struct names *names, struct name *name,

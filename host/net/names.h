@@ -49,6 +49,9 @@ void names_keep(struct names *names, struct name *name,
 		const union address *addresses, size_t n, double now,
 		double ttl);
 
+/* Forgets what is kept. */
+void names_clear(struct names *names);
+
 /* The query of NAME is over. NAME is gone when no answer is kept. */
 void names_settle(struct names *names, struct name *name);
 

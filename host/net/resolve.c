@@ -76,6 +76,18 @@ static void wake(struct resolver *resolver)
 	resolver->due = true;
 }
 
+/* With or without labels before it. */
+static bool is_in(const char *name, const char *domain)
+{
+	size_t len = strlen(name), end = strlen(domain);
+
+	if (len > 0 && name[len - 1] == '.')
+		len--;
+	if (len < end || strncasecmp(name + len - end, domain, end))
+		return false;
+	return len == end || name[len - end - 1] == '.';
+}
+
 /* ---- results ---- */
 
 static void set_result(struct resolve *resolve, const union address *addresses,
@@ -227,25 +239,6 @@ static void on_dns(void *arg, const struct dns_answer *answer)
 	}
 }
 
-/* With or without labels before it. */
-static bool is_in(const char *name, const char *domain)
-{
-	size_t len = strlen(name), end = strlen(domain);
-
-	if (len > 0 && name[len - 1] == '.')
-		len--;
-	if (len < end || strncasecmp(name + len - end, domain, end))
-		return false;
-	return len == end || name[len - end - 1] == '.';
-}
-
-/* All of "localhost" is this host (RFC 6761), and c-ares knows that of the name
- * itself. */
-static const char *asked_name(const char *name)
-{
-	return is_in(name, "localhost") ? "localhost" : name;
-}
-
 static void begin(struct query *query)
 {
 	struct resolver *resolver = query->resolver;
@@ -258,8 +251,8 @@ static void begin(struct query *query)
 	/* "local" is multicast DNS' (RFC 6762): name servers know nothing of
 	 * it, and often say so late. */
 	if (!resolver->nss.more || !is_in(name, "local")) {
-		dns_ask(resolver->dns, asked_name(name), query->name->family,
-			on_dns, query);
+		dns_ask(resolver->dns, name, query->name->family, on_dns,
+			query);
 		return;
 	}
 	err_set(&query->err, ERR_IO, "%s: no such name", name);
@@ -386,6 +379,23 @@ static bool from_number(struct resolve *resolve)
 	return true;
 }
 
+/* All of "localhost" is this host, and is not to be asked for (RFC 6761). */
+static bool from_localhost(struct resolve *resolve)
+{
+	union address both[2];
+
+	if (!is_in(resolve->name, "localhost"))
+		return false;
+	address_number(&both[0], "127.0.0.1");
+	address_number(&both[1], "::1");
+	if (resolve->family == AF_UNSPEC)
+		set_result(resolve, both, 2, RESOLVE_TTL_MAX);
+	else
+		set_result(resolve, &both[resolve->family == AF_INET6], 1,
+			   RESOLVE_TTL_MAX);
+	return true;
+}
+
 static bool from_table(struct resolver *resolver, const struct name *name,
 		       struct resolve *resolve)
 {
@@ -485,7 +495,8 @@ void resolve_start(struct resolver *resolver, struct resolve *resolve)
 	struct name *name;
 
 	resolve->ok = false;
-	if (from_number(resolve) || !check_name(resolve->name, &resolve->err)) {
+	if (from_number(resolve) || from_localhost(resolve) ||
+	    !check_name(resolve->name, &resolve->err)) {
 		settle(resolver, resolve);
 		return;
 	}
@@ -495,6 +506,8 @@ void resolve_start(struct resolver *resolver, struct resolve *resolve)
 		settle(resolver, resolve);
 		return;
 	}
+	/* Other queries may have ended in there. */
+	name = names_find(&resolver->names, resolve->name, resolve->family);
 	if (!name)
 		name = names_add(&resolver->names, resolve->name,
 				 resolve->family);
@@ -522,6 +535,9 @@ struct resolver *resolver_new(struct loop *loop)
 void resolver_configure(struct resolver *resolver,
 			const struct resolver_options *options)
 {
+	dns_free(resolver->dns);
+	resolver->dns = NULL;
+	names_clear(&resolver->names);
 	resolver->options = *options;
 	if (!options->resolv_conf)
 		resolver->options.resolv_conf = "/etc/resolv.conf";

@@ -6,8 +6,9 @@
 #include <lauxlib.h>
 #include <uv.h>
 
-#include "bind/modules.h"
 #include "bind/icmp_call.h"
+#include "bind/modules.h"
+#include "bind/resolver.h"
 #include "net/loop.h"
 #include "run/l_exporter.h"
 #include "vm/task.h"
@@ -50,10 +51,11 @@ static int l_references(lua_State *L)
 	return 1;
 }
 
-/* What a state keeps for the next operation is not left behind. */
+/* What a state keeps for the next echo and the next name is not left behind. */
 static int l_release(lua_State *L)
 {
 	icmp_release(L);
+	resolver_drop(L);
 	return 0;
 }
 

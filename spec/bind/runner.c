@@ -23,6 +23,7 @@
 #include "core/buf.h"
 #include "core/err.h"
 #include "core/mem.h"
+#include "names.h"
 #include "net/loop.h"
 #include "run/specs.h"
 #include "tcp.h"
@@ -231,6 +232,7 @@ static void open_all(lua_State *L)
 	open_modules(L);
 	specs_open(L);
 	preload(L, "host", open_host);
+	preload(L, "names", luaopen_names);
 	preload(L, "tcp", luaopen_tcp);
 }
 
@@ -239,6 +241,7 @@ static void open_all(lua_State *L)
 static void open_for_sweep(lua_State *L)
 {
 	modules_open(L);
+	preload(L, "names", luaopen_names);
 	preload(L, "tcp", luaopen_tcp);
 }
 
