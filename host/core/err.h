@@ -15,9 +15,9 @@ enum err_code {
 	ERR_LIMIT,   /* a ceiling was met */
 	ERR_TIMEOUT, /* the deadline passed */
 	ERR_IO,	     /* the operating system or a peer refused */
-	ERR_DENIED,  /* the operating system asks for a privilege */
 	ERR_USAGE,   /* the caller's mistake: a flag, a type, a name */
 	ERR_CLOSED,  /* the object was closed or the task cancelled */
+	ERR_DENIED,  /* the operating system asks for a privilege */
 };
 
 struct err {

@@ -115,7 +115,7 @@ static int k_run(lua_State *L, int status, lua_KContext ctx)
 {
 	static const char *const codes[] = { "none",	"input", "limit",
 					     "timeout", "io",	 "usage",
-					     "closed" };
+					     "closed",	"denied" };
 	struct run *run = lua_touserdata(L, 3);
 
 	(void)status;
