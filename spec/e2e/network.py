@@ -43,13 +43,14 @@ def _setns(descriptor):
         raise OSError(number, f"setns: {os.strerror(number)}; {REFUSED}")
 
 
-def run(*command):
+def run(*command, given=""):
     """What COMMAND prints; fails with what it complained about."""
     done = subprocess.run([*map(str, command)], capture_output=True, text=True,
-                          errors="replace", timeout=DEADLINE)
+                          errors="replace", input=given, timeout=DEADLINE)
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(map(str, command))}: status "
-                             f"{done.returncode}\n{done.stdout}{done.stderr}")
+                             f"{done.returncode}\n{given}{done.stdout}"
+                             f"{done.stderr}")
     return done.stdout
 
 
@@ -102,8 +103,10 @@ class Host:
     def __call__(self, *command):
         return run(*self.prefix, *command)
 
-    def ip(self, words):
-        return run("ip", "-n", self.name, *words.split())
+    def ip(self, *commands):
+        """ip("link set lo up", "route add default dev a0")"""
+        return run("ip", "-n", self.name, "-batch", "-",
+                   given="".join(command + "\n" for command in commands))
 
     @contextlib.contextmanager
     def entered(self):
@@ -134,15 +137,15 @@ class Host:
     def has(self, interface, *addresses):
         self.settings((f"net.ipv4.neigh.{interface}.retrans_time_ms", 100),
                       (f"net.ipv6.neigh.{interface}.retrans_time_ms", 100))
-        for address in addresses:
-            more = " nodad" if ":" in address else ""
-            self.ip(f"address add {address} dev {interface}{more}")
-        self.ip(f"link set {interface} up")
+        self.ip(*(f"address add {address} dev {interface}"
+                  + (" nodad" if ":" in address else "")
+                  for address in addresses), f"link set {interface} up")
 
     def is_ready(self, interface):
         """Takes IPv6's requests for neighbours, which comes a little later."""
-        words = f"-6 route show table local dev {interface} type multicast"
-        eventually(lambda: self.ip(words), f"{interface} is ready")
+        words = f"route show table local dev {interface} type multicast"
+        eventually(lambda: run("ip", "-6", "-n", self.name, *words.split()),
+                   f"{interface} is ready")
 
     def file(self, name, text):
         """What programs that are started in here from now on see as

@@ -7,15 +7,11 @@ import json
 import socket
 import threading
 
-from spec.e2e.lunex import DEADLINE, Case, eventually
-from spec.e2e.names import Names
-from spec.e2e.network import NOBODY, Network
-from spec.e2e.wire import Packet, Wire
+from spec.e2e.lunex import DEADLINE, eventually
+from spec.e2e.places import (DELAY, NOISE, ROUTERS, THERE, THERE6, Here,
+                             Naming, Routed, Version6, Wired)
+from spec.e2e.wire import Packet
 
-THERE, THERE6 = "10.0.2.1", "fd02::1"
-ROUTERS = {THERE: ("10.9.0.1", "10.9.0.2"), THERE6: ("fd09::1", "fd09::2")}
-DELAY = 0.02
-NOISE = 0.1  # what a busy machine may add to one echo, not to the fastest
 ECHO = """
   local icmp, json = require "icmp", require "json"
   return {
@@ -52,33 +48,17 @@ class Answer:
         return f"{self.result}, {self.message}, {self.reason}"
 
 
-class Echoing(Case):
-    """A host with an exporter that sends the echoes which the test asks for."""
-
-    kind = "raw"  # of sockets
+class Asking:
+    """An exporter at `here` sends the echoes that a test asks for."""
 
     def setUp(self):
         super().setUp()
-        self.network = Network(self)
-        self.here = self.network.host("here")
-        self.folder.chmod(0o755)
-
-    def start(self, *arguments, kind=None, **options):
-        """As the kind of sockets wants it: root has raw ones, whoever is in
-        the range has the others, and others have none."""
-        kind = kind or self.kind
-        allowed = "0 2147483647" if kind == "datagram" else "1 0"
-        self.here.settings(("net.ipv4.ping_group_range", allowed))
-        under = () if kind == "raw" else NOBODY
-        return self.lunex(*arguments, inside=self.here, under=under, **options)
-
-    def start_echo(self, **options):
-        self.lunex_here = self.start(self.script(ECHO, "echo"), **options)
+        self.exporter = self.start(self.script(ECHO, "echo"))
 
     def call(self, function, host, options):
-        answer = self.lunex_here.post(
+        answer = self.exporter.post(
             f"/icmp/{function}", json.dumps({"host": host, "options": options}))
-        self.assertEqual(200, answer.status, self.lunex_here.log)
+        self.assertEqual(200, answer.status, self.exporter.log)
         return Answer(json.loads(answer.text))
 
     def echo(self, host, **options):
@@ -89,23 +69,6 @@ class Echoing(Case):
 
     def sweep(self, hosts, **options):
         return self.call("sweep", hosts, options)
-
-    def assertWithin(self, least, most, seconds):
-        self.assertIsNotNone(seconds)
-        self.assertGreaterEqual(seconds, least)
-        self.assertLess(seconds, most)
-
-
-class Wired(Echoing):
-    """And another host, at the far end of a wire."""
-
-    hops = ()
-
-    def setUp(self):
-        super().setUp()
-        self.there = self.network.host("there")
-        self.wire = Wire(self.network, self.here, "10.0.1.1/24 fd01::1/64",
-                         self.there, f"{THERE}/24 {THERE6}/64", self.hops)
 
 
 def delayed(packet):
@@ -122,14 +85,10 @@ def both(test):
     return run
 
 
-class Echoes:
+class Echoes(Asking):
     """What scripts get, with either kind of sockets."""
 
     hops = ROUTERS[THERE] + ROUTERS[THERE6]
-
-    def setUp(self):
-        super().setUp()
-        self.start_echo()
 
     @both
     def test_a_reply(self, address):
@@ -347,27 +306,8 @@ class DatagramEchoes(Echoes, Wired):
     kind = "datagram"
 
 
-class Routed:
-    """here - near - middle - far: hosts and routers of the kernel."""
-
-    def setUp(self):
-        super().setUp()
-        self.near, self.middle, self.far = hosts = [
-            self.network.host(label) for label in ("near", "middle", "far")]
-        for n, (a, b) in enumerate(zip((self.here, *hosts), hosts), 1):
-            self.network.cable(a, f"10.0.{n}.1/24 fd0{n}::1/64",
-                               b, f"10.0.{n}.2/24 fd0{n}::2/64")
-        for host in (self.near, self.middle):
-            host.forwards()
-        for host, to, to6, n, end in (
-                (self.here, "default", "default", 1, 2),
-                (self.near, "10.0.3.0/24", "fd03::/64", 2, 2),
-                (self.near, "10.7.0.0/16", "fd07::/64", 2, 2),
-                (self.middle, "10.0.1.0/24", "fd01::/64", 2, 1),
-                (self.far, "default", "default", 3, 1)):
-            host.ip(f"route add {to} via 10.0.{n}.{end}")
-            host.ip(f"route add {to6} via fd0{n}::{end}")
-        self.start_echo()
+class Paths(Asking):
+    """Three hops, and what is beyond them."""
 
     def test_three_hops(self):
         for address in ("10.0.3.2", "fd03::2"):
@@ -386,9 +326,9 @@ class Routed:
                     f"TTL exceeded at {router}"), answer)
 
     def test_refusals(self):
-        self.middle.ip("route add unreachable 10.7.1.0/24")
-        self.middle.ip("route add prohibit 10.7.2.0/24")
-        self.middle.ip("route add prohibit fd07::2:0/112")
+        self.middle.ip("route add unreachable 10.7.1.0/24",
+                       "route add prohibit 10.7.2.0/24",
+                       "route add prohibit fd07::2:0/112")
         for address, why, router in (
                 ("10.9.9.9", "network unreachable|no route", "10.0.1.2"),
                 ("10.7.1.1", "host unreachable", "10.0.2.2"),
@@ -411,8 +351,7 @@ class Routed:
                 self.assertEqual("unreachable", answer.reason, answer)
 
     def test_no_route_at_all(self):
-        self.here.ip("route delete default")
-        self.here.ip("-6 route delete default")
+        self.here.ip("route delete 0.0.0.0/0", "route delete ::/0")
         for address in ("10.0.3.2", "fd03::2"):
             with self.subTest(address):
                 answer = self.echo(address)
@@ -450,19 +389,19 @@ class Routed:
                    "answers are back")
 
 
-class RawRouted(Routed, Echoing):
+class RawPaths(Paths, Routed):
     kind = "raw"
 
 
-class DatagramRouted(Routed, Echoing):
+class DatagramPaths(Paths, Routed):
     kind = "datagram"
 
 
-class Sockets(Wired):
-    REMEDIES = r"net\.ipv4\.ping_group_range.*[cC][aA][pP]_[nN][eE][tT]_[rR][aA][wW]"
+class Sockets(Asking, Wired):
+    kind = "none"
+    REMEDIES = r"net\.ipv4\.ping_group_range.*cap_net_raw"
 
     def test_neither_kind_is_allowed_and_then_one_is(self):
-        self.start_echo(kind="none")
         for address in (THERE, THERE6):
             answer = self.echo(address)
             self.assertEqual("denied", answer.reason, answer)
@@ -472,16 +411,16 @@ class Sockets(Wired):
             self.assertEqual(address, self.echo(address).address)
 
 
-    def test_too_few_descriptors_are_not_a_denial(self):
-        self.start_echo()
-        with self.lunex_here.few_descriptors(1):  # that of the connection
+class Descriptors(Asking, Wired):
+    def test_too_few_of_them_are_not_a_denial(self):
+        with self.exporter.few_descriptors(1):  # that of the connection
             answer = self.echo(THERE)
         self.assertEqual("not sent", answer.reason, answer)
         self.assertIn("too many open files", answer.message)
         self.assertEqual(THERE, self.echo(THERE).address)
 
 
-class Jammed:
+class Jammed(Asking):
     """A queue that lets little through, so that the socket's buffer is full
     and most echoes wait to be sent."""
 
@@ -498,7 +437,6 @@ class Jammed:
                   "20mbit", "burst", "3000", "latency", "60s")
         self.hosts = [f"10.3.{n >> 8}.{n & 255}"
                       for n in range(1, self.COUNT + 1)]
-        self.start_echo()
 
     def test_all_are_answered_in_the_end(self):
         answer = self.sweep(self.hosts, size=1400)
@@ -528,30 +466,23 @@ class Jammed:
         self.assertEqual(set(), set(answer.message) - {False})
 
 
-class RawJammed(Jammed, Echoing):
+class RawJammed(Jammed, Here):
     kind = "raw"
 
 
-class DatagramJammed(Jammed, Echoing):
+class DatagramJammed(Jammed, Here):
     kind = "datagram"
 
 
-class Named(Wired):
-    def setUp(self):
-        super().setUp()
-        self.names = Names(self.network, self.here)
-        self.here.file("hosts", "127.0.0.1 localhost\n10.0.2.1 listed.test\n")
-        self.start_echo()
-
+class Named(Asking, Naming):
     def test_a_name_that_moves_is_followed(self):
-        self.there.ip("address add 10.0.2.2/24 dev there0")
         for address in (THERE, "10.0.2.2", THERE6, THERE):
             self.names["moves.test"] = address
             eventually(lambda: self.echo("moves.test").address == address,
                        f"it is at {address}")
 
     def test_the_file_of_hosts_comes_first(self):
-        self.names["listed.test"] = "10.0.2.2"
+        self.names["listed.test"] = "10.0.2.9"
         self.assertEqual(THERE, self.echo("listed.test").address)
 
     def test_a_name_that_nobody_knows(self):
@@ -565,13 +496,8 @@ class Named(Wired):
         self.assertEqual("name", self.echo("six.test", family=4).reason)
 
 
-class OnlyVersion6(Echoing):
+class OnlyVersion6(Asking, Version6):
     def test_what_has_both_is_asked_by_6(self):
-        there = self.network.host("there")
-        Wire(self.network, self.here, "fd01::1/64", there, f"{THERE6}/64")
-        names = Names(self.network, self.here)
-        names["both.test"] = f"{THERE} {THERE6}"
-        self.start_echo()
         for host in (THERE6, "both.test"):
             self.assertEqual(THERE6, self.echo(host).address)
         self.assertIn(self.echo(THERE).reason, ("not sent", "unreachable"))

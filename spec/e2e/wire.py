@@ -182,11 +182,10 @@ class Wire:
         except OSError as e:
             raise AssertionError("TUN devices are not permitted here, which "
                                  f"this test wants ({e})") from None
-        host.ip(f"link set {name} txqueuelen 20000")  # all that a test sends
         host.has(name, *addresses.split())
-        for family in {"-6" if ":" in one else "-4"
-                       for one in addresses.split()}:
-            host.ip(f"{family} route add default dev {name}")
+        host.ip(f"link set {name} txqueuelen 20000",  # all that a test sends
+                *{f"route add {'::/0' if ':' in one else '0.0.0.0/0'} "
+                  f"dev {name}" for one in addresses.split()})
         return end
 
     def close(self):
