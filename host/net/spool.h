@@ -2,10 +2,11 @@
 /*
  * A bounded queue of records, in memory or in a folder: what waits to be sent.
  * When it is full the oldest records go, and are counted. In a folder it
- * survives the end of the process, also a sudden one: a record that was cut off
- * is dropped when the folder is opened again, and told. A power failure may
- * cost the last seconds, because nothing waits for the disk. One thread; one
- * process: the folder is locked.
+ * survives the end of the process, also a sudden one: what spool_put()
+ * confirmed is there when the folder is opened again, and what was taken, but
+ * for the last record perhaps, is not. A record that was cut off is dropped
+ * then, and counted. A power failure may cost the last seconds, because nothing
+ * waits for the disk. One thread; one process: the folder is locked.
  */
 #ifndef NET_SPOOL_H
 #define NET_SPOOL_H
@@ -24,6 +25,10 @@ struct spool_options {
 	size_t bytes_max;   /* of all records; 0: 64 MiB */
 };
 
+/* What each record counts for in bytes, besides its own. On disk the folder
+ * may take an eighth more than `bytes_max` for a while: files go as a whole. */
+enum { SPOOL_RECORD = 16 };
+
 struct spool_counts {
 	size_t records, bytes;
 	uint64_t samples;	  /* of the records in it */
@@ -31,6 +36,8 @@ struct spool_counts {
 	uint64_t damaged;	  /* records that could not be read back */
 };
 
+/* NULL and ERR when the folder cannot be made or written, is in use, or holds
+ * what a newer lunex wrote. Files in it that are not the spool's stay. */
 struct spool *spool_open(const struct spool_options *options, struct err *err);
 
 /* What is in a folder stays there. NULL is allowed. */
@@ -41,7 +48,8 @@ void spool_close(struct spool *spool);
 bool spool_put(struct spool *spool, struct str record, uint32_t samples,
 	       struct err *err);
 
-/* The oldest record, borrowed until the next call; false when there is none. */
+/* The oldest record, borrowed until the next call; false when there is none.
+ * Records that cannot be read back are dropped, and counted. */
 bool spool_peek(struct spool *spool, struct str *record, uint32_t *samples);
 
 /* Takes away the record that spool_peek() showed. It may have been pushed out

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/spool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "net/spool_folder.h"
+
+enum {
+	BYTES_MAX_DEFAULT = 64 << 20,
+	/* An eighth of the queue, between these. */
+	SEGMENT_MIN = 64 << 10,
+	SEGMENT_MAX = 8 << 20,
+};
+
+struct node {
+	struct node *next;
+	size_t len;
+	uint32_t samples;
+	char data[];
+};
+
+struct spool {
+	struct spool_folder *folder; /* NULL: in memory */
+	struct node *first, **last;
+	size_t bytes_max;
+	struct spool_counts counts;
+	uint64_t head;	/* number of the oldest record */
+	uint64_t shown; /* of the one that spool_peek() gave; 0: none */
+};
+
+/* ---- in memory ---- */
+
+static void add_node(struct spool *spool, struct str record, uint32_t samples)
+{
+	struct node *node = mem_alloc(sizeof *node + record.len);
+
+	node->len = record.len;
+	node->samples = samples;
+	if (record.len)
+		memcpy(node->data, record.data, record.len);
+	*spool->last = node;
+	spool->last = &node->next;
+	spool->counts.records++;
+	spool->counts.bytes += SPOOL_RECORD + record.len;
+	spool->counts.samples += samples;
+}
+
+static void drop_node(struct spool *spool)
+{
+	struct node *node = spool->first;
+
+	spool->counts.records--;
+	spool->counts.bytes -= SPOOL_RECORD + node->len;
+	spool->counts.samples -= node->samples;
+	spool->first = node->next;
+	if (!spool->first)
+		spool->last = &spool->first;
+	free(node);
+}
+
+/* ---- both ---- */
+
+/* What the oldest record counts for; false when there is none. */
+static bool first(struct spool *spool, uint32_t *samples)
+{
+	if (spool->folder)
+		return spool_folder_first(spool->folder, samples);
+	if (!spool->first)
+		return false;
+	*samples = spool->first->samples;
+	return true;
+}
+
+static bool read_first(struct spool *spool, struct str *record)
+{
+	if (spool->folder)
+		return spool_folder_read(spool->folder, record);
+	*record = (struct str){ spool->first->data, spool->first->len };
+	return true;
+}
+
+static void drop_first(struct spool *spool)
+{
+	if (spool->folder)
+		spool_folder_drop(spool->folder);
+	else
+		drop_node(spool);
+	spool->head++;
+}
+
+static void push_out(struct spool *spool)
+{
+	uint32_t samples;
+
+	while (spool->counts.bytes > spool->bytes_max &&
+	       first(spool, &samples)) {
+		spool->counts.dropped_samples += samples;
+		drop_first(spool);
+	}
+}
+
+static size_t segment_max(size_t bytes_max)
+{
+	size_t size = bytes_max / 8;
+
+	return size < SEGMENT_MIN   ? SEGMENT_MIN
+	       : size > SEGMENT_MAX ? SEGMENT_MAX
+				    : size;
+}
+
+struct spool *spool_open(const struct spool_options *options, struct err *err)
+{
+	struct spool *spool = mem_alloc(sizeof *spool);
+
+	spool->last = &spool->first;
+	spool->head = 1;
+	spool->bytes_max =
+		options->bytes_max ? options->bytes_max : BYTES_MAX_DEFAULT;
+	if (!options->folder)
+		return spool;
+	spool->folder = spool_folder_open(options->folder,
+					  segment_max(spool->bytes_max),
+					  &spool->counts, err);
+	if (!spool->folder) {
+		free(spool);
+		return NULL;
+	}
+	push_out(spool);
+	return spool;
+}
+
+void spool_close(struct spool *spool)
+{
+	if (!spool)
+		return;
+	if (spool->folder)
+		spool_folder_close(spool->folder);
+	while (spool->first)
+		drop_node(spool);
+	free(spool);
+}
+
+bool spool_put(struct spool *spool, struct str record, uint32_t samples,
+	       struct err *err)
+{
+	bool added;
+
+	if (record.len >= UINT32_MAX ||
+	    SPOOL_RECORD + record.len > spool->bytes_max) {
+		added = err_set(err, ERR_LIMIT,
+				"a record of %zu bytes is larger than the "
+				"queue, which has %zu",
+				record.len, spool->bytes_max);
+	} else if (spool->folder) {
+		added = spool_folder_add(spool->folder, record, samples, err);
+	} else {
+		add_node(spool, record, samples);
+		added = true;
+	}
+	if (!added)
+		spool->counts.dropped_samples += samples;
+	push_out(spool);
+	return added;
+}
+
+bool spool_peek(struct spool *spool, struct str *record, uint32_t *samples)
+{
+	while (first(spool, samples)) {
+		if (read_first(spool, record)) {
+			spool->shown = spool->head;
+			return true;
+		}
+		spool->counts.damaged++;
+		drop_first(spool);
+	}
+	return false;
+}
+
+void spool_take(struct spool *spool)
+{
+	uint32_t samples;
+
+	if (spool->shown == spool->head && first(spool, &samples))
+		drop_first(spool);
+	spool->shown = 0;
+}
+
+struct spool_counts spool_counts(const struct spool *spool)
+{
+	return spool->counts;
+}
