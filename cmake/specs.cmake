@@ -54,8 +54,8 @@ endfunction()
 # lunex_lua_spec(PATH ...): a Lua spec, run inside the host by lunex-spec.
 function(lunex_lua_spec path)
   if(NOT TARGET lunex-spec)
-    add_executable(lunex-spec spec/bind/names.c spec/bind/runner.c
-      spec/bind/tcp.c)
+    add_executable(lunex-spec spec/bind/names.c spec/bind/page.c
+      spec/bind/runner.c spec/bind/tcp.c)
     target_link_libraries(lunex-spec PRIVATE lunex_run)
   endif()
   string(REGEX REPLACE "^spec/(.*)_spec[.]lua$" "\\1" name ${path})

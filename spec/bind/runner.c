@@ -25,6 +25,8 @@
 #include "core/mem.h"
 #include "names.h"
 #include "net/loop.h"
+#include "page.h"
+#include "run/l_remote_write.h"
 #include "run/specs.h"
 #include "tcp.h"
 #include "vm/state.h"
@@ -227,13 +229,21 @@ static void preload(lua_State *L, const char *name, lua_CFunction open)
 	lua_pop(L, 1);
 }
 
+/* What only specs have, or only threads of the host's own. */
+static void open_more(lua_State *L)
+{
+	preload(L, "names", luaopen_names);
+	preload(L, "page", luaopen_page);
+	preload(L, "remote_write", luaopen_remote_write);
+	preload(L, "tcp", luaopen_tcp);
+}
+
 static void open_all(lua_State *L)
 {
 	open_modules(L);
 	specs_open(L);
 	preload(L, "host", open_host);
-	preload(L, "names", luaopen_names);
-	preload(L, "tcp", luaopen_tcp);
+	open_more(L);
 }
 
 /* ---- allocation failures ------------------------------------------------ */
@@ -241,8 +251,7 @@ static void open_all(lua_State *L)
 static void open_for_sweep(lua_State *L)
 {
 	modules_open(L);
-	preload(L, "names", luaopen_names);
-	preload(L, "tcp", luaopen_tcp);
+	open_more(L);
 }
 
 struct attempt {
