@@ -12,10 +12,12 @@ endforeach()
 
 add_custom_target(fuzz)
 
-# lunex_fuzz(NAME)
+# lunex_fuzz(NAME [LAYER]): linked with that layer, core when there is none.
 function(lunex_fuzz name)
+  set(layer ${ARGN} core)
+  list(GET layer 0 layer)
   add_executable(${name}_fuzz spec/fuzz/${name}_fuzz.c)
-  target_link_libraries(${name}_fuzz PRIVATE lunex_core)
+  target_link_libraries(${name}_fuzz PRIVATE lunex_${layer})
   target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
   add_dependencies(fuzz ${name}_fuzz)
 endfunction()

@@ -108,7 +108,7 @@ class Layers(unittest.TestCase):
         missing += [name(p) for p in TOP.glob("spec/*/*_spec.c")
                     if (p.parent.name, p.stem[:-5]) not in registered]
         missing += [name(p) for p in TOP.glob("spec/fuzz/*_fuzz.c")
-                    if f"lunex_fuzz({p.stem[:-5]})" not in listed]
+                    if not re.search(rf"lunex_fuzz\({p.stem[:-5]}\b", listed)]
         self.none(missing, "sources are listed by hand")
 
     def test_every_file_begins_with_its_licence(self):

@@ -655,8 +655,8 @@ static void a_page_goes_in_requests_of_bounded_size(void **state)
 	page_unref(page);
 	memset(value, 'v', 60000);
 	for (int i = 0; i < 100; i++) {
-		snprintf(value, 4, "%03d", i);
-		value[3] = 'v';
+		value[0] = (char)('0' + i / 10);
+		value[1] = (char)('0' + i % 10);
 		set(f, value, i);
 	}
 	publish(NOW + 1000);
