@@ -551,7 +551,7 @@ static void labels_of_the_series_go_before_those_of_the_writer(void **state)
 {
 	static const struct label_pair mine[] = {
 		{ "le", "writer" },   { "instance", "" }, { "n", "writer" },
-		{ "zone", "writer" }, { "A", "writer" },
+		{ "zone", "writer" }, { "A", "writer" },  { "zo", "w" },
 	};
 	static const double bounds[] = { 1 };
 	const char *const label = "n";
@@ -559,7 +559,7 @@ static void labels_of_the_series_go_before_those_of_the_writer(void **state)
 
 	(void)state;
 	remote_write_free(writer);
-	writer = new_writer(mine, 5);
+	writer = new_writer(mine, 6);
 	set(gauge("a", "n"), "own", 1);
 	set(gauge("b", "n"), "", 2);
 	f = declare(registry,
@@ -573,17 +573,17 @@ static void labels_of_the_series_go_before_those_of_the_writer(void **state)
 	qsort(got.lines, got.count, sizeof *got.lines, by_line);
 	assert_int_equal(got.count, 3 + 6);
 	assert_got(3, "A=\"writer\",__name__=\"a\",le=\"writer\",n=\"own\","
-		      "zone=\"writer\" 1");
+		      "zo=\"w\",zone=\"writer\" 1");
 	assert_got(4, "A=\"writer\",__name__=\"b\",le=\"writer\",n=\"writer\","
-		      "zone=\"writer\" 2");
+		      "zo=\"w\",zone=\"writer\" 2");
 	assert_got(5, "A=\"writer\",__name__=\"c_bucket\",le=\"+Inf\","
-		      "n=\"own\",zone=\"writer\" 1");
+		      "n=\"own\",zo=\"w\",zone=\"writer\" 1");
 	assert_got(6, "A=\"writer\",__name__=\"c_bucket\",le=\"1\",n=\"own\","
-		      "zone=\"writer\" 1");
+		      "zo=\"w\",zone=\"writer\" 1");
 	assert_got(7, "A=\"writer\",__name__=\"c_count\",le=\"writer\","
-		      "n=\"own\",zone=\"writer\" 1");
+		      "n=\"own\",zo=\"w\",zone=\"writer\" 1");
 	assert_got(8, "A=\"writer\",__name__=\"c_sum\",le=\"writer\","
-		      "n=\"own\",zone=\"writer\" 0.5");
+		      "n=\"own\",zo=\"w\",zone=\"writer\" 0.5");
 }
 
 static void any_nan_is_the_one_that_prometheus_writes(void **state)
@@ -795,6 +795,7 @@ static void kinds_that_a_family_has_no_more_are_ended(void **state)
 	assert_int_equal(got.samples, 5 + 5 + 1);
 	assert_int_equal(count_lines("n=\"x\" stale"), 5);
 	assert_int_equal(count_lines("le=\"1\",n=\"y\" stale"), 1);
+	assert_int_equal(count_lines("# 3 a"), 1);
 	page_unref(page);
 	registry_free(r);
 }

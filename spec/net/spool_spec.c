@@ -51,7 +51,11 @@ static int remove_entry(const char *path, const struct stat *st, int flag,
 
 static int clean(void **state)
 {
+	char disk[300];
+
 	(void)state;
+	snprintf(disk, sizeof disk, "%s/disk", top);
+	umount2(disk, MNT_DETACH); /* where a spec failed */
 	return nftw(top, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
@@ -536,6 +540,9 @@ static void a_full_disk_is_told_and_costs_only_the_new(void **state)
 	}
 	assert_in_range(stored, 60, 90);
 	assert_int_equal(spool_counts(spool).dropped_samples, lost);
+	spool_close(spool);
+	spool = open_at(path, 1 << 20);
+	assert_int_equal(spool_counts(spool).damaged, 0);
 	for (uint64_t k = 1; k <= stored; k++) /* and now there is room */
 		assert_int_equal(take(spool), k);
 	assert_empty(spool);
@@ -685,6 +692,22 @@ static void a_file_may_end_anywhere(void **state)
 		}
 		assert_int_equal(damaged, !whole);
 		assert_in_range(n, 0, RECORDS - 1);
+	}
+}
+
+static void a_record_that_is_cut_off_is_told_once(void **state)
+{
+	char bytes[FILE_MAX];
+	size_t size = make_file(bytes);
+
+	(void)state;
+	write_file("0000000000000001.spool", bytes, size - 1);
+	for (unsigned i = 0; i < 2; i++) {
+		struct spool *spool = open_at(folder, 0);
+
+		assert_int_equal(spool_counts(spool).damaged, i == 0);
+		assert_int_equal(spool_counts(spool).records, RECORDS - 2);
+		spool_close(spool);
 	}
 }
 
@@ -862,6 +885,7 @@ int main(void)
 		SPEC(garbage_under_a_name_of_ours_is_counted_and_removed),
 		SPEC(what_a_newer_lunex_wrote_is_not_touched),
 		SPEC(a_file_may_end_anywhere),
+		SPEC(a_record_that_is_cut_off_is_told_once),
 		SPEC(a_flipped_bit_costs_a_record_at_most_or_what_is_behind),
 		SPEC(a_file_that_shrinks_is_counted),
 		SPEC(a_killed_writer_loses_nothing_that_was_confirmed),
