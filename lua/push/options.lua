@@ -24,7 +24,9 @@ local function is_job(value)
 end
 
 local function check_value(name, value)
-  if math.type(value) ~= "integer" and type(value) ~= "string" then
+  if type(value) == "number" and math.tointeger(value) then
+    return nil
+  elseif type(value) ~= "string" then
     return string.format("a string for '%s', got %s", name, type(value))
   elseif not utf8.len(value) then
     return string.format("UTF-8 for '%s'", name)

@@ -47,7 +47,11 @@ function M.of(options)
   end
   table.sort(names)
   for _, name in ipairs(names) do
-    parts[#parts + 1] = element(name, tostring(grouping[name]))
+    local value = grouping[name]
+    if type(value) == "number" then
+      value = string.format("%d", value)
+    end
+    parts[#parts + 1] = element(name, value)
   end
   return table.concat(parts)
 end

@@ -247,6 +247,41 @@ static void equal_declarations_agree(void **state)
 	metadata_unref(NULL);
 }
 
+/* What is said of a page with both, in either order; NULL: nothing. */
+static void assert_apart(const char *a, enum metric_type a_type, const char *b,
+			 enum metric_type b_type, const char *said)
+{
+	struct metadata *x =
+		made((struct metadata_desc){ .name = a, .type = a_type });
+	struct metadata *y =
+		made((struct metadata_desc){ .name = b, .type = b_type });
+
+	for (int i = 0; i < 2; i++) {
+		struct err err = { 0 };
+
+		assert_int_equal(metadata_apart(i ? y : x, i ? x : y, &err),
+				 said == NULL);
+		assert_string_equal(err.text, said ? said : "");
+	}
+	metadata_unref(x);
+	metadata_unref(y);
+}
+
+static void families_whose_samples_meet_are_named(void **state)
+{
+	(void)state;
+	assert_apart("a", METRIC_GAUGE, "a", METRIC_COUNTER,
+		     "a: declared twice");
+	assert_apart("a", METRIC_HISTOGRAM, "a_bucket", METRIC_GAUGE,
+		     "a_bucket: belongs to the histogram 'a'");
+	assert_apart("a", METRIC_SUMMARY, "a_count", METRIC_SUMMARY,
+		     "a_count: belongs to the summary 'a'");
+	assert_apart("a", METRIC_SUMMARY, "a_bucket", METRIC_GAUGE, NULL);
+	assert_apart("a", METRIC_GAUGE, "a_sum", METRIC_SUMMARY, NULL);
+	assert_apart("a", METRIC_HISTOGRAM, "a_sums", METRIC_GAUGE, NULL);
+	assert_apart("a_sum", METRIC_HISTOGRAM, "b_sum", METRIC_GAUGE, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,6 +297,7 @@ int main(void)
 		cmocka_unit_test(wrong_buckets_are_refused),
 		cmocka_unit_test(what_differs_is_named),
 		cmocka_unit_test(equal_declarations_agree),
+		cmocka_unit_test(families_whose_samples_meet_are_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

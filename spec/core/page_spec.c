@@ -171,6 +171,40 @@ static void families_with_equal_labels_share_the_sets(void **state)
 	registry_free(registry);
 }
 
+static void a_family_may_be_picked_from_a_page(void **state)
+{
+	static const struct label_pair site = { "site", "a" };
+	struct registry_options options = { .labels = &site, .nlabels = 1 };
+	struct registry *registry = registry_new(&options);
+	struct family *a = add_family(registry, "a");
+	struct family *b = add_family(registry, "b");
+	struct page *page, *picked, *none;
+
+	(void)state;
+	add_family(registry, "c"); /* without a series: not on the page */
+	set_all(a, REGISTRY_LIVE, 1);
+	set(b, 1, REGISTRY_LIVE, 2);
+	page = registry_publish(registry, 0);
+	picked = page_pick(page, "a");
+	none = page_pick(page, "c");
+	assert_int_equal(picked->nfamilies, 1);
+	assert_int_equal(picked->series, SERIES);
+	assert_ptr_equal(picked->constant, page->constant);
+	assert_ptr_equal(picked->families[0].metadata,
+			 page->families[0].metadata);
+	assert_int_equal(picked->families[0].nchunks,
+			 page->families[0].nchunks);
+	assert_ptr_equal(picked->families[0].chunks[1],
+			 page->families[0].chunks[1]);
+	assert_int_equal(none->nfamilies, 0);
+	assert_int_equal(none->series, 0);
+	page_unref(page);
+	registry_free(registry);
+	assert_string_equal(picked->families[0].metadata->name, "a");
+	page_unref(picked);
+	page_unref(none);
+}
+
 static void a_page_outlives_its_registry(void **state)
 {
 	struct registry *registry = new_registry();
@@ -436,6 +470,7 @@ int main(void)
 			a_collection_with_equal_values_shares_all_chunks),
 		cmocka_unit_test(changed_values_share_the_label_sets),
 		cmocka_unit_test(families_with_equal_labels_share_the_sets),
+		cmocka_unit_test(a_family_may_be_picked_from_a_page),
 		cmocka_unit_test(a_page_outlives_its_registry),
 		cmocka_unit_test(a_page_does_not_change_any_more),
 		cmocka_unit_test(an_empty_slot_gives_nothing),

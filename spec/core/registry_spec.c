@@ -986,6 +986,53 @@ static void the_number_of_series_is_limited(void **state)
 	child_release(&child);
 }
 
+static struct family *add_to(struct registry *to, const char *name,
+			     struct err *err)
+{
+	static const char *const labels[] = { "n" };
+	const struct family_options options = {
+		.metadata = { .name = name, .type = METRIC_GAUGE },
+		.labels = labels,
+		.nlabels = 1,
+	};
+
+	return registry_add(to, &options, err);
+}
+
+static void registries_may_share_a_limit(void **state)
+{
+	struct series_limit limit = { 0, 5 };
+	struct registry_options options = { .limit = &limit };
+	struct registry *one = registry_new(&options);
+	struct registry *two = registry_new(&options);
+	struct str third = STR("3");
+	struct err err = { 0 };
+	struct family *a, *b;
+	uint32_t row;
+
+	(void)state;
+	a = add_to(one, "a", &err);
+	b = add_to(two, "b", &err);
+	set(a, "1", REGISTRY_LIVE, 1);
+	set(b, "1", REGISTRY_LIVE, 1);
+	assert_null(add_to(two, "b", &err)); /* and takes no place */
+	set(b, "2", 1, 1);
+	assert_int_equal(limit.used, 5);
+	assert_false(family_row(a, &third, &row, &err));
+	assert_int_equal(err.code, ERR_LIMIT);
+	assert_string_equal(err.text, "a: the limit of 5 series is reached");
+	assert_null(add_to(one, "c", &err));
+	assert_int_equal(err.code, ERR_LIMIT);
+	assert_string_equal(err.text, "c: the limit of 5 series is reached");
+	registry_drop(two, 1, 0);
+	assert_int_equal(limit.used, 4);
+	assert_true(family_row(a, &third, &row, &err));
+	registry_free(two);
+	assert_int_equal(limit.used, 3);
+	registry_free(one);
+	assert_int_equal(limit.used, 0);
+}
+
 static void an_exempt_family_has_room_beyond_the_limit(void **state)
 {
 	struct registry_options options = { .series_max = 2 };
@@ -1231,6 +1278,7 @@ int main(void)
 		SPEC(a_child_and_its_labels_are_one_series),
 		SPEC(a_child_may_be_released_after_its_registry),
 		SPEC(the_number_of_series_is_limited),
+		SPEC(registries_may_share_a_limit),
 		SPEC(an_exempt_family_has_room_beyond_the_limit),
 		SPEC(labels_that_are_too_long_are_refused),
 		SPEC(values_that_are_not_utf8_are_repaired_into_one_series),
