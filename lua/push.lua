@@ -14,6 +14,7 @@ local M = {}
 local CONTENT_TYPE <const> = "text/plain; version=0.0.4; charset=utf-8"
 local TIMEOUT <const> = 30
 local WORDS <const> = 200 -- bytes of what a gateway says about a refusal
+local SHOWN <const> = 300 -- bytes of a path
 
 -- 202: one that does not check what is pushed, and any after a DELETE.
 local ACCEPTED <const> = { [200] = true, [202] = true }
@@ -31,7 +32,8 @@ local function open(method, url, options)
   return {
     method = method,
     url = base .. path,
-    place = string.format("%s %s%s: ", method, driver.redact(base), path),
+    place = string.format("%s %s%s%s: ", method, driver.redact(base),
+      path:sub(1, SHOWN), #path > SHOWN and "..." or ""),
   }
 end
 

@@ -270,19 +270,24 @@ enum {
 
 /* ---- verbs, for families and children alike ---- */
 
-/* A state that the family does not know shows as no state at all: the world may
- * invent states, and the others must not suffer for it. */
-static int set_state(lua_State *L, const struct metric_set *set,
-		     struct family *family, uint32_t row)
+/* The number of the state at 2. One that the family does not know, -1, shows as
+ * no state at all: the world may invent states, and the others must not suffer
+ * for it. A row is asked for behind it: a number that becomes a string may make
+ * the collector run, and a finalizer of the script publish. */
+static int check_state(lua_State *L, const struct family *family)
 {
 	size_t len;
 	const char *name = lua_tolstring(L, 2, &len);
-	int state;
 
 	if (!name)
 		luaL_error(L, "%s: expected the name of a state, got %s",
 			   name_of(family), luaL_typename(L, 2));
-	state = metadata_state(family_metadata(family), name, len);
+	return metadata_state(family_metadata(family), name, len);
+}
+
+static int set_state(lua_State *L, const struct metric_set *set,
+		     struct family *family, uint32_t row, int state)
+{
 	family_set_state(family, row, check_part(L, set, family), state,
 			 now_of(L, family));
 	lua_pushboolean(L, state >= 0);
@@ -324,9 +329,12 @@ static int l_family_set(lua_State *L)
 	double value;
 
 	check_type(L, family, WITH_SET, "set");
-	if (type == METRIC_STATESET)
+	if (type == METRIC_STATESET) {
+		int state = check_state(L, family);
+
 		return set_state(L, object->set, family,
-				 check_row(L, 3, object->set, family));
+				 check_row(L, 3, object->set, family), state);
+	}
 	value = check_value(L, 2, family);
 	return set_row(L, object->set, family,
 		       check_row(L, 3, object->set, family), value);
@@ -420,9 +428,12 @@ static int l_child_set(lua_State *L)
 	double value;
 
 	check_type(L, family, WITH_SET, "set");
-	if (family_metadata(family)->type == METRIC_STATESET)
+	if (family_metadata(family)->type == METRIC_STATESET) {
+		int state = check_state(L, family);
+
 		return set_state(L, object->set, family,
-				 check_child_row(L, object));
+				 check_child_row(L, object), state);
+	}
 	value = check_value(L, 2, family);
 	return set_row(L, object->set, family, check_child_row(L, object),
 		       value);

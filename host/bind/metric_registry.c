@@ -24,8 +24,15 @@
 
 #define CLASS "lunex.registry"
 #define CLASS_ACCOUNT "lunex.account"
+#define CLASS_RENDERING "lunex.rendering"
 
 enum { NAMES_SHOWN = 64 };
+
+/* A text under way, with the block at hand. */
+struct rendering {
+	struct exposition *exposition;
+	struct bytes *block;
+};
 
 struct guest {
 	struct metric_set *set;
@@ -34,9 +41,7 @@ struct guest {
 
 struct registry_object {
 	struct metric_set *set;
-	struct exposition *rendering; /* under way, with the block at hand */
-	struct bytes *block;
-	unsigned nguests, room;
+	unsigned nguests;
 	struct guest guests[];
 };
 
@@ -47,6 +52,8 @@ static struct registry_object *check_registry(lua_State *L)
 	if (!object)
 		luaL_error(L, "expected a registry as the first argument "
 			      "(registry:render() with a colon)");
+	if (!object->set) /* finalizers come in any order */
+		luaL_error(L, "the registry was collected already");
 	return object;
 }
 
@@ -228,6 +235,34 @@ static const char *check_namespace(lua_State *L)
 
 /* ---- making a registry ---- */
 
+/* A copy of the table on top of the stack in its place. */
+static void copy_table(lua_State *L)
+{
+	int from = lua_gettop(L);
+
+	lua_newtable(L);
+	lua_pushnil(L);
+	while (lua_next(L, from)) { /* from copy key value */
+		lua_pushvalue(L, -2);
+		lua_insert(L, -2);
+		lua_rawset(L, from + 1);
+	}
+	lua_replace(L, from);
+}
+
+/* The argument becomes a copy, which no finalizer of the script can change
+ * between two looks. */
+static void copy_options(lua_State *L)
+{
+	copy_table(L);
+	if (lua_getfield(L, 1, "labels") == LUA_TTABLE &&
+	    !metric_is_declaration(L, -1)) {
+		copy_table(L);
+		lua_setfield(L, 1, "labels");
+	}
+	lua_settop(L, 1);
+}
+
 /* Its object on the stack, without families. */
 static struct registry_object *push_registry(lua_State *L, unsigned guests)
 {
@@ -239,7 +274,6 @@ static struct registry_object *push_registry(lua_State *L, unsigned guests)
 	object = push_object(L,
 			     sizeof *object + guests * sizeof object->guests[0],
 			     CLASS, 1);
-	object->room = guests;
 	object->set = metric_set_own(&options, account_of(L));
 	return object;
 }
@@ -313,8 +347,6 @@ static void add_guest(lua_State *L, struct registry_object *object)
 		check_apart(L, registry_find(registry, *name), family);
 	for (unsigned i = 0; i < object->nguests; i++)
 		check_apart(L, object->guests[i].family, family);
-	if (object->nguests == object->room)
-		luaL_error(L, "the table changed meanwhile");
 	object->guests[object->nguests++] =
 		(struct guest){ metric_set_ref(set), family };
 }
@@ -338,6 +370,7 @@ int l_metric_registry(lua_State *L)
 
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 1);
+	copy_options(L);
 	guests = check_entries(L);
 	object = push_registry(L, guests); /* options object */
 	lua_newtable(L);		   /* options object fields */
@@ -351,12 +384,17 @@ int l_metric_registry(lua_State *L)
 
 /* ---- rendering ---- */
 
-static void end_rendering(struct registry_object *object)
+static void end_rendering(struct rendering *rendering)
 {
-	bytes_unref(object->block);
-	exposition_unref(object->rendering);
-	object->block = NULL;
-	object->rendering = NULL;
+	bytes_unref(rendering->block);
+	exposition_unref(rendering->exposition);
+	*rendering = (struct rendering){ 0 };
+}
+
+static int l_rendering_gc(lua_State *L)
+{
+	end_rendering(lua_touserdata(L, 1));
+	return 0;
 }
 
 /* A guest shows what its own registry shows now. */
@@ -387,25 +425,30 @@ static struct exposition *render(const struct registry_object *object,
 	return exposition;
 }
 
-/* What is between two calls of Lua belongs to the object: they may raise. */
-static void push_text(lua_State *L, struct registry_object *object)
+/* Each push may raise, or run a finalizer that renders the same registry: so
+ * what is under way is an object of its own. */
+static void push_text(lua_State *L, const struct registry_object *object)
 {
+	struct rendering *rendering;
 	size_t n;
 
 	for (unsigned i = 0; i < object->nguests; i++)
 		check_metric_set(L, object->guests[i].set);
-	end_rendering(object);
-	object->rendering = render(object, loop_now(vm_loop(vm_of(L))));
-	n = exposition_blocks(object->rendering);
+	rendering = push_object(L, sizeof *rendering, CLASS_RENDERING, 0);
+	rendering->exposition = render(object, loop_now(vm_loop(vm_of(L))));
+	n = exposition_blocks(rendering->exposition);
 	luaL_checkstack(L, (int)n + 1, "to render a registry");
 	for (size_t i = 0; i < n; i++) {
-		object->block = exposition_text(object->rendering, i);
-		lua_pushlstring(L, object->block->data, object->block->len);
-		bytes_unref(object->block);
-		object->block = NULL;
+		struct bytes *block = exposition_text(rendering->exposition, i);
+
+		rendering->block = block;
+		lua_pushlstring(L, block->data, block->len);
+		rendering->block = NULL;
+		bytes_unref(block);
 	}
-	end_rendering(object);
 	lua_concat(L, (int)n);
+	end_rendering(rendering);
+	lua_remove(L, -2);
 }
 
 /* registry:render() -> text */
@@ -505,7 +548,6 @@ static int l_gc(lua_State *L)
 {
 	struct registry_object *object = lua_touserdata(L, 1);
 
-	end_rendering(object);
 	while (object->nguests)
 		metric_set_unref(object->guests[--object->nguests].set);
 	metric_set_unref(object->set);
@@ -528,8 +570,16 @@ static const luaL_Reg metas[] = {
 	{ NULL, NULL },
 };
 
+static const luaL_Reg no_methods[] = { { NULL, NULL } };
+
+static const luaL_Reg rendering_metas[] = {
+	{ "__gc", l_rendering_gc },
+	{ NULL, NULL },
+};
+
 void metric_registry_class(lua_State *L)
 {
+	bind_class(L, CLASS_RENDERING, no_methods, rendering_metas);
 	bind_class(L, CLASS, methods, metas);
 	luaL_getmetatable(L, CLASS);
 	lua_getfield(L, -1, "__index");

@@ -215,6 +215,12 @@ describe("a push that fails", function()
     assert.is_nil(ok)
     assert.equal("PUT http://127.0.0.1:1/x/metrics/job@base64/YS9i: " ..
       "connection refused", message)
+    ok, message = push.send("http://127.0.0.1:1", TEXT,
+      { job = ("x"):rep(5000) })
+    assert.is_nil(ok)
+    assert.matches("^PUT http://127%.0%.0%.1:1/metrics/job/x+%.%.%.: " ..
+      "connection refused$", message)
+    assert.is_true(#message < 400)
     ok, message = push.delete("http://127.0.0.1:1", { job = "j" })
     assert.is_nil(ok)
     assert.equal("DELETE http://127.0.0.1:1/metrics/job/j: connection refused",

@@ -232,6 +232,83 @@ describe("a family of two registries", function()
   end)
 end)
 
+describe("a finalizer", function()
+  it("may render while a series is being set", function()
+    local registry, rendered = nil, 0
+    local function litter()
+      setmetatable({}, { __gc = function()
+        rendered = rendered + #registry:render()
+        litter()
+      end })
+    end
+    local declared = metric.stateset { "A.", labels = { "l" },
+      states = { "1", "2", "3" } }
+    registry = metric.registry { a = declared }
+    litter()
+    collectgarbage("incremental", 1, 1000, 2) -- at work all the time
+    for round = 1, 30 do
+      registry = metric.registry { a = declared }
+      for i = 99, 10, -1 do -- each goes before all others
+        registry.a:set(round + i / 128, i) -- a new text, and no such state
+      end
+      local text = registry:render()
+      for i = 10, 99 do
+        assert.is_not_nil(text:find('\na{l="' .. i .. '",a="1"} 0\n', 1, true))
+      end
+    end
+    collectgarbage("incremental", 200, 100, 13)
+    litter = function() end
+    assert.is_true(rendered > 0)
+  end)
+
+  it("may render while the same is rendered", function()
+    local registry = metric.registry { a = metric.gauge { "A.",
+      labels = { "l" } }, b = metric.gauge { "B.", labels = { "l" } } }
+    for _, letter in ipairs { "x", "y", "z" } do -- text of several blocks
+      registry.a:set(1, letter:rep(60000))
+      registry.b:set(1, letter:rep(60000))
+    end
+    local expected, rendered = registry:render(), 0
+    local function litter()
+      setmetatable({}, { __gc = function()
+        assert(registry:render() == expected)
+        rendered = rendered + 1
+        litter()
+      end })
+    end
+    litter()
+    collectgarbage("incremental", 1, 1000, 2)
+    for _ = 1, 50 do
+      assert.equal(expected, registry:render())
+    end
+    collectgarbage("incremental", 200, 100, 13)
+    litter = function() end
+    assert.is_true(rendered > 0)
+  end)
+
+  it("may come too late", function()
+    local said = {}
+    do
+      local late = {}
+      setmetatable(late, { __gc = function()
+        for _, method in ipairs { "render", "push" } do
+          said[#said + 1] = select(2, pcall(late.registry[method],
+            late.registry, "http://127.0.0.1:1", { job = "j" }))
+        end
+        said[#said + 1] = select(2, pcall(late.family.set, late.family, 1))
+      end })
+      late.registry = metric.registry { a = metric.gauge "A." }
+      late.family = late.registry.a
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.equal(3, #said)
+    assert.equal("the registry was collected already", said[1])
+    assert.equal("the registry was collected already", said[2])
+    assert.matches("this metric belongs to", said[3])
+  end)
+end)
+
 -- ---- in an exporter ---------------------------------------------------------
 
 -- A script that has a registry in `registry`.
