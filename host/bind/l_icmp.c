@@ -6,6 +6,7 @@
  * have files of their own.
  */
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -34,6 +35,7 @@ struct call {
 	struct icmp_lookup *lookup; /* NULL: the host is a number */
 	struct loop *loop;
 	const char *host;
+	bool named;  /* the host is a name */
 	double ends; /* loop_now() seconds; of a name only */
 	struct icmp_echo echo;
 	struct icmp_shape shape;
@@ -88,17 +90,31 @@ static void look_up(struct call *call, const struct icmp_target *target,
 
 /* ---- icmp.echo ---- */
 
-static int push_reply(lua_State *L, const struct icmp_echo *echo)
+/* Of an IPv4 address there is one spelling, and the script has it. */
+static void push_address(lua_State *L, const struct call *call)
 {
-	char address[ADDRESS_TEXT_MAX];
+	const union address *from = &call->echo.from;
+	char text[ADDRESS_TEXT_MAX];
 
-	address_host_text(&echo->from.any, address);
+	if (!call->named && from->any.sa_family == AF_INET &&
+	    address_same_host(from, &call->echo.to)) {
+		lua_pushvalue(L, 1);
+		return;
+	}
+	address_host_text(&from->any, text);
+	lua_pushstring(L, text);
+}
+
+static int push_reply(lua_State *L, const struct call *call)
+{
+	const struct icmp_echo *echo = &call->echo;
+
 	lua_createtable(L, 0, 4);
 	lua_pushnumber(L, echo->rtt);
 	lua_setfield(L, -2, "rtt");
 	lua_pushinteger(L, echo->ttl);
 	lua_setfield(L, -2, "ttl");
-	lua_pushstring(L, address);
+	push_address(L, call);
 	lua_setfield(L, -2, "address");
 	lua_pushinteger(L, echo->size);
 	lua_setfield(L, -2, "size");
@@ -127,7 +143,7 @@ static int k_echo(lua_State *L, int status, lua_KContext ctx)
 	if (failure.reason)
 		return push_icmp_failure(L, &failure);
 	trace(L, call);
-	return push_reply(L, &call->echo);
+	return push_reply(L, call);
 }
 
 static struct call *push_call(lua_State *L, const struct icmp_target *target,
@@ -140,6 +156,7 @@ static struct call *push_call(lua_State *L, const struct icmp_target *target,
 	call->icmp = icmp;
 	call->loop = vm_loop(vm_of(L));
 	call->host = target->host;
+	call->named = target->resolver;
 	call->shape = options->shape;
 	call->echo.to = target->to;
 	call->echo.shape = &call->shape;

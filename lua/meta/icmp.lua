@@ -112,7 +112,8 @@ function icmp.series(host, options) end
 ---@param hosts string[]
 ---@param options? icmp.sweep.options
 ---@return (number|false)[]? rtts seconds for each host, or false
----@return table<integer, string>|string|nil failures the message for each host that has no answer; after a failure its message
+---@return table<integer, string>|string|nil failures the message for each without
+---answer; after a failure its message
 ---@return icmp.reason? reason
 function icmp.sweep(hosts, options) end
 

@@ -1,28 +1,30 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- One echo to each of many addresses of this machine, in a single operation
--- (--by=sweep) or a task for each (--by=each).
+-- One echo to each address in a file, in a single operation (--by=sweep) or in a
+-- task for each (--by=each).
 local clock = require "clock"
 local icmp = require "icmp"
 local metric = require "metric"
 local task = require "task"
 
-local function addresses(n)
-  local list = {}
-  for i = 0, n - 1 do
-    list[i + 1] = ("127.%d.%d.%d"):format(1 + i // 62500, i // 250 % 250,
-      i % 250 + 1)
+local list = {}
+
+-- Once: who pings every second has the list.
+local function read(file)
+  if not list[1] then
+    for line in assert(io.lines(file)) do
+      list[#list + 1] = line
+    end
   end
-  return list
 end
 
 local ask = {}
 
-function ask.sweep(list)
+function ask.sweep()
   return (assert(icmp.sweep(list)))
 end
 
-function ask.each(list)
+function ask.each()
   return task.each(list, function(address)
     local reply = icmp.echo(address)
     return reply and reply.rtt or false
@@ -32,7 +34,7 @@ end
 return {
   name = "bench",
   config = {
-    targets = { 10000, help = "How many." },
+    targets = { "", required = true, help = "The file." },
     by = { "sweep", choices = { "sweep", "each" }, help = "How to ask." },
     each_rtt = { false, help = "Show the time of each." },
   },
@@ -42,9 +44,9 @@ return {
     bench_rtt_seconds = metric.gauge { "Of each.", labels = { "address" } },
   },
   collect = function(m, config)
-    local list = addresses(config.targets)
+    read(config.targets)
     local started = clock.monotonic()
-    local rtts = ask[config.by](list)
+    local rtts = ask[config.by]()
     m.bench_seconds:set(clock.monotonic() - started)
     local answers = 0
     for i, rtt in ipairs(rtts) do

@@ -26,7 +26,6 @@ RTT_AIM = 10e-6
 
 
 def addresses(n):
-    """The same as in ping.lua."""
     return [f"127.{1 + i // 62500}.{i // 250 % 250}.{i % 250 + 1}"
             for i in range(n)]
 
@@ -62,12 +61,12 @@ def lunex_answers(text):
 
 def once(arguments, *flags):
     return [arguments.lunex, "once", str(HERE / "ping.lua"),
-            f"--targets={arguments.targets}", *flags]
+            f"--targets={arguments.file}", *flags]
 
 
-def programs(arguments, file):
+def programs(arguments):
     return [
-        Program(FPING, [FPING, "-q", "-c1", "-r0", "-i0", "-f", file],
+        Program(FPING, [FPING, "-q", "-c1", "-r0", "-i0", "-f", arguments.file],
                 lambda text: text.count(" = 1/1/0%")),
         Program("lunex, icmp.sweep", once(arguments, "--by=sweep"),
                 lunex_answers),
@@ -76,10 +75,10 @@ def programs(arguments, file):
     ]
 
 
-def whole(arguments, file):
+def whole(arguments):
     print(f"\n{'':20} {'wall ms':>10} {'least':>8} {'CPU ms':>10} {'least':>8}"
           f" {'wall':>6} {'CPU':>6} {'answers':>8}")
-    all_of_them = programs(arguments, file)
+    all_of_them = programs(arguments)
     for _ in range(arguments.rounds):
         for program in all_of_them:
             program.run()
@@ -97,7 +96,7 @@ def every_second(arguments):
     """CPU of a running exporter, per cent of a core."""
     for by in ("sweep", "each"):
         server = Server(by, [arguments.lunex, str(HERE / "ping.lua"),
-                             f"--targets={arguments.targets}", f"--by={by}",
+                             f"--targets={arguments.file}", f"--by={by}",
                              "--interval=1", "--log.level=error",
                              "--web.listen-address=127.0.0.1:PORT"])
         with server:
@@ -194,20 +193,18 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--parts", nargs="+",
-                        default=["whole", "accuracy", "every_second"])
+                        choices=["whole", "accuracy", "every_second"])
     arguments = parser.parse_args()
     print(f"\n== one echo to each of {arguments.targets} addresses of this"
           " machine (ratios: to fping, aim 0.5)")
+    parts = {"whole": whole, "accuracy": accuracy,
+             "every_second": every_second}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "targets"
         file.write_text("\n".join(addresses(arguments.targets)) + "\n")
-        for part in arguments.parts:
-            if part == "whole":
-                whole(arguments, str(file))
-            elif part == "accuracy":
-                accuracy(arguments)
-            else:
-                every_second(arguments)
+        arguments.file = str(file)
+        for part in arguments.parts or parts:
+            parts[part](arguments)
 
 
 if __name__ == "__main__":

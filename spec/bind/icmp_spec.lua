@@ -270,9 +270,9 @@ describe("icmp.series", function()
   end)
 
   it("has its ceilings", function()
-    for _, count in ipairs { 0, 10001 } do
+    for _, number in ipairs { 0, 10001 } do
       assert.has_error(function()
-        icmp.series("127.0.0.1", { count = count })
+        icmp.series("127.0.0.1", { count = number })
       end, "1 to 10000")
     end
     assert.has_error(function()

@@ -56,6 +56,17 @@ class Examples(Case):
              page['events_duration_seconds_sum{event="checkout"}'],
              page["events_malformed_total"]))
 
+    def test_ping_hosts(self):
+        lunex = self.lunex("examples/ping_hosts.lua", "--host=127.0.0.1",
+                           "--host=nobody.invalid")
+        page = lunex.samples()
+        self.assertEqual(
+            (1, 0), (page['ping_hosts_answered{host="127.0.0.1"}'],
+                     page['ping_hosts_answered{host="nobody.invalid"}']))
+        self.assertGreater(page['ping_hosts_rtt_seconds{host="127.0.0.1"}'], 0)
+        self.assertNotIn('ping_hosts_rtt_seconds{host="nobody.invalid"}', page)
+        lunex.wait_log("ping nobody.invalid: ")
+
     def test_each_is_valid(self):
         for script in sorted(TOP.glob("examples/**/*.lua")):
             result = subprocess.run([program(), "check", script],

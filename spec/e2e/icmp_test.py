@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pings of a real process: beside fping, and without the right to ping."""
+
+import json
+import os
+import statistics
+import subprocess
+import unittest
+
+from spec.e2e.lunex import SAMPLE, TOP, Case, program
+
+PINGS, INTERVAL_MS = 20, 20
+WITHIN_US = 20
+ATTEMPTS = 6
+
+SERIES = """
+local clock = require "clock"
+local icmp = require "icmp"
+local metric = require "metric"
+local task = require "task"
+
+return {
+  name = "times",
+  config = { burn = { 0.0 } },
+  metrics = { times_rtt_us = metric.gauge { "RTT.", labels = { "number" } } },
+  collect = function(m, config)
+    local series
+    local function ping()
+      series = assert(icmp.series("127.0.0.1",
+        { count = 20, interval = 0.02 }))
+    end
+    local function burn()
+      while config.burn > 0 and not series do
+        local over = clock.monotonic() + config.burn
+        while clock.monotonic() < over do end
+        task.sleep(0.002)
+      end
+    end
+    task.all(ping, burn)
+    for i, rtt in ipairs(series.rtts) do
+      m.times_rtt_us:set(rtt * 1e6, i)
+    end
+  end,
+}
+"""
+
+ALL_THREE = """
+local icmp = require "icmp"
+local json = require "json"
+
+return {
+  name = "three",
+  config = { file = { "" } },
+  collect = function(_, config)
+    local file <close> = assert(io.open(config.file, "w"))
+    local function tell(result, message, reason)
+      return { result and true or false, message or "", reason or "" }
+    end
+    file:write(json.encode {
+      echo = tell(icmp.echo "127.0.0.1"),
+      series = tell(icmp.series("127.0.0.1", { count = 1 })),
+      sweep = tell(icmp.sweep { "127.0.0.1", "127.0.0.2" }),
+      six = tell(icmp.echo "::1"),
+    })
+  end,
+}
+"""
+
+# A network of its own, in which root may do all but open raw sockets.
+CONFINED = """
+ip link set lo up && echo "$1" > /proc/sys/net/ipv4/ping_group_range || exit 99
+shift
+exec setpriv --bounding-set=-net_raw --inh-caps=-net_raw -- "$@"
+"""
+
+
+class Times(Case):
+    def fping(self):
+        """Microseconds."""
+        command = ["fping", "-q", f"-C{PINGS}", f"-p{INTERVAL_MS}", "127.0.0.1"]
+        out = subprocess.run(command, capture_output=True, text=True,
+                             check=True, timeout=60).stderr
+        return statistics.median(
+            float(t) * 1e3 for t in out.split(" : ")[1].split())
+
+    def series(self, burn):
+        """The same, from a script that computes for BURN seconds on end."""
+        done = subprocess.run(
+            [program(), "once", self.script(SERIES), f"--burn={burn}"],
+            capture_output=True, text=True, check=False, timeout=60)
+        rtts = [float(value) for name, value in SAMPLE.findall(done.stdout)
+                if name.startswith("times_rtt_us{")]
+        self.assertEqual(PINGS, len(rtts), done.stderr)
+        return statistics.median(rtts)
+
+    def agree(self, burn):
+        """On a busy machine both are far from themselves; so the first time
+        that they agree counts. What a script computes is a thousand times what
+        is allowed here, and is there every time."""
+        seen = []
+        for _ in range(ATTEMPTS):
+            seen.append((self.fping(), self.series(burn)))
+            if abs(seen[-1][0] - seen[-1][1]) <= WITHIN_US:
+                return
+        self.fail(f"medians of fping and of lunex, us: {seen}")
+
+    def test_are_those_of_fping(self):
+        self.agree(0)
+
+    def test_are_those_of_fping_while_the_script_computes(self):
+        self.agree(0.03)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "makes a network namespace")
+class Rights(Case):
+    def ask(self, group_range):
+        out = self.folder / "answers"
+        result = subprocess.run(
+            ["unshare", "--net", "sh", "-c", CONFINED, "sh", group_range,
+             program(), "once", self.script(ALL_THREE), f"--file={out}"],
+            cwd=TOP, capture_output=True, text=True, check=False, timeout=60)
+        self.assertEqual(0, result.returncode, result.stderr)
+        return json.loads(out.read_text())
+
+    def test_a_process_without_any_says_what_would_help(self):
+        for name, (ok, message, reason) in self.ask("1 0").items():
+            self.assertEqual((False, "denied"), (ok, reason), name)
+            self.assertRegex(message, r"^ping (127\.0\.0\.1|::1): ")
+            self.assertIn("ping_group_range", message)
+            self.assertIn("CAP_NET_RAW", message.upper())
+
+    def test_a_group_that_may_ping_needs_no_capability(self):
+        answers = self.ask("0 0")
+        for name in ("echo", "series", "six"):
+            self.assertEqual([True, "", ""], answers[name], name)
+        self.assertEqual([True, {}, ""], answers["sweep"])
+
+
+if __name__ == "__main__":
+    unittest.main()
