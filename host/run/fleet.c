@@ -43,6 +43,7 @@ struct fleet {
 	size_t loading;
 	bool stopped;
 	struct exporter **running;
+	const struct fleet_entry **entries; /* of those */
 	size_t nrunning;
 	struct fleet_failure *failures;
 	size_t nfailures;
@@ -110,6 +111,7 @@ static void take_in(struct fleet *fleet, size_t i)
 	if (slot->state != LOADED)
 		return;
 	fleet->running[fleet->nrunning] = slot->exporter;
+	fleet->entries[fleet->nrunning] = slot->entry;
 	if (fleet->fits(fleet->arg, fleet->running, fleet->nrunning + 1, &err))
 		fleet->nrunning++;
 	else
@@ -260,6 +262,12 @@ const struct fleet_failure *fleet_failures(const struct fleet *fleet, size_t *n)
 	return fleet->failures;
 }
 
+const struct fleet_entry *fleet_running_entry(const struct fleet *fleet,
+					      size_t i)
+{
+	return fleet->entries[i];
+}
+
 void fleet_start(struct fleet *fleet)
 {
 	for (size_t i = 0; i < fleet->nrunning; i++)
@@ -297,6 +305,7 @@ struct fleet *fleet_new(struct loop *loop, const struct fleet_entry *entries,
 	fleet->loop = loop;
 	fleet->n = n;
 	fleet->running = mem_array(n, sizeof(struct exporter *));
+	fleet->entries = mem_array(n, sizeof *fleet->entries);
 	fleet->failures = mem_array(n, sizeof *fleet->failures);
 	for (size_t i = 0; i < n; i++) {
 		fleet->slots[i].fleet = fleet;
@@ -339,6 +348,7 @@ void fleet_free(struct fleet *fleet)
 	if (!fleet)
 		return;
 	free(fleet->running);
+	free(fleet->entries);
 	free(fleet->failures);
 	free(fleet);
 }

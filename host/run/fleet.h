@@ -26,6 +26,9 @@ struct fleet_entry {
 	unsigned nlabels;
 	struct exporter_profile *profiles;
 	size_t nprofiles;
+	const struct config **push; /* where its pages are sent: see
+				       lua/cli/push.lua */
+	size_t npush;
 	double interval, timeout; /* < 0: the script's */
 	const char *lua_path, *lua_cpath;
 	const char *mistake; /* of the script, known already: it cannot run; or
@@ -57,6 +60,10 @@ void fleet_load(struct fleet *fleet, fleet_fits *fits,
 struct exporter *const *fleet_running(const struct fleet *fleet, size_t *n);
 const struct fleet_failure *fleet_failures(const struct fleet *fleet,
 					   size_t *n);
+
+/* What is wanted of number I of those that run. */
+const struct fleet_entry *fleet_running_entry(const struct fleet *fleet,
+					      size_t i);
 
 /* Lets them go. */
 void fleet_start(struct fleet *fleet);

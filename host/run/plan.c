@@ -52,8 +52,11 @@ static void release_entry(struct fleet_entry *entry)
 		drop(entry->profiles[i].name);
 		drop_config(entry->profiles[i].config);
 	}
+	for (size_t i = 0; i < entry->npush; i++)
+		drop_config(entry->push[i]);
 	free(entry->labels);
 	free(entry->profiles);
+	free(entry->push);
 }
 
 void plan_release(struct plan *plan)
@@ -153,6 +156,24 @@ static void take_profiles(lua_State *L, struct fleet_entry *entry)
 	lua_pop(L, 1);
 }
 
+/* A list of targets. */
+static void take_push(lua_State *L, struct fleet_entry *entry)
+{
+	size_t n;
+
+	if (lua_getfield(L, -1, "push") == LUA_TTABLE) {
+		n = (size_t)lua_rawlen(L, -1);
+		entry->push = mem_array(n, sizeof *entry->push);
+		while (entry->npush < n) {
+			lua_rawgeti(L, -1, (lua_Integer)entry->npush + 1);
+			entry->push[entry->npush] = config_from_lua(L, -1);
+			entry->npush++;
+			lua_pop(L, 1);
+		}
+	}
+	lua_pop(L, 1);
+}
+
 static void take_entry(lua_State *L, struct fleet_entry *entry)
 {
 	entry->script = take_string(L, "script");
@@ -165,6 +186,7 @@ static void take_entry(lua_State *L, struct fleet_entry *entry)
 	entry->timeout = take_number(L, "timeout", -1);
 	take_labels(L, entry);
 	take_profiles(L, entry);
+	take_push(L, entry);
 	if (lua_getfield(L, -1, "config") == LUA_TTABLE)
 		entry->config = config_from_lua(L, -1);
 	lua_pop(L, 1);

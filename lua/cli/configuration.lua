@@ -6,7 +6,8 @@
 ]]
 
 local config = require "cli.config"
-local flags = require "cli.flags"
+local push = require "cli.push"
+local read = require "cli.reader"
 local script_of = require "cli.script"
 local scripts = require "cli.scripts"
 local source_map = require "cli.source_map"
@@ -14,10 +15,10 @@ local source_map = require "cli.source_map"
 local M = {}
 
 local NAME_MAX <const> = 200
-local SECRET_MIN <const> = 4 -- shorter ones cannot be told from other words
-local TOP <const> = { "listen", "telemetry_path", "log_level", "exporters" }
+local TOP <const> = { "listen", "telemetry_path", "log_level", "push",
+  "exporters" }
 local ENTRY <const> =
-  { "name", "labels", "interval", "timeout", "config", "profiles" }
+  { "name", "labels", "interval", "timeout", "config", "profiles", "push" }
 local SAFE <const> = {
   "assert", "error", "ipairs", "next", "pairs", "select", "tonumber",
   "tostring", "type", "math", "string", "table", "utf8",
@@ -27,34 +28,6 @@ local SAFE <const> = {
 function M.is(text)
   local good = load(text, "=text", "t") ~= nil
   return good and source_map.has_key(text, "exporters")
-end
-
--- ---- sentences ----
-
--- A reader knows the file, what its tables are and where they stand.
-local function place(reader, made, key)
-  local record = reader.places[made]
-  local line = record and (key and record.keys[key] or record.line)
-  return line and ("%s:%d"):format(reader.path, line) or reader.path
-end
-
-local function refuse(reader, made, key, text, ...)
-  error({ sentence = place(reader, made, key) .. ": " .. text:format(...) }, 0)
-end
-
--- A text from a file may be a secret: it is not repeated.
-local function is_hidden(reader, value)
-  for secret in pairs(reader.contents) do
-    if type(value) == "string" and value:find(secret, 1, true) then
-      return true
-    end
-  end
-  return false
-end
-
-local function shown(reader, value)
-  return is_hidden(reader, value) and "the text of a file"
-    or ("'%s'"):format(value)
 end
 
 -- ---- evaluating ----
@@ -173,46 +146,8 @@ end
 
 -- ---- checking ----
 
-local function expect(reader, made, key, kinds, expected, name)
-  local value = made[key]
-  if value ~= nil and not kinds:find(type(value), 1, true) then
-    refuse(reader, made, key, "%s: expected %s, got a %s", name or key,
-      expected, type(value))
-  end
-  return value
-end
-
--- SCRIPTED tables have a value without a key, too.
-local function check_keys(reader, made, known, what, host, scripted)
-  for key in pairs(made) do
-    local found = scripted and key == 1
-    for _, name in ipairs(known) do
-      found = found or key == name
-    end
-    if not found then
-      local near = type(key) == "string" and host.nearest(key, known)
-      refuse(reader, made, key, "unknown key %s of %s%s", shown(reader, key),
-        what, near and ("; did you mean '%s'?"):format(near) or "")
-    end
-  end
-end
-
--- The converted VALUE of made[key], as the flag with that target has it.
-local function as_flag(reader, made, key, target, value)
-  for _, flag in ipairs(flags.common) do
-    if flag.target == target then
-      local converted, expected = flag.convert(value)
-      if converted == nil then
-        refuse(reader, made, key, "%s: %s, got %s", key, expected,
-          shown(reader, value))
-      end
-      return converted
-    end
-  end
-end
-
 local function read_listen(reader, top)
-  local value = expect(reader, top, "listen", "string table",
+  local value = read.expect(reader, top, "listen", "string table",
     'a string such as ":9100", or a list of them')
   if value == nil then
     return nil
@@ -220,82 +155,49 @@ local function read_listen(reader, top)
   local list = {}
   for i, one in ipairs(type(value) == "table" and value or { value }) do
     if type(one) ~= "string" then
-      refuse(reader, top, "listen", "listen: expected strings, number %d is "
-        .. "a %s", i, type(one))
+      read.refuse(reader, top, "listen", "listen: expected strings, number %d "
+        .. "is a %s", i, type(one))
     end
-    list[i] = as_flag(reader, top, "listen", "listen", one)
+    list[i] = read.as_flag(reader, top, "listen", "listen", one)
   end
   if #list == 0 then
-    refuse(reader, top, "listen", "listen: the list is empty")
+    read.refuse(reader, top, "listen", "listen: the list is empty")
   end
   return list
 end
 
 local function read_text(reader, top, key)
-  local value = expect(reader, top, key, "string", "a string")
-  return value and as_flag(reader, top, key, key, value)
-end
-
-local function read_seconds(reader, entry, key)
-  local value = expect(reader, entry, key, "number string",
-    'seconds, or a string such as "15s"')
-  if type(value) == "number" then
-    local positive = key == "timeout"
-    if not (value >= 0 and value < math.huge) or positive and value == 0 then
-      refuse(reader, entry, key, "%s: expected %sseconds, got %s", key,
-        positive and "more than 0 " or "", value)
-    end
-    return value + 0.0
-  end
-  return value and as_flag(reader, entry, key, key, value)
-end
-
-local function read_labels(reader, entry)
-  local labels = expect(reader, entry, "labels", "table",
-    'a table such as { site = "a" }')
-  for name, value in pairs(labels or {}) do
-    if type(name) ~= "string" or not name:find "^[%a_][%w_]*$"
-      or name:find "^__" or is_hidden(reader, name) then
-      refuse(reader, labels, name, "labels: %s is not the name of a label",
-        shown(reader, name))
-    elseif type(value) ~= "string" or value:find("\0", 1, true) then
-      refuse(reader, labels, name, "labels.%s: expected a string, got a %s",
-        name, type(value))
-    elseif is_hidden(reader, value) then
-      refuse(reader, labels, name, "labels.%s: the text of a file would be "
-        .. "shown to everybody", name)
-    end
-  end
-  return labels
+  local value = read.expect(reader, top, key, "string", "a string")
+  return value and read.as_flag(reader, top, key, key, value)
 end
 
 -- The path of what an entry names first.
 local function read_script(reader, entry, host)
   local word = entry[1]
-  if type(word) ~= "string" or word == "" or is_hidden(reader, word) then
-    refuse(reader, entry, nil, "the exporter has no script: expected the name "
-      .. "of a bundled one or a path, such as { \"mirth\" }")
+  if type(word) ~= "string" or word == "" or read.is_hidden(reader, word) then
+    read.refuse(reader, entry, nil, "the exporter has no script: expected the "
+      .. "name of a bundled one or a path, such as { \"mirth\" }")
   elseif scripts.is_path(word) then
     local path = word:find "^/" and word or reader.folder .. word
     local text, message = host.read(path)
     if not text then
-      refuse(reader, entry, nil, "%s", message)
+      read.refuse(reader, entry, nil, "%s", message)
     end
     return path
   end
   local path, message = scripts.resolve(word, host, {})
   if not path then
-    refuse(reader, entry, nil, "%s", message)
+    read.refuse(reader, entry, nil, "%s", message)
   end
   return path
 end
 
 local function read_name(reader, entry)
-  local name = expect(reader, entry, "name", "string", "a string")
+  local name = read.expect(reader, entry, "name", "string", "a string")
   local good = name and #name <= NAME_MAX and name:find "^[%w_][%w_.-]*$"
-  if name and (not good or is_hidden(reader, name)) then
-    refuse(reader, entry, "name", "name: expected letters, digits, '_', '-' "
-      .. "and '.', got %s", shown(reader, name))
+  if name and (not good or read.is_hidden(reader, name)) then
+    read.refuse(reader, entry, "name", "name: expected letters, digits, '_', "
+      .. "'-' and '.', got %s", read.shown(reader, name))
   end
   return name
 end
@@ -308,16 +210,17 @@ local function check_values(reader, made, script, name, host)
   for _, item in ipairs(script.offer.items) do
     known[#known + 1] = item.key
   end
-  check_keys(reader, made, known, name, host)
+  read.check_keys(reader, made, known, name, host)
 end
 
 local function listed_values(reader, made, script, name, host)
   check_values(reader, made, script, name .. " of " .. script.path, host)
   local listed = {}
   for key, value in pairs(made) do
-    local origin = ("%s: %s.%s"):format(place(reader, made, key), name, key)
+    local origin =
+      ("%s: %s.%s"):format(read.place(reader, made, key), name, key)
     listed[key] =
-      { value = value, origin = origin, hidden = is_hidden(reader, value) }
+      { value = value, origin = origin, hidden = read.is_hidden(reader, value) }
   end
   return listed
 end
@@ -332,14 +235,15 @@ local function advise(reader, made, script, name)
     end
     if literal and value ~= nil and value ~= "" then
       reader.advice[#reader.advice + 1] = ("%s: the secret %s.%s stands in the "
-        .. "file: use env or file"):format(place(reader, made, item.key), name,
-        item.key)
+        .. "file: use env or file"):format(read.place(reader, made, item.key),
+        name, item.key)
     end
   end
 end
 
 local function read_config(reader, item, script, sources, host)
-  local made = expect(reader, item.entry, "config", "table", "a table") or {}
+  local made = read.expect(reader, item.entry, "config", "table", "a table")
+    or {}
   local listed = listed_values(reader, made, script, "config", host)
   advise(reader, made, script, "config")
   local result, message = config.resolve_listed(script.offer, listed,
@@ -357,23 +261,23 @@ local function check_profile(reader, profiles, name, script)
     local entry = item.entry
     if entry.required and entry.secret and entry[1] == nil
       and profiles[name][item.key] == nil then
-      refuse(reader, profiles, name, "profiles.%s.%s is missing: a probe gets "
-        .. "secrets from its profile alone", name, item.key)
+      read.refuse(reader, profiles, name, "profiles.%s.%s is missing: a probe "
+        .. "gets secrets from its profile alone", name, item.key)
     end
   end
 end
 
 local function read_profiles(reader, entry, script, host)
-  local profiles = expect(reader, entry, "profiles", "table",
+  local profiles = read.expect(reader, entry, "profiles", "table",
     "a table of tables of values")
   local result = {}
   for name, made in pairs(profiles or {}) do
     if type(name) ~= "string" or not name:find "^[%w_][%w_.-]*$"
-      or is_hidden(reader, name) then
-      refuse(reader, profiles, name, "profiles: %s is not a name",
-        shown(reader, name))
+      or read.is_hidden(reader, name) then
+      read.refuse(reader, profiles, name, "profiles: %s is not a name",
+        read.shown(reader, name))
     end
-    expect(reader, profiles, name, "table", "a table of values",
+    read.expect(reader, profiles, name, "table", "a table of values",
       "profiles." .. name)
     local what = "profiles." .. name
     local listed = listed_values(reader, made, script, what, host)
@@ -394,19 +298,19 @@ end
 local function read_entry(reader, exporters, i, host)
   local entry = exporters[i]
   if type(entry) ~= "table" then
-    refuse(reader, exporters, i, "exporters: expected tables such as "
+    read.refuse(reader, exporters, i, "exporters: expected tables such as "
       .. '{ "mirth", name = "mirth_a" }, got a %s', type(entry))
   end
   local path = read_script(reader, entry, host)
-  check_keys(reader, entry, ENTRY, "an exporter", host, true)
+  read.check_keys(reader, entry, ENTRY, "an exporter", host, true)
   return {
     entry = entry,
-    where = place(reader, entry),
+    where = read.place(reader, entry),
     path = path,
     name = read_name(reader, entry),
-    labels = read_labels(reader, entry),
-    interval = read_seconds(reader, entry, "interval"),
-    timeout = read_seconds(reader, entry, "timeout"),
+    labels = read.labels(reader, entry, "labels", "labels"),
+    interval = read.seconds(reader, entry, "interval"),
+    timeout = read.seconds(reader, entry, "timeout"),
   }
 end
 
@@ -432,10 +336,15 @@ end
 local function claim_name(reader, item)
   local former = reader.names[item.name]
   if former then
-    refuse(reader, item.entry, "name", "the name '%s' is taken by the exporter "
-      .. "at %s: give this one another name", item.name, former)
+    read.refuse(reader, item.entry, "name", "the name '%s' is taken by the "
+      .. "exporter at %s: give this one another name", item.name, former)
   end
   reader.names[item.name] = item.where
+end
+
+local function read_push(reader, item, common, host)
+  local own = push.read(reader, item.entry, host)
+  item.push = push.planned(reader, item, own, common, host)
 end
 
 local function read_values(reader, item, sources, host)
@@ -459,6 +368,7 @@ local function planned(item)
     timeout = item.timeout,
     config = item.config,
     profiles = item.profiles,
+    push = item.push,
     lua_path = paths.lua_path,
     lua_cpath = paths.lua_cpath,
   }
@@ -466,47 +376,25 @@ end
 
 -- ---- the whole ----
 
--- SENTENCE without the texts of files: who raises in a configuration, or looks
--- up a name that is one, has them in it.
-local function masked(reader, sentence)
-  for secret in pairs(reader.contents) do
-    if #secret >= SECRET_MIN then
-      sentence = sentence:gsub(secret:gsub("%p", "%%%0"), "***")
-    end
-  end
-  return sentence
-end
-
--- FN's result; a refusal is kept, and another error goes on.
-local function attempt(reader, fn, ...)
-  local good, result = pcall(fn, reader, ...)
-  if good then
-    return result
-  elseif type(result) ~= "table" or not result.sentence then
-    error(result, 0)
-  end
-  table.insert(reader.mistakes, masked(reader, result.sentence))
-end
-
 -- The list of exporters, as far as each says what it is.
 local function read_exporters(reader, top, host)
-  local exporters = expect(reader, top, "exporters", "table",
+  local exporters = read.expect(reader, top, "exporters", "table",
     "a list of tables")
   local items = {}
   if exporters == nil then
-    refuse(reader, top, nil, "the configuration has no 'exporters'")
+    read.refuse(reader, top, nil, "the configuration has no 'exporters'")
   end
   for key in pairs(exporters) do
     if math.type(key) ~= "integer" or key < 1 or key > #exporters then
-      refuse(reader, exporters, key, "exporters: expected a list, got the key "
-        .. "%s", shown(reader, key))
+      read.refuse(reader, exporters, key, "exporters: expected a list, got the "
+        .. "key %s", read.shown(reader, key))
     end
   end
   for i = 1, #exporters do
-    items[#items + 1] = attempt(reader, read_entry, exporters, i, host)
+    items[#items + 1] = read.attempt(reader, read_entry, exporters, i, host)
   end
   if #exporters == 0 then
-    refuse(reader, top, "exporters", "exporters: the list is empty")
+    read.refuse(reader, top, "exporters", "exporters: the list is empty")
   end
   return items
 end
@@ -519,21 +407,23 @@ local function read_all(reader, text, check, host)
   local top = evaluate(reader, text, function(name)
     return sources[1](name) or sources[2] and sources[2](name)
   end, host)
-  attempt(reader, check_keys, top, TOP, "the configuration", host)
+  read.attempt(reader, read.check_keys, top, TOP, "the configuration", host)
   local plan = {
     configuration = reader.path,
-    listen = attempt(reader, read_listen, top),
-    telemetry_path = attempt(reader, read_text, top, "telemetry_path"),
-    log_level = attempt(reader, read_text, top, "log_level"),
+    listen = read.attempt(reader, read_listen, top),
+    telemetry_path = read.attempt(reader, read_text, top, "telemetry_path"),
+    log_level = read.attempt(reader, read_text, top, "log_level"),
     exporters = {},
   }
-  local items = attempt(reader, read_exporters, top, host) or {}
+  local common = read.attempt(reader, push.read, top, host)
+  local items = read.attempt(reader, read_exporters, top, host) or {}
   for _, item in ipairs(items) do
     load_script(reader, item, check, host)
-    attempt(reader, claim_name, item)
+    read.attempt(reader, claim_name, item)
   end
   for i, item in ipairs(items) do
-    attempt(reader, read_values, item, sources, host)
+    read.attempt(reader, read_values, item, sources, host)
+    read.attempt(reader, read_push, item, common or nil, host)
     plan.exporters[i] = planned(item)
   end
   return plan
@@ -554,6 +444,8 @@ function M.read(path, check, host, env_file)
     contents = {}, -- those from file
     scripts = {},
     names = {},
+    pushes = {},   -- groups and queues: names of exporters
+    streams = 0,   -- targets of all exporters
     advice = {},
     mistakes = {},
   }
@@ -561,7 +453,7 @@ function M.read(path, check, host, env_file)
   if not text then
     return nil, { message }
   end
-  local plan = attempt(reader, read_all, text, check, host)
+  local plan = read.attempt(reader, read_all, text, check, host)
   if #reader.mistakes > 0 then
     return nil, reader.mistakes
   end
