@@ -98,12 +98,6 @@ static void answer_all(struct exporter *e)
 	}
 }
 
-static double interval_of(const struct exporter *e)
-{
-	return e->options.interval >= 0 ? e->options.interval
-					: e->declaration->interval;
-}
-
 static void deliver_question(struct message *message)
 {
 	struct exporter_question *question = (void *)message;
@@ -204,7 +198,7 @@ static void schedule_fired(struct timer *timer)
 {
 	struct exporter *e =
 		(void *)((char *)timer - offsetof(struct exporter, schedule));
-	double interval = interval_of(e), now = loop_now(e->loop);
+	double interval = exporter_interval(e), now = loop_now(e->loop);
 	double seconds = exporter_timeout(e);
 
 	e->started += interval;
@@ -350,8 +344,8 @@ static void begin(struct exporter *e)
 		collector_set_up(e->collector, true);
 	if (!e->declaration->nparts)
 		atomic_store(&e->status.ready, true);
-	if (e->declaration->nparts && interval_of(e) > 0) {
-		e->started = loop_now(e->loop) - interval_of(e);
+	if (e->declaration->nparts && exporter_interval(e) > 0) {
+		e->started = loop_now(e->loop) - exporter_interval(e);
 		schedule_fired(&e->schedule);
 	}
 }
@@ -495,9 +489,17 @@ double exporter_busy_seconds(const struct exporter *exporter)
 	return vm ? vm_busy_seconds(vm) : 0;
 }
 
+double exporter_interval(const struct exporter *exporter)
+{
+	return exporter->options.interval >= 0
+		       ? exporter->options.interval
+		       : exporter->declaration->interval;
+}
+
 bool exporter_on_scrape(const struct exporter *exporter)
 {
-	return exporter->declaration->nparts && interval_of(exporter) <= 0;
+	return exporter->declaration->nparts &&
+	       exporter_interval(exporter) <= 0;
 }
 
 double exporter_timeout(const struct exporter *exporter)

@@ -98,6 +98,9 @@ bool exporter_on_scrape(const struct exporter *exporter);
  * outside of collections may have changed it. */
 bool exporter_wants_asking(const struct exporter *exporter);
 
+/* Seconds between the beginnings of collections; 0: collected on scrape. */
+double exporter_interval(const struct exporter *exporter);
+
 /* Seconds that one run of a function of the script may take. */
 double exporter_timeout(const struct exporter *exporter);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/routes.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/buf.h"
 #include "core/mem.h"
@@ -22,6 +24,7 @@ struct routes {
 	size_t n;
 	const struct fleet_failure *failures;
 	size_t nfailures;
+	const struct pusher *pusher; /* NULL: nothing is pushed */
 	const char *telemetry_path;
 	struct caller **callers; /* of each exporter */
 	struct probes *probes;
@@ -77,6 +80,37 @@ static void add_exporter(struct buf *page, const struct routes *routes,
 	buf_release(&query);
 }
 
+/* What became of one of its targets. */
+static void add_push(struct buf *page, const struct pusher_shown *shown)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	buf_addstr(page, "<tr><td></td><td colspan=\"3\" class=\"");
+	buf_addstr(page, *shown->text ? "e\">" : "s\">");
+	if (*shown->text)
+		add_html(page, shown->text);
+	else if (shown->success > 0)
+		buf_addf(page, "pushed %.0f s ago",
+			 fmax(0, (double)now.tv_sec - shown->success));
+	else
+		buf_addstr(page, "not pushed yet");
+	buf_addstr(page, "</td><td class=\"s\">");
+	add_html(page, shown->target);
+	buf_addstr(page, "</td></tr>\n");
+}
+
+static void add_pushes(struct buf *page, const struct routes *routes,
+		       const struct exporter *exporter)
+{
+	struct pusher_shown shown;
+
+	for (size_t i = 0;
+	     routes->pusher && pusher_shown(routes->pusher, i, &shown); i++)
+		if (shown.exporter == exporter)
+			add_push(page, &shown);
+}
+
 static void add_failure(struct buf *page, const struct fleet_failure *failure)
 {
 	buf_addstr(page, "<tr><td>");
@@ -109,8 +143,10 @@ static void answer_html(struct request *request, const struct routes *routes)
 		   "</p>\n<table>\n<tr><th>exporter</th>"
 		   "<th class=\"n\">series</th><th class=\"n\">collections</th>"
 		   "<th class=\"n\">failed</th><th>script</th></tr>\n");
-	for (size_t i = 0; i < routes->n; i++)
+	for (size_t i = 0; i < routes->n; i++) {
 		add_exporter(&page, routes, routes->exporters[i]);
+		add_pushes(&page, routes, routes->exporters[i]);
+	}
 	for (size_t i = 0; i < routes->nfailures; i++)
 		add_failure(&page, &routes->failures[i]);
 	buf_addstr(&page, "</table>\n</body></html>\n");
@@ -285,6 +321,11 @@ void routes_set_failures(struct routes *routes,
 {
 	routes->failures = failures;
 	routes->nfailures = n;
+}
+
+void routes_set_pusher(struct routes *routes, const struct pusher *pusher)
+{
+	routes->pusher = pusher;
 }
 
 void routes_free(struct routes *routes)

@@ -7,6 +7,7 @@
 
 #include "run/exporter.h"
 #include "run/fleet.h"
+#include "run/pusher.h"
 #include "run/scrape.h"
 #include "web/server.h"
 
@@ -29,6 +30,9 @@ void routes_free(struct routes *routes);
  * it, or by the telemetry path. The sentence names both places. */
 bool routes_check(struct exporter *const *exporters, size_t n,
 		  const char *telemetry_path, struct err *err);
+
+/* What is pushed is shown, too. PUSHER outlives ROUTES. */
+void routes_set_pusher(struct routes *routes, const struct pusher *pusher);
 
 /* For server_options.routes; lives as long as ROUTES. */
 const struct route *routes_table(const struct routes *routes);

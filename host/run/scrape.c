@@ -38,6 +38,7 @@ struct scraper {
 	struct exporter *const *exporters;
 	size_t n;
 	struct host_metrics *host;
+	struct pusher *pusher;	       /* NULL: nothing is pushed */
 	struct exposition *exposition; /* of all pages */
 	struct response *text, *gzip;  /* made from it, or NULL */
 	struct deflate *deflate;
@@ -195,13 +196,25 @@ static bool is_missing(const struct scrape *scrape,
 	return true;
 }
 
+/* Adds the pages of the host behind the N that are there. */
+static size_t add_own(struct scraper *scraper, struct page **pages,
+		      const struct exporter **owners, size_t n)
+{
+	owners[n] = NULL;
+	pages[n++] = host_metrics_page(scraper->host, loop_now(scraper->loop));
+	owners[n] = NULL;
+	if (scraper->pusher)
+		pages[n] = pusher_page(scraper->pusher);
+	return n + (pages[n] != NULL);
+}
+
 /* ONLY is the exporter that was asked for by name, or NULL. */
 static void answer(struct scraper *scraper, struct request *request,
 		   const struct exporter *only, const struct scrape *scrape)
 {
-	struct page **pages = mem_array(scraper->n + 1, sizeof *pages);
+	struct page **pages = mem_array(scraper->n + 2, sizeof *pages);
 	const struct exporter **owners =
-		mem_array(scraper->n + 1, sizeof *owners);
+		mem_array(scraper->n + 2, sizeof *owners);
 	size_t n = 0;
 
 	for (size_t i = 0; i < scraper->n; i++) {
@@ -219,9 +232,7 @@ static void answer(struct scraper *scraper, struct request *request,
 	} else if (only) {
 		answer_one(scraper, request, pages[0]);
 	} else {
-		owners[n] = NULL;
-		pages[n++] = host_metrics_page(scraper->host,
-					       loop_now(scraper->loop));
+		n = add_own(scraper, pages, owners, n);
 		answer_all(scraper, request, pages, n);
 		tell_duplicates(scraper, owners);
 	}
@@ -432,6 +443,11 @@ struct scraper *scraper_new(struct loop *loop,
 	scraper->host = host;
 	scraper->deflate = deflate_new();
 	return scraper;
+}
+
+void scraper_set_pusher(struct scraper *scraper, struct pusher *pusher)
+{
+	scraper->pusher = pusher;
 }
 
 void scraper_free(struct scraper *scraper)

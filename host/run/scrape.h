@@ -13,6 +13,7 @@
 #include "net/loop.h"
 #include "run/exporter.h"
 #include "run/host_metrics.h"
+#include "run/pusher.h"
 #include "web/request.h"
 
 struct scraper;
@@ -21,6 +22,9 @@ struct scraper;
 struct scraper *scraper_new(struct loop *loop,
 			    struct exporter *const *exporters, size_t n,
 			    struct host_metrics *host);
+
+/* Shows the page of PUSHER beside that of the host. */
+void scraper_set_pusher(struct scraper *scraper, struct pusher *pusher);
 
 /* After the server and the exporters have stopped: no answer may be open. */
 void scraper_free(struct scraper *scraper);

@@ -16,11 +16,16 @@
 #include "run/exporter.h"
 #include "run/fleet.h"
 #include "run/host_metrics.h"
+#include "run/pusher.h"
 #include "run/routes.h"
 #include "run/scrape.h"
 #include "web/server.h"
 
 static const double server_grace = 0.3, exporter_grace = 0.4;
+
+/* For the last pushes. */
+static const double push_grace = 5;
+
 static const double look_every = 1;
 static const char *const default_listen = ":9999";
 
@@ -38,6 +43,8 @@ struct supervisor {
 	struct scraper *scraper;
 	struct routes *routes;
 	struct server *server;
+
+	struct pusher *pusher; /* NULL: there is nothing to push */
 
 	int signals; /* a signalfd, or -1 */
 	uv_poll_t *signals_poll;
@@ -259,6 +266,52 @@ static void start_web(struct supervisor *s)
 	}
 }
 
+/* ---- the push thread ---- */
+
+/* One that cannot run has nothing to push. */
+static void log_unpushed(const struct supervisor *s)
+{
+	size_t n;
+	const struct fleet_failure *failures = fleet_failures(s->fleet, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (failures[i].entry->npush)
+			log_warn("nothing to push: the exporter cannot run",
+				 "exporter", failures[i].entry->name);
+}
+
+static void add_streams(const struct supervisor *s, struct buf *streams)
+{
+	for (size_t i = 0; i < s->nexporters; i++) {
+		const struct fleet_entry *entry =
+			fleet_running_entry(s->fleet, i);
+
+		for (size_t k = 0; k < entry->npush; k++) {
+			const struct pusher_stream stream = { s->exporters[i],
+							      entry->push[k] };
+
+			buf_add(streams, &stream, sizeof stream);
+		}
+	}
+}
+
+static void open_pusher(struct supervisor *s)
+{
+	struct pusher_options options = { .web = s->web_loop };
+	struct buf streams;
+
+	log_unpushed(s);
+	buf_init(&streams, (size_t)1 << 24);
+	add_streams(s, &streams);
+	options.streams = (const void *)streams.data;
+	options.n = streams.len / sizeof *options.streams;
+	if (options.n)
+		s->pusher = pusher_new(&options);
+	buf_release(&streams);
+	scraper_set_pusher(s->scraper, s->pusher);
+	routes_set_pusher(s->routes, s->pusher);
+}
+
 /* ---- signals ---- */
 
 static void signal_arrived(uv_poll_t *poll, int status, int events)
@@ -319,6 +372,8 @@ static void look(struct timer *timer)
 		(void *)((char *)timer - offsetof(struct supervisor, look));
 
 	fleet_look(s->fleet);
+	if (s->pusher)
+		pusher_look(s->pusher);
 	timer_start(timer, look_every);
 }
 
@@ -336,8 +391,19 @@ static void announce(const struct supervisor *s)
 			 "configuration", s->options->configuration);
 }
 
-/* First the server, whose suspended scrapes are answered; then the exporters,
- * whose late answers the web loop still takes; then that loop. */
+/* The last pushes need the exporters. */
+static void stop_pusher(struct supervisor *s)
+{
+	if (!s->pusher || pusher_stop(s->pusher, push_grace))
+		return;
+	log_warn("the push thread did not come back in time");
+	fleet_stop(s->fleet, exporter_grace);
+	_exit(0);
+}
+
+/* First the server, whose suspended scrapes are answered; then the push thread
+ * and the exporters, whose late answers and news the web loop still takes; then
+ * that loop. */
 static void stop(struct supervisor *s)
 {
 	struct order stop_server = { { deliver_stop_server, NULL }, s };
@@ -346,6 +412,7 @@ static void stop(struct supervisor *s)
 	timer_stop(&s->look);
 	loop_post(s->web_loop, &stop_server.message);
 	await_news(s);
+	stop_pusher(s);
 	stop_fleet(s, NULL);
 	loop_post(s->web_loop, &stop_loop.message);
 	pthread_join(s->web_thread, NULL);
@@ -358,7 +425,10 @@ static bool serve(struct supervisor *s, struct err *err)
 		stop_fleet(s, err);
 		return false;
 	}
+	open_pusher(s);
 	fleet_start(s->fleet);
+	if (s->pusher)
+		pusher_start(s->pusher);
 	start_web(s);
 	announce(s);
 	timer_start(&s->look, look_every);
@@ -385,6 +455,7 @@ static void supervisor_release(struct supervisor *s)
 	timer_release(&s->look);
 	forget_signals(s);
 	loop_free(s->web_loop);
+	pusher_free(s->pusher);
 	loop_free(s->loop);
 	fleet_free(s->fleet);
 }

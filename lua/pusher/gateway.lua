@@ -1,0 +1,58 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Pushing to a Pushgateway: the text of the page at each tick. What failed is
+-- not kept: the next tick has a newer page.
+
+local push = require "push"
+local streams = require "pusher.stream"
+
+local M = {}
+
+local TRANSPORT <const> = { "username", "password", "bearer", "ca_file",
+  "cert_file", "key_file", "server_name", "insecure", "proxy" }
+
+local function options_of(stream, text)
+  local options = {
+    job = stream.options.job,
+    grouping = stream.grouping,
+    method = text and stream.options.method or nil,
+    timeout = stream.timeout,
+    headers = next(stream.headers) and stream.headers or nil,
+  }
+  for _, key in ipairs(TRANSPORT) do
+    options[key] = stream.options[key]
+  end
+  return options
+end
+
+local function note(stream, good, message, answer)
+  if good then
+    stream:note "success"
+  else
+    local unsent = message:find(": not sent: ", 1, true)
+    stream:note(unsent and "refused" or streams.kind(answer, message), message)
+  end
+end
+
+local function send(stream)
+  local page <close> = stream:page()
+  if not page then
+    return
+  end
+  local text = page:text()
+  note(stream, stream:measured(push.send, stream.options.url, text,
+    options_of(stream, text)))
+end
+
+local function delete(stream)
+  note(stream, stream:measured(push.delete, stream.options.url,
+    options_of(stream)))
+end
+
+function M.run(stream)
+  while not stream:wait() do
+    stream:attempt(send)
+  end
+  stream:attempt(stream.options.on_shutdown == "delete" and delete or send)
+end
+
+return M
