@@ -16,6 +16,7 @@
 #include "core/mem.h"
 #include "net/http_url.h"
 #include "run/l_pages.h"
+#include "run/l_remote_write.h"
 #include "run/push_metrics.h"
 #include "vm/state.h"
 #include "vm/task.h"
@@ -326,6 +327,8 @@ static void open_modules(lua_State *L)
 	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
 	lua_pushcfunction(L, luaopen_pages);
 	lua_setfield(L, -2, "pages");
+	lua_pushcfunction(L, luaopen_remote_write);
+	lua_setfield(L, -2, "remote_write");
 	lua_pop(L, 1);
 }
 

@@ -1,0 +1,224 @@
+-- SPDX-License-Identifier: Apache-2.0
+--[[
+  Remote write: at each tick the page becomes requests in a queue, and another
+  task sends them in order. One that the receiver cannot take now is tried
+  again, after longer and longer waits; one that it refuses is dropped. When an
+  exporter has no page to show, its series end, as they would in a scrape.
+]]
+
+local answers = require "http.answer"
+local clients = require "http.client"
+local clock = require "clock"
+local log = require "log"
+local pages = require "pages"
+local remote = require "remote_write"
+local streams = require "pusher.stream"
+local task = require "task"
+
+local M = {}
+
+local BACKOFF <const>, BACKOFF_MAX <const> = 0.1, 30 -- seconds
+local PAUSE_MAX <const> = 3600 -- that a receiver can ask for
+local WORDS_MAX <const> = 200 -- of a refusal
+local IDLE <const> = 3600
+
+local HEADERS <const> = {
+  ["Content-Encoding"] = "snappy",
+  ["Content-Type"] = "application/x-protobuf",
+  ["X-Prometheus-Remote-Write-Version"] = "0.1.0",
+}
+
+-- A place for each of them: a receiver that is slow is so for all, but one that
+-- waits for its turn would be told to be slow itself.
+local client <const> = clients.new { cookies = false, connections = 1000 }
+client.gate = nil -- a pause that a receiver asks for is that of its stream
+
+local function request_of(stream)
+  local options, headers = stream.options, {}
+  for name, value in pairs(stream.headers) do
+    headers[name] = value
+  end
+  for name, value in pairs(HEADERS) do
+    headers[name] = value
+  end
+  local request = { headers = headers, timeout = stream.timeout, redirects = 0,
+    user = options.username }
+  for _, key in ipairs { "password", "bearer", "ca_file", "cert_file",
+    "key_file", "server_name", "insecure", "proxy" } do
+    request[key] = options[key]
+  end
+  return request
+end
+
+-- ---- the queue ----
+
+local function show_queue(stream)
+  local counts = stream.spool:counts()
+  stream:state("_queue_samples", counts.samples)
+  stream:state("_queue_bytes", counts.bytes)
+  stream:state("_samples_dropped_total", counts.dropped_samples, "full")
+  if counts.dropped_samples > stream.dropped and not stream.told_full then
+    stream.told_full = true
+    log.warn("the queue is full: the oldest samples are dropped",
+      { exporter = stream.exporter, target = stream.target })
+  elseif counts.records == 0 then
+    stream.told_full = false
+  end
+  stream.dropped = counts.dropped_samples
+end
+
+-- Without its folder the queue is in memory, which is better than none.
+local function open_queue(stream)
+  local options = stream.options
+  local bytes = options.queue_bytes
+  local spool, message
+  if options.queue then
+    spool, message = remote.spool { folder = options.queue, bytes = bytes }
+  end
+  if message then
+    log.error("the queue is in memory", { exporter = stream.exporter,
+      target = stream.target, error = message })
+  end
+  return spool or assert(remote.spool { bytes = bytes })
+end
+
+local function open(stream)
+  local labels = stream.labels
+  labels.instance = labels.instance or pages.host_name()
+  stream.request = request_of(stream)
+  stream.writer = assert(remote.writer(labels))
+  stream.spool = open_queue(stream)
+  stream.dropped, stream.time = 0, 0
+  local damaged = stream.spool:counts().damaged
+  if damaged > 0 then
+    log.warn("records of the queue cannot be read", { exporter = stream.exporter,
+      target = stream.target, records = damaged })
+  end
+end
+
+-- ---- from pages to requests ----
+
+-- Milliseconds since the epoch, rising always.
+local function next_time(stream)
+  stream.time =
+    math.max(math.floor(clock.now() * 1000), stream.time + 1)
+  return stream.time
+end
+
+local function write(stream, page)
+  local good, message =
+    stream.writer:write(page, next_time(stream), stream.spool)
+  if not good then
+    stream:note("failed", message)
+  end
+  show_queue(stream)
+  stream.work:call()
+end
+
+local function add_page(stream)
+  local page <close> = stream:page()
+  write(stream, page)
+end
+
+local function add_pages(stream)
+  while not stream:wait() do
+    stream:attempt(add_page)
+  end
+  stream:attempt(add_page)
+  if stream.options.on_shutdown == "delete" then
+    stream:attempt(write, nil)
+  end
+  stream.complete = true
+  stream.work:call()
+end
+
+-- ---- from requests to the receiver ----
+
+-- The kind of a failure, a sentence, and seconds that the receiver asks for.
+local function judge(answer, message)
+  if not answer then
+    return streams.kind(nil, message), message
+  end
+  local status = answer.status
+  local lasting = status >= 400 and status < 500 and status ~= 429
+  local words = answers.words(answer, WORDS_MAX, "")
+  return lasting and "refused" or "busy",
+    words and message .. ": " .. words or message,
+    math.min(answers.retry_after(answer) or 0, PAUSE_MAX)
+end
+
+local function take(stream, family, samples, extra)
+  stream.spool:take()
+  stream.failures = 0
+  stream:count(family, samples, extra)
+  show_queue(stream)
+end
+
+-- Between a half and all of what has doubled with each failure.
+local function back_off(stream, asked)
+  local most =
+    math.min(BACKOFF * 2 ^ math.min(stream.failures, 20), BACKOFF_MAX)
+  stream.failures = stream.failures + 1
+  stream.pause:wait(math.max(most * (1 + math.random()) / 2, asked or 0))
+end
+
+-- One attempt to send the oldest request; false when the end must not wait for
+-- another.
+local function send(stream, body, samples)
+  stream.request.body = body
+  local answer, message, refusal = stream:measured(client.post, client,
+    stream.options.url, stream.request)
+  if answer then
+    stream:note "success"
+    take(stream, "_samples_total", samples)
+    return true
+  end
+  local kind, sentence, asked = judge(refusal, message)
+  stream:note(kind, sentence)
+  if kind == "refused" then
+    take(stream, "_samples_dropped_total", samples, "refused")
+  elseif stream.stopping then
+    return false
+  else
+    back_off(stream, asked)
+  end
+  return true
+end
+
+local function lose(stream)
+  local samples = stream.spool:counts().samples
+  if samples > 0 and not stream.options.queue then
+    log.warn("samples are lost: the queue was in memory", { samples = samples,
+      exporter = stream.exporter, target = stream.target })
+  end
+end
+
+local function send_all(stream)
+  while true do
+    local body, samples = stream.spool:peek()
+    if body then
+      if not send(stream, body, samples) then
+        return
+      end
+    elseif stream.complete then
+      return
+    else
+      stream.work:wait(IDLE)
+    end
+  end
+end
+
+function M.run(stream)
+  if not stream.spool then
+    open(stream)
+  end
+  stream.failures = 0
+  task.all(function()
+    add_pages(stream)
+  end, function()
+    send_all(stream)
+  end)
+  lose(stream)
+end
+
+return M
