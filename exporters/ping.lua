@@ -79,7 +79,7 @@ local function add_group(taken, group, name, instance, metrics)
   group.registry = metric.registry(metrics)
   group.options = { job = name, grouping = taken[name] and { instance = instance },
     username = gateway.username_pushgateway, password = gateway.pass_pushgateway }
-  taken[name], taken[name .. "\0" .. instance] = true, true
+  taken[name .. "\0" .. instance], taken[name] = taken[name], true
 end
 
 local function load_files(config)

@@ -506,12 +506,9 @@ struct metric_set *check_metric_family(lua_State *L, int index,
 /* ---- tables ---- */
 
 static const luaL_Reg family_methods[] = {
-	{ "set", l_family_set },
-	{ "inc", l_family_inc },
-	{ "observe", l_family_observe },
-	{ "remove", l_family_remove },
-	{ "with", l_family_with },
-	{ NULL, NULL },
+	{ "set", l_family_set },	 { "inc", l_family_inc },
+	{ "observe", l_family_observe }, { "remove", l_family_remove },
+	{ "with", l_family_with },	 { NULL, NULL },
 };
 
 static const luaL_Reg family_metas[] = {
