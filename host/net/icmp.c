@@ -17,6 +17,7 @@
 #include <sys/random.h>
 
 #include "core/mem.h"
+#include "net/icmp_heap.h"
 #include "net/icmp_socket.h"
 
 enum {
@@ -54,11 +55,6 @@ struct family {
 	unsigned room;
 };
 
-struct due {
-	double deadline;
-	struct icmp_echo *echo;
-};
-
 struct icmp {
 	struct loop *loop;
 	struct family four, six;
@@ -68,8 +64,7 @@ struct icmp {
 	bool soon_started;
 	bool turning; /* `finished` will be looked at without it */
 	bool *gone;   /* set by icmp_free() while `done` runs */
-	struct due *heap;
-	uint32_t ndue, heap_size;
+	struct icmp_heap heap;
 	struct list finished;
 	uint64_t cookies[COOKIES];
 	unsigned ncookies;
@@ -116,86 +111,21 @@ static void list_remove(struct list *list, struct icmp_echo *echo)
 	echo->state.list = LIST_NONE;
 }
 
-/* ---- deadlines: a heap; places count from 1 ---- */
-
-static void heap_put(struct icmp *icmp, uint32_t place, struct due due)
-{
-	icmp->heap[place] = due;
-	due.echo->state.place = place;
-}
-
-static void heap_up(struct icmp *icmp, uint32_t place, struct due due)
-{
-	uint32_t parent;
-
-	for (; place > 1; place = parent) {
-		parent = place / 2;
-		if (icmp->heap[parent].deadline <= due.deadline)
-			break;
-		heap_put(icmp, place, icmp->heap[parent]);
-	}
-	heap_put(icmp, place, due);
-}
-
-static void heap_down(struct icmp *icmp, uint32_t place, struct due due)
-{
-	const struct due *heap = icmp->heap;
-	uint32_t child;
-
-	for (; (child = 2 * place) <= icmp->ndue; place = child) {
-		if (child < icmp->ndue &&
-		    heap[child + 1].deadline < heap[child].deadline)
-			child++;
-		if (heap[child].deadline >= due.deadline)
-			break;
-		heap_put(icmp, place, heap[child]);
-	}
-	heap_put(icmp, place, due);
-}
-
-static void heap_add(struct icmp *icmp, struct icmp_echo *echo)
-{
-	struct due due = { echo->state.deadline, echo };
-
-	if (icmp->ndue + 1 >= icmp->heap_size) {
-		icmp->heap_size = icmp->heap_size ? 2 * icmp->heap_size : 64;
-		icmp->heap = mem_realloc(icmp->heap,
-					 icmp->heap_size * sizeof(struct due));
-	}
-	heap_up(icmp, ++icmp->ndue, due);
-}
-
-static void heap_remove(struct icmp *icmp, struct icmp_echo *echo)
-{
-	uint32_t place = echo->state.place;
-	struct due last;
-
-	if (!place)
-		return;
-	echo->state.place = 0;
-	last = icmp->heap[icmp->ndue--];
-	if (last.echo == echo)
-		return;
-	if (place > 1 && icmp->heap[place / 2].deadline > last.deadline)
-		heap_up(icmp, place, last);
-	else
-		heap_down(icmp, place, last);
-}
+/* ---- telling ---- */
 
 static void arm(struct icmp *icmp)
 {
+	struct icmp_echo *echo = icmp_heap_first(&icmp->heap);
 	double deadline;
 
-	if (!icmp->ndue)
+	if (!echo)
 		return;
-	deadline = icmp->heap[1].deadline;
+	deadline = echo->state.deadline;
 	if (icmp->timer_at && icmp->timer_at <= deadline)
 		return;
 	icmp->timer_at = deadline;
 	timer_start(&icmp->timer, deadline - loop_now(icmp->loop));
 }
-
-/* ---- telling ---- */
 
 static void tell_soon(struct icmp *icmp)
 {
@@ -209,7 +139,7 @@ static void finish(struct icmp *icmp, struct icmp_echo *echo,
 		   enum icmp_outcome outcome)
 {
 	echo->outcome = outcome;
-	heap_remove(icmp, echo);
+	icmp_heap_remove(&icmp->heap, echo);
 	list_add(&icmp->finished, echo);
 	tell_soon(icmp);
 }
@@ -273,7 +203,7 @@ static struct slot *find_slot(const struct family *family,
 {
 	struct slot *slot = &family->slots[packet->sequence];
 
-	if (packet->id != icmp_socket_id(family->socket) || !slot->cookie)
+	if (!slot->cookie)
 		return NULL;
 	if (packet->has_cookie)
 		return packet->cookie == slot->cookie ? slot : NULL;
@@ -405,12 +335,15 @@ static int transmit(struct family *family, struct icmp_echo *echo)
 /* What became of a transmission; not for EAGAIN. */
 static void settle(struct family *family, struct icmp_echo *echo, int error)
 {
+	const union address *source = &shape_of(echo)->source;
 	struct icmp *icmp = family->icmp;
 
 	if (error == EMSGSIZE) {
 		echo->mtu = icmp_socket_mtu(&echo->to);
 		finish(icmp, echo, ICMP_TOO_BIG);
 	} else if (error) {
+		if (source->any.sa_family && !icmp_socket_is_own(source))
+			error = EADDRNOTAVAIL;
 		echo->error = error;
 		finish(icmp, echo, ICMP_FAILED);
 	} else {
@@ -441,14 +374,6 @@ static void send_unsent(struct family *family)
 		settle(family, echo, error);
 		look_around(family);
 	}
-	icmp_socket_watch(family->socket, false);
-}
-
-static void wait_to_send(struct family *family, struct icmp_echo *echo)
-{
-	if (!family->unsent.first)
-		icmp_socket_watch(family->socket, true);
-	list_add(&family->unsent, echo);
 }
 
 static void send_now(struct family *family, struct icmp_echo *echo)
@@ -462,11 +387,11 @@ static void send_now(struct family *family, struct icmp_echo *echo)
 		error = transmit(family, echo);
 	echo->state.deadline = echo->state.sent + echo->timeout;
 	if (error == EAGAIN)
-		wait_to_send(family, echo);
+		list_add(&family->unsent, echo);
 	else
 		settle(family, echo, error);
 	if (echo->outcome == ICMP_WAITING) {
-		heap_add(icmp, echo);
+		icmp_heap_add(&icmp->heap, echo);
 		arm(icmp);
 	}
 	look_around(family);
@@ -507,7 +432,7 @@ void icmp_forget(struct icmp *icmp, struct icmp_echo *echo)
 	if (!echo->state.slot)
 		return;
 	family = find_family(icmp, echo->to.any.sa_family);
-	heap_remove(icmp, echo);
+	icmp_heap_remove(&icmp->heap, echo);
 	list_remove(&family->unsent, echo);
 	list_remove(&icmp->finished, echo);
 	free_sequence(family, echo->state.slot - 1);
@@ -547,13 +472,15 @@ static void on_timer(struct timer *timer)
 	struct icmp *icmp =
 		(void *)((char *)timer - offsetof(struct icmp, timer));
 	double now = loop_now(icmp->loop);
+	struct icmp_echo *echo;
 
 	icmp->turning = true;
 	icmp->timer_at = 0;
 	read_family(&icmp->four);
 	read_family(&icmp->six);
-	while (icmp->ndue && icmp->heap[1].deadline <= now)
-		expire(icmp, icmp->heap[1].echo);
+	while ((echo = icmp_heap_first(&icmp->heap)) &&
+	       echo->state.deadline <= now)
+		expire(icmp, echo);
 	end_turn(icmp);
 }
 
@@ -604,7 +531,7 @@ void icmp_free(struct icmp *icmp)
 	timer_release(&icmp->soon);
 	family_release(&icmp->four);
 	family_release(&icmp->six);
-	free(icmp->heap);
+	icmp_heap_release(&icmp->heap);
 	free(icmp);
 }
 

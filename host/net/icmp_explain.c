@@ -88,7 +88,7 @@ static void not_sent(const struct icmp_echo *echo, struct err *err)
 		reason = uv_strerror(uv_translate_sys_error(echo->error));
 		break;
 	}
-	if (*source && (echo->error == EINVAL || echo->error == EADDRNOTAVAIL))
+	if (*source && echo->error == EADDRNOTAVAIL)
 		err_set(err, ERR_IO,
 			"not sent: %s is not an address of this "
 			"host",

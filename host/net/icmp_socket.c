@@ -4,169 +4,56 @@
  * queue (and by failing a call that has nothing to do with them); a raw socket
  * gets them as messages.
  *
- * The kernel stamps an arrival on the wall clock, which may be set; everything
- * else here is on the monotonic clock. So a stamp is taken over by how long ago
- * it was when it was read. What was set in between shows as a time before the
- * socket was last found empty, or as one in the future, and then the distance
- * of the clocks at that time is the better one.
+ * A datagram socket of IPv6 takes its source address from what it is bound to,
+ * whatever a message says (Linux 6.18 and before). So it has further ones
+ * behind it, one for each address that was asked for.
  */
 #include "net/icmp_socket.h"
 
 #include <errno.h>
 #include <linux/errqueue.h>
-#include <linux/icmp.h>
-#include <linux/icmpv6.h>
 #include <netinet/in.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/mem.h"
-#include "net/icmp_filter.h"
+#include "net/icmp_batch.h"
+#include "net/icmp_clock.h"
+#include "net/icmp_descriptor.h"
 
 enum {
-	BATCH_MAX = 64,
-	BATCH_BYTES = 1 << 20,
 	/* An error has at most 576 bytes, or 1280 by IPv6; but who knows. */
 	MESSAGE_MIN = 1536,
 	HEADERS_MAX = 60 + ICMP_PACKET_HEADER,
-	CONTROL_MAX = 256,
 	ROUNDS_MAX = 128, /* so that a flood cannot hold the loop */
 	TRIES_MAX = 4,
-	RECEIVE_BUFFER = 4 << 20,
-	CLOCK_TRIES = 3,
-	CLOCK_NARROW = 2000, /* nanoseconds */
-	/* From the stamp to the socket's buffer, where that is long. */
-	DELIVERY_MAX = 50000000,
-};
-
-struct batch {
-	size_t stride; /* bytes for a message */
-	unsigned n;
-	uint8_t *bytes;
-	struct mmsghdr messages[BATCH_MAX];
-	struct iovec parts[BATCH_MAX];
-	union address names[BATCH_MAX];
-	_Alignas(struct cmsghdr) char control[BATCH_MAX][CONTROL_MAX];
-};
-
-/* Nanoseconds: seconds as a double are too coarse for the wall clock. */
-struct clocks {
-	int64_t now;	/* monotonic */
-	int64_t offset; /* the wall clock is that much ahead */
+	BOUND_MAX = 16,
 };
 
 struct icmp_socket {
 	uv_poll_t poll;
+	struct loop *loop;
 	struct icmp_socket_user user;
+	struct icmp_socket *bound; /* the next one, bound to `source` */
+	union address source;
 	int fd; /* -1 until opened */
 	int family;
 	bool raw;
 	bool polled;   /* `poll` was initialised */
-	bool writable; /* is watched for that, too */
+	bool writable; /* is watched for that, too: it was full */
 	uint16_t id;
 	/* How the last echo was sent; -1: as a new socket does. */
 	int ttl, dont_fragment;
 	size_t size; /* of `request` */
 	uint8_t *request;
-	struct clocks clocks; /* when it was last read */
-	int64_t empty;	      /* when there was nothing to read */
-	struct batch batch;
+	struct icmp_clock clock; /* when it was last read */
+	int64_t empty;		 /* when there was nothing to read */
+	struct icmp_batch batch;
 };
 
-/* ---- clocks ---- */
-
-static int64_t nanoseconds(const struct timespec *time)
-{
-	return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
-}
-
-static int64_t clock_now(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return nanoseconds(&now);
-}
-
-static double seconds(int64_t time)
-{
-	return (double)time / 1e9;
-}
-
-/* The wall clock between two looks at the other, unless the thread was put
- * aside in between. */
-static struct clocks read_clocks(void)
-{
-	struct clocks best = { 0 };
-	int64_t before, wall, after, width = INT64_MAX;
-
-	for (int i = 0; i < CLOCK_TRIES && width > CLOCK_NARROW; i++) {
-		before = clock_now(CLOCK_MONOTONIC);
-		wall = clock_now(CLOCK_REALTIME);
-		after = clock_now(CLOCK_MONOTONIC);
-		if (after - before >= width)
-			continue;
-		width = after - before;
-		best.now = after;
-		best.offset = wall - (before + width / 2);
-	}
-	return best;
-}
-
-/* WALL, of a message that was just read, on the monotonic clock. */
-static int64_t arrival_time(const struct icmp_socket *socket,
-			    const struct clocks *clocks, int64_t wall)
-{
-	int64_t first = socket->empty - DELIVERY_MAX;
-	int64_t time = wall - clocks->offset;
-
-	if (time >= first && time <= clocks->now)
-		return time;
-	time = wall - socket->clocks.offset;
-	if (time >= first && time <= clocks->now)
-		return time;
-	return clocks->now;
-}
-
 /* ---- receiving ---- */
-
-static void prepare_batch(struct batch *batch)
-{
-	for (unsigned i = 0; i < batch->n; i++) {
-		batch->parts[i] = (struct iovec){
-			.iov_base = batch->bytes + i * batch->stride,
-			.iov_len = batch->stride,
-		};
-		batch->messages[i].msg_hdr = (struct msghdr){
-			.msg_name = &batch->names[i],
-			.msg_namelen = sizeof batch->names[i],
-			.msg_iov = &batch->parts[i],
-			.msg_iovlen = 1,
-			.msg_control = batch->control[i],
-			.msg_controllen = CONTROL_MAX,
-		};
-	}
-}
-
-/* Room for messages of SIZE bytes. Pages that are not written cost nothing. */
-static void size_batch(struct icmp_socket *socket, size_t size)
-{
-	struct batch *batch = &socket->batch;
-
-	if (size <= batch->stride)
-		return;
-	free(batch->bytes);
-	batch->stride = size;
-	batch->n = BATCH_BYTES / (unsigned)size;
-	if (batch->n > BATCH_MAX)
-		batch->n = BATCH_MAX;
-	batch->bytes = mem_array(batch->n, batch->stride);
-	prepare_batch(batch);
-}
 
 /* What is beside a message. */
 struct control {
@@ -186,7 +73,7 @@ static struct control read_control(struct msghdr *header)
 
 		if (level == SOL_SOCKET && type == SCM_TIMESTAMPNS) {
 			memcpy(&time, CMSG_DATA(at), sizeof time);
-			control.wall = nanoseconds(&time);
+			control.wall = icmp_clock_stamp(&time);
 		} else if ((level == IPPROTO_IP && type == IP_TTL) ||
 			   (level == IPPROTO_IPV6 && type == IPV6_HOPLIMIT)) {
 			memcpy(&control.ttl, CMSG_DATA(at), sizeof(int));
@@ -235,13 +122,15 @@ static bool read_message(const struct icmp_socket *socket,
 }
 
 static void take_message(struct icmp_socket *socket,
-			 const struct clocks *clocks, struct mmsghdr *message)
+			 const struct icmp_clock *clock,
+			 struct mmsghdr *message)
 {
 	struct control control = read_control(&message->msg_hdr);
 	struct icmp_arrival arrival = {
 		.ttl = (uint8_t)control.ttl,
-		.time = seconds(arrival_time(socket, clocks, control.wall)),
-		.latest = seconds(clocks->now),
+		.time = icmp_clock_seconds(icmp_clock_arrival(
+			clock, &socket->clock, socket->empty, control.wall)),
+		.latest = icmp_clock_seconds(clock->now),
 	};
 	const struct sock_extended_err *error = control.error;
 	bool known;
@@ -249,37 +138,27 @@ static void take_message(struct icmp_socket *socket,
 	/* That we could not send was told by the call that tried. */
 	if (error && error->ee_origin == SO_EE_ORIGIN_LOCAL)
 		return;
-	known = error ? read_error(socket, &arrival, message, error)
-		      : read_message(socket, &arrival, message);
+	known = (error ? read_error(socket, &arrival, message, error)
+		       : read_message(socket, &arrival, message)) &&
+		arrival.packet.id == socket->id;
 	socket->user.arrived(socket->user.arg, known ? &arrival : NULL);
-}
-
-/* Makes the parts of a message that the kernel has written new again. */
-static void reuse(struct batch *batch, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		batch->messages[i].msg_hdr.msg_namelen = sizeof(union address);
-		batch->messages[i].msg_hdr.msg_controllen = CONTROL_MAX;
-	}
 }
 
 /* One batch; false when there may be no more. */
 static bool read_batch(struct icmp_socket *socket, int flags)
 {
-	struct batch *batch = &socket->batch;
-	struct clocks clocks;
-	int n = recvmmsg(socket->fd, batch->messages, batch->n,
-			 flags | MSG_DONTWAIT, NULL);
+	struct icmp_batch *batch = &socket->batch;
+	struct icmp_clock clock;
+	int n = icmp_batch_read(batch, socket->fd, flags);
 
 	/* Of a datagram socket it is the error of an echo: it is in the queue
 	 * of errors as well. */
 	if (n < 0)
 		return errno != EAGAIN;
-	clocks = read_clocks();
+	clock = icmp_clock_read();
 	for (int i = 0; i < n; i++)
-		take_message(socket, &clocks, &batch->messages[i]);
-	reuse(batch, (unsigned)n);
-	socket->clocks = clocks;
+		take_message(socket, &clock, &batch->messages[i]);
+	socket->clock = clock;
 	return (unsigned)n == batch->n;
 }
 
@@ -291,9 +170,9 @@ static bool read_all(struct icmp_socket *socket, int flags)
 	return false;
 }
 
-void icmp_socket_read(struct icmp_socket *socket)
+static void read_one(struct icmp_socket *socket)
 {
-	int64_t now = clock_now(CLOCK_MONOTONIC);
+	int64_t now = icmp_clock_now();
 	bool all = read_all(socket, 0);
 
 	if (!socket->raw)
@@ -302,24 +181,35 @@ void icmp_socket_read(struct icmp_socket *socket)
 		socket->empty = now;
 }
 
+void icmp_socket_read(struct icmp_socket *socket)
+{
+	for (; socket; socket = socket->bound)
+		read_one(socket);
+}
+
 /* ---- the loop ---- */
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void watch(struct icmp_socket *socket)
+{
+	uv_poll_start(&socket->poll,
+		      UV_READABLE | (socket->writable ? UV_WRITABLE : 0),
+		      on_poll);
+}
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct icmp_socket *socket = poll->data;
 
-	/* uv stops to watch a socket that had an error. */
-	if (status < 0)
-		icmp_socket_watch(socket, socket->writable);
-	socket->user.turned(socket->user.arg,
-			    status >= 0 && (events & UV_WRITABLE));
-}
+	bool writable = status >= 0 && (events & UV_WRITABLE);
 
-void icmp_socket_watch(struct icmp_socket *socket, bool writable)
-{
-	socket->writable = writable;
-	uv_poll_start(&socket->poll, UV_READABLE | (writable ? UV_WRITABLE : 0),
-		      on_poll);
+	if (writable)
+		socket->writable = false;
+	/* uv stops to watch a socket that had an error. */
+	if (writable || status < 0)
+		watch(socket);
+	socket->user.turned(socket->user.arg, writable);
 }
 
 /* ---- sending ---- */
@@ -377,7 +267,7 @@ static void size_request(struct icmp_socket *socket, size_t size)
 	for (size_t i = socket->size; i < size; i++)
 		socket->request[ICMP_PACKET_HEADER + i] = (uint8_t)i;
 	socket->size = size;
-	size_batch(socket, size + HEADERS_MAX);
+	icmp_batch_size(&socket->batch, size + HEADERS_MAX);
 }
 
 /* The source address beside the message. */
@@ -402,9 +292,9 @@ static void *add_source(struct msghdr *header, const union address *source)
 	return memcpy(CMSG_DATA(at), &six, sizeof six);
 }
 
-static ssize_t transmit(const struct icmp_socket *socket,
-			const struct icmp_shape *shape, const union address *to,
-			double *sent)
+static ssize_t transmit_from(const struct icmp_socket *socket,
+			     const struct icmp_shape *shape,
+			     const union address *to, double *sent)
 {
 	_Alignas(struct cmsghdr) char
 		control[CMSG_SPACE(sizeof(struct in6_pktinfo))] = { 0 };
@@ -415,24 +305,40 @@ static ssize_t transmit(const struct icmp_socket *socket,
 		.msg_namelen = address_len(&to->any),
 		.msg_iov = &part,
 		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof control,
 	};
 
-	if (shape->source.any.sa_family == socket->family) {
-		header.msg_control = control;
-		header.msg_controllen = sizeof control;
-		add_source(&header, &shape->source);
-	}
-	/* Must stay next to each other: what is between them is measured. */
-	*sent = seconds(clock_now(CLOCK_MONOTONIC));
+	add_source(&header, &shape->source);
+	*sent = icmp_clock_seconds(icmp_clock_now());
 	return sendmsg(socket->fd, &header, MSG_DONTWAIT);
 }
 
-int icmp_socket_send(struct icmp_socket *socket, const struct icmp_shape *shape,
-		     const union address *to, uint16_t sequence,
-		     uint64_t cookie, double *sent)
+/* The time must stay next to the call, here and above: what is between them
+ * counts as the network's. */
+static ssize_t transmit(const struct icmp_socket *socket,
+			const struct icmp_shape *shape, const union address *to,
+			double *sent)
 {
-	if (shape->size < ICMP_SIZE_MIN || shape->size > ICMP_SIZE_MAX)
-		return EINVAL;
+	if (shape->source.any.sa_family == socket->family)
+		return transmit_from(socket, shape, to, sent);
+	*sent = icmp_clock_seconds(icmp_clock_now());
+	return sendto(socket->fd, socket->request,
+		      ICMP_PACKET_HEADER + shape->size, MSG_DONTWAIT, &to->any,
+		      address_len(&to->any));
+}
+
+/* Is the error of a call that the send buffer is full? Raw sockets have another
+ * word for it. */
+static bool is_full(const struct icmp_socket *socket, int error)
+{
+	return error == EAGAIN || (socket->raw && error == ENOBUFS);
+}
+
+static int send_by(struct icmp_socket *socket, const struct icmp_shape *shape,
+		   const union address *to, uint16_t sequence, uint64_t cookie,
+		   double *sent)
+{
 	size_request(socket, shape->size);
 	icmp_packet_write(socket->request, socket->family, socket->id, sequence,
 			  cookie, shape->size);
@@ -443,169 +349,150 @@ int icmp_socket_send(struct icmp_socket *socket, const struct icmp_shape *shape,
 	for (int i = 0; transmit(socket, shape, to, sent) < 0; i++) {
 		int error = errno;
 
-		/* How a raw socket says that its buffer is full; what a queue
-		 * of the network drops is not told to it. */
-		if (error == ENOBUFS && socket->raw)
+		if (is_full(socket, error)) {
+			socket->writable = true;
+			watch(socket);
 			return EAGAIN;
-		if (error == EAGAIN || socket->raw || i == TRIES_MAX)
+		}
+		if (socket->raw || i == TRIES_MAX)
 			return error;
 		read_all(socket, MSG_ERRQUEUE);
 	}
 	return 0;
 }
 
-/* ---- opening ---- */
-
-/* The kernel chooses the identifier of a datagram socket. */
-static bool begin_datagram(struct icmp_socket *socket)
-{
-	union address own = { .any = { (sa_family_t)socket->family, { 0 } } };
-	socklen_t size = sizeof own;
-	int level = socket->family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
-	int name = socket->family == AF_INET ? IP_RECVERR : IPV6_RECVERR;
-
-	if (bind(socket->fd, &own.any, address_len(&own.any)) ||
-	    getsockname(socket->fd, &own.any, &size))
-		return false;
-	socket->id = (uint16_t)address_port(&own.any);
-	return set_int(socket->fd, level, name, 1);
-}
-
-/* Not the same twice in this process. */
-static uint16_t next_id(void)
-{
-	static atomic_uint last;
-	static atomic_flag begun = ATOMIC_FLAG_INIT;
-	uint16_t start = 0;
-
-	if (!atomic_flag_test_and_set(&begun) &&
-	    getrandom(&start, sizeof start, 0) == sizeof start)
-		atomic_fetch_add(&last, start);
-	return (uint16_t)atomic_fetch_add(&last, 1);
-}
-
-static bool begin_raw(struct icmp_socket *socket)
-{
-	socket->id = next_id();
-	return icmp_filter_attach(socket->fd, socket->family, socket->id);
-}
-
-static bool begin(struct icmp_socket *socket)
-{
-	int one = 1, bytes = RECEIVE_BUFFER;
-	bool four = socket->family == AF_INET;
-
-	/* The first needs CAP_NET_ADMIN, the second is cut to what is
-	 * allowed. */
-	if (!set_int(socket->fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes))
-		set_int(socket->fd, SOL_SOCKET, SO_RCVBUF, bytes);
-	return (socket->raw ? begin_raw(socket) : begin_datagram(socket)) &&
-	       set_int(socket->fd, SOL_SOCKET, SO_TIMESTAMPNS, one) &&
-	       set_int(socket->fd, four ? IPPROTO_IP : IPPROTO_IPV6,
-		       four ? IP_RECVTTL : IPV6_RECVHOPLIMIT, one);
-}
-
-static bool is_denial(int error)
-{
-	return error == EACCES || error == EPERM;
-}
-
-static bool fail(struct icmp_socket *socket, struct err *err, int error)
-{
-	char program[256] = "lunex";
-	ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-	unsigned group = (unsigned)getegid();
-
-	icmp_socket_free(socket);
-	if (!is_denial(error))
-		return err_set(err, ERR_IO, "icmp: %s",
-			       uv_strerror(uv_translate_sys_error(error)));
-	if (n > 0)
-		program[n] = '\0';
-	return err_set(err, ERR_DENIED,
-		       "icmp: not allowed to ping: either open datagram "
-		       "sockets to the group with `sysctl -w "
-		       "net.ipv4.ping_group_range=\"%u %u\"`, or raw sockets "
-		       "to the program with `setcap cap_net_raw+ep %s`",
-		       group, group, program);
-}
-
-static int open_kind(int family, int type)
-{
-	return socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC,
-		      family == AF_INET ? (int)IPPROTO_ICMP
-					: (int)IPPROTO_ICMPV6);
-}
-
-/* Returns 0 or an errno. */
-static int open_any(struct icmp_socket *socket)
-{
-	int error;
-
-	socket->fd = open_kind(socket->family, SOCK_DGRAM);
-	if (socket->fd >= 0)
-		return begin(socket) ? 0 : errno;
-	error = errno;
-	/* What a kernel without datagram sockets for it says, too. */
-	if (!is_denial(error) && error != EPROTONOSUPPORT)
-		return error;
-	socket->raw = true;
-	socket->fd = open_kind(socket->family, SOCK_RAW);
-	if (socket->fd < 0)
-		return errno;
-	return begin(socket) ? 0 : errno;
-}
+/* ---- life ---- */
 
 static void on_closed(uv_handle_t *handle)
 {
 	free(handle->data);
 }
 
-void icmp_socket_free(struct icmp_socket *socket)
+static void free_one(struct icmp_socket *socket)
 {
-	if (!socket)
-		return;
 	if (socket->polled)
 		uv_close((uv_handle_t *)&socket->poll, on_closed);
 	if (socket->fd >= 0)
 		close(socket->fd);
 	free(socket->request);
-	free(socket->batch.bytes);
+	icmp_batch_release(&socket->batch);
 	if (!socket->polled)
 		free(socket);
+}
+
+void icmp_socket_free(struct icmp_socket *socket)
+{
+	struct icmp_socket *bound;
+
+	for (; socket; socket = bound) {
+		bound = socket->bound;
+		free_one(socket);
+	}
+}
+
+static struct icmp_socket *make(struct loop *loop, int family,
+				const struct icmp_socket_user *user)
+{
+	struct icmp_socket *socket = mem_alloc(sizeof *socket);
+
+	socket->loop = loop;
+	socket->user = *user;
+	socket->family = family;
+	socket->fd = -1;
+	socket->ttl = -1;
+	socket->dont_fragment = -1;
+	return socket;
+}
+
+/* Returns 0 or an errno. */
+static int begin(struct icmp_socket *socket, const union address *source)
+{
+	struct icmp_descriptor opened;
+	int error = icmp_descriptor_open(&opened, socket->family, source);
+
+	if (error)
+		return error;
+	socket->fd = opened.fd;
+	socket->raw = opened.raw;
+	socket->id = opened.id;
+	if (uv_poll_init(loop_uv(socket->loop), &socket->poll, socket->fd))
+		return ENOMEM;
+	socket->polled = true;
+	socket->poll.data = socket;
+	icmp_batch_size(&socket->batch, MESSAGE_MIN);
+	socket->clock = icmp_clock_read();
+	socket->empty = socket->clock.now;
+	watch(socket);
+	return 0;
 }
 
 struct icmp_socket *icmp_socket_new(struct loop *loop, int family,
 				    const struct icmp_socket_user *user,
 				    struct err *err)
 {
-	struct icmp_socket *socket = mem_alloc(sizeof *socket);
+	struct icmp_socket *socket = make(loop, family, user);
+	int error = begin(socket, NULL);
+
+	if (!error)
+		return socket;
+	icmp_socket_free(socket);
+	icmp_descriptor_explain(error, err);
+	return NULL;
+}
+
+/* ---- sending, by the one that is bound to the source if it has to be ---- */
+
+static int find_bound(struct icmp_socket *socket, const union address *source,
+		      struct icmp_socket **found)
+{
+	struct icmp_socket *bound = socket->bound;
+	unsigned n = 0;
 	int error;
 
-	socket->user = *user;
-	socket->family = family;
-	socket->ttl = -1;
-	socket->dont_fragment = -1;
-	error = open_any(socket);
-	if (!error && uv_poll_init(loop_uv(loop), &socket->poll, socket->fd))
-		error = errno;
+	for (; bound; bound = bound->bound, n++)
+		if (address_same_host(&bound->source, source))
+			break;
+	*found = bound;
+	if (bound)
+		return 0;
+	if (n == BOUND_MAX)
+		return EMFILE;
+	bound = make(socket->loop, socket->family, &socket->user);
+	bound->source = *source;
+	error = begin(bound, source);
 	if (error) {
-		fail(socket, err, error);
-		return NULL;
+		icmp_socket_free(bound);
+		return error;
 	}
-	socket->polled = true;
-	socket->poll.data = socket;
-	size_batch(socket, MESSAGE_MIN);
-	socket->clocks = read_clocks();
-	socket->empty = socket->clocks.now;
-	icmp_socket_watch(socket, false);
-	return socket;
+	bound->bound = socket->bound;
+	socket->bound = bound;
+	*found = bound;
+	return 0;
 }
 
-uint16_t icmp_socket_id(const struct icmp_socket *socket)
+int icmp_socket_send(struct icmp_socket *socket, const struct icmp_shape *shape,
+		     const union address *to, uint16_t sequence,
+		     uint64_t cookie, double *sent)
 {
-	return socket->id;
+	union address target = *to;
+	int error;
+
+	if (shape->size < ICMP_SIZE_MIN || shape->size > ICMP_SIZE_MAX)
+		return EINVAL;
+	if (target.any.sa_family == AF_INET6) {
+		/* This host: not every socket knows it, as those of IPv4 do. */
+		if (IN6_IS_ADDR_UNSPECIFIED(&target.v6.sin6_addr))
+			target.v6.sin6_addr = in6addr_loopback;
+		if (!socket->raw && shape->source.any.sa_family == AF_INET6) {
+			error = find_bound(socket, &shape->source, &socket);
+			if (error)
+				return error;
+		}
+	}
+	return send_by(socket, shape, &target, sequence, cookie, sent);
 }
+
+/* ---- the rest ---- */
 
 unsigned icmp_socket_room(const struct icmp_socket *socket)
 {
@@ -634,4 +521,16 @@ unsigned icmp_socket_mtu(const union address *to)
 		mtu = 0;
 	close(fd);
 	return (unsigned)mtu;
+}
+
+bool icmp_socket_is_own(const union address *address)
+{
+	int fd = socket(address->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool own;
+
+	if (fd < 0)
+		return false;
+	own = !bind(fd, &address->any, address_len(&address->any));
+	close(fd);
+	return own;
 }

@@ -30,10 +30,12 @@ struct icmp_arrival {
 /* Who uses the socket. */
 struct icmp_socket_user {
 	void *arg;
-	/* Called by icmp_socket_read(). NULL: a message that is nobody's. */
+	/* Called by icmp_socket_read(). NULL: a message that is nobody's;
+	 * others have our identifier. */
 	void (*arrived)(void *arg, const struct icmp_arrival *arrival);
-	/* Called by the loop when there is something to read, or the socket can
-	 * be written (when that was asked for). It may free the socket. */
+	/* Called by the loop when there is something to read, or WRITABLE when
+	 * icmp_socket_send() may do now what it could not. It may free the
+	 * socket. */
 	void (*turned)(void *arg, bool writable);
 };
 
@@ -47,8 +49,8 @@ void icmp_socket_free(struct icmp_socket *socket);
 
 /*
  * Sends an echo request to TO. SENT becomes the time of departure. Returns 0,
- * or the errno of the kernel: EAGAIN when it has to wait for other packets to
- * leave. What has arrived may be read first.
+ * or the errno of the kernel: EAGAIN when it has to wait until other packets
+ * have left. What has arrived may be read first.
  */
 int icmp_socket_send(struct icmp_socket *socket, const struct icmp_shape *shape,
 		     const union address *to, uint16_t sequence,
@@ -57,16 +59,13 @@ int icmp_socket_send(struct icmp_socket *socket, const struct icmp_shape *shape,
 /* Reads all that has arrived. */
 void icmp_socket_read(struct icmp_socket *socket);
 
-/* Also tells when it can be written. */
-void icmp_socket_watch(struct icmp_socket *socket, bool writable);
-
-/* The identifier of its echoes. */
-uint16_t icmp_socket_id(const struct icmp_socket *socket);
-
 /* Bytes that the kernel keeps until they are read. */
 unsigned icmp_socket_room(const struct icmp_socket *socket);
 
 /* What a path takes, as far as the kernel knows; 0: nothing is known. */
 unsigned icmp_socket_mtu(const union address *to);
+
+/* Is it an address of this host? */
+bool icmp_socket_is_own(const union address *address);
 
 #endif

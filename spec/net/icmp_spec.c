@@ -1,209 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Echoes in a network namespace of the spec's own, over both kinds of socket
- * and both families: the same must hold for all four.
- */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+/* Echoes over both kinds of socket and in both families: the same must hold for
+ * all four. */
+#include "icmp_world.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/icmp6.h>
-#include <netinet/in.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "net/address.h"
-#include "net/icmp.h"
-
-/* ---- the world ---- */
-
-enum { ID_AT = 4, SEQUENCE_AT = 6, COOKIE_AT = 8 };
-
-struct world {
-	bool raw;
-	int family;
-	const char *self, *other; /* both are this host */
-};
-
-static const struct world worlds[] = {
-	{ false, AF_INET, "127.0.0.1", "127.0.0.2" },
-	{ true, AF_INET, "127.0.0.1", "127.0.0.2" },
-	{ false, AF_INET6, "::1", "2001:db8::2" },
-	{ true, AF_INET6, "::1", "2001:db8::2" },
-};
-
-static const struct world *world;
-static struct loop *loop;
-static struct icmp *icmp;
-
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		fail_msg("%s: %s", path, strerror(errno));
-	close(fd);
-}
-
-static void set_sysctl(const char *name, const char *value)
-{
-	char path[128];
-
-	snprintf(path, sizeof path, "/proc/sys/net/%s", name);
-	write_file(path, value);
-}
-
-static void run(const char *command)
-{
-	if (system(command) != 0)
-		fail_msg("a command failed");
-}
-
-static void allow_datagram_sockets(bool yes)
-{
-	set_sysctl("ipv4/ping_group_range", yes ? "0 0" : "1 0");
-}
-
-/* Whether this host answers echoes by itself. */
-static void answer_echoes(bool yes)
-{
-	set_sysctl("ipv4/icmp_echo_ignore_all", yes ? "0" : "1");
-	set_sysctl("ipv6/icmp/echo_ignore_all", yes ? "0" : "1");
-}
-
-static union address address_of(const char *text)
-{
-	union address address;
-
-	if (!address_number(&address, text))
-		fail_msg("%s is no address", text);
-	return address;
-}
-
-static uv_timer_t beat;
-
-static void on_beat(uv_timer_t *timer)
-{
-	(void)timer;
-}
-
-static void turn(void)
-{
-	uv_run(loop_uv(loop), UV_RUN_ONCE);
-}
-
-static int start(void **state)
-{
-	world = *state;
-	alarm(60);
-	if (unshare(CLONE_NEWNET))
-		fail_msg("a network namespace: %s", strerror(errno));
-	run("ip link set lo up && ip addr add 2001:db8::2/128 dev lo");
-	allow_datagram_sockets(!world->raw);
-	loop = loop_new();
-	/* UV_RUN_ONCE runs timers first and then waits for something else. */
-	uv_timer_init(loop_uv(loop), &beat);
-	uv_timer_start(&beat, on_beat, 5, 5);
-	icmp = icmp_new(loop);
-	return 0;
-}
-
-static unsigned descriptors(void)
-{
-	unsigned n = 0;
-
-	for (int fd = 0; fd < 256; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	icmp_free(icmp);
-	loop_free(loop);
-	return 0;
-}
-
-/* ---- echoes ---- */
-
-static unsigned told;
-
-static void on_done(struct icmp_echo *echo)
-{
-	assert_int_not_equal(ICMP_WAITING, echo->outcome);
-	told++;
-}
-
-static struct icmp_echo echo_to(const char *target)
-{
-	return (struct icmp_echo){
-		.to = address_of(target),
-		.timeout = 5,
-		.done = on_done,
-	};
-}
-
-static void start_echo(struct icmp_echo *echo)
-{
-	struct err err;
-
-	if (!icmp_send(icmp, echo, &err))
-		fail_msg("%s", err.text);
-	assert_int_equal(0, told);
-}
-
-static void wait_for(unsigned n)
-{
-	while (told < n)
-		turn();
-	assert_int_equal(n, told);
-	told = 0;
-}
-
-static struct icmp_echo ping(const char *target)
-{
-	struct icmp_echo echo = echo_to(target);
-
-	start_echo(&echo);
-	wait_for(1);
-	icmp_forget(icmp, &echo);
-	return echo;
-}
-
-static void assert_outcome(enum icmp_outcome outcome,
-			   const struct icmp_echo *echo)
-{
-	struct err err;
-
-	icmp_explain(echo, &err);
-	if (echo->outcome != outcome)
-		fail_msg("outcome %d, not %d: %s", echo->outcome, outcome,
-			 err.text);
-}
-
-static void assert_address(const char *text, const union address *address)
-{
-	char found[ADDRESS_TEXT_MAX];
-
-	address_host_text(&address->any, found);
-	assert_string_equal(text, found);
-}
-
 static void a_host_that_is_there_answers(void **state)
 {
-	struct icmp_echo echo = ping(world->self);
+	struct icmp_echo echo = world_ping(world->self, NULL);
 
 	(void)state;
 	assert_outcome(ICMP_REPLY, &echo);
@@ -218,19 +29,33 @@ static void a_host_that_is_there_answers(void **state)
 
 static void no_answer_is_a_timeout(void **state)
 {
-	struct icmp_echo echo = echo_to(world->self);
+	struct icmp_echo echo = world_echo(world->self);
 	double begun = loop_now(loop);
-	struct err err;
 
 	(void)state;
-	answer_echoes(false);
+	world_answer(false);
 	echo.timeout = 0.05;
-	start_echo(&echo);
-	wait_for(1);
+	world_send(&echo);
+	world_wait(1);
 	assert_outcome(ICMP_TIMED_OUT, &echo);
 	assert_true(loop_now(loop) >= begun + 0.05);
-	icmp_explain(&echo, &err);
-	assert_string_equal("no answer within 0.05 s", err.text);
+	assert_explained("no answer within 0.05 s", &echo);
+}
+
+static void echoes_time_out_in_the_order_of_their_deadlines(void **state)
+{
+	struct icmp_echo slow = world_echo(world->self);
+	struct icmp_echo quick = world_echo(world->self);
+
+	(void)state;
+	world_answer(false);
+	slow.timeout = 30;
+	quick.timeout = 0.02;
+	world_send(&slow);
+	world_send(&quick);
+	world_wait(1);
+	assert_outcome(ICMP_TIMED_OUT, &quick);
+	assert_outcome(ICMP_WAITING, &slow);
 }
 
 /* As many lines has /proc/net/NAME below its head. */
@@ -254,175 +79,267 @@ static void the_kind_of_socket_is_what_is_allowed(void **state)
 	bool four = world->family == AF_INET;
 
 	(void)state;
-	ping(world->self);
+	world_ping(world->self, NULL);
 	assert_int_equal(!world->raw, sockets(four ? "icmp" : "icmp6"));
 	assert_int_equal(world->raw, sockets(four ? "raw" : "raw6"));
 	/* The next echo has the same socket. */
-	ping(world->other);
+	world_ping(world->other, NULL);
 	assert_int_equal(1, sockets(four ? "icmp" : "icmp6") +
 				    sockets(four ? "raw" : "raw6"));
 }
 
-/* ---- behind a router ---- */
-
-static pid_t router;
-
-/* A second namespace, which lasts as long as a process in it. */
-static pid_t start_namespace(void)
+static unsigned descriptors(void)
 {
-	int ready[2];
-	char byte;
-	pid_t pid;
+	unsigned n = 0;
 
-	assert_int_equal(0, pipe(ready));
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (!unshare(CLONE_NEWNET) && write(ready[1], "", 1) == 1)
-			pause();
-		_exit(1);
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void no_descriptor_is_left(void **state)
+{
+	unsigned before = descriptors();
+	struct icmp_echo echo = world_echo(world->self);
+
+	(void)state;
+	world_ping(world->self, NULL);
+	assert_int_equal(before + 1, descriptors());
+	world_send(&echo);
+	icmp_free(icmp);
+	icmp = NULL;
+	assert_int_equal(before, descriptors());
+}
+
+/* ---- how echoes look ---- */
+
+static void payloads_of_all_sizes_come_back(void **state)
+{
+	static const unsigned sizes[] = { ICMP_SIZE_MIN, 17, 1472, 1473, 9000,
+					  ICMP_SIZE_MAX, 56 };
+	struct icmp_shape shape = { 0 };
+	struct icmp_echo echo;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		shape.size = sizes[i];
+		echo = world_ping(world->self, &shape);
+		assert_outcome(ICMP_REPLY, &echo);
+		assert_int_equal(sizes[i], echo.size);
 	}
-	close(ready[1]);
-	assert_int_equal(1, read(ready[0], &byte, 1));
-	close(ready[0]);
-	return pid;
 }
 
-/* Networks 1: the link to it; 2: behind it, nobody there, 1400 bytes; 3:
- * unreachable; 4: prohibited. */
-static const char router_script[] =
-	"set -e; far() { nsenter -t $router -n \"$@\"; }\n"
-	"ip link add near type veth peer name far netns $router\n"
-	"ip addr add 10.1.0.1/24 dev near\n"
-	"ip addr add 2001:db8:1::1/64 dev near nodad\n"
-	"far ip addr add 10.1.0.254/24 dev far\n"
-	"far ip addr add 2001:db8:1::fe/64 dev far nodad\n"
-	"far ip link add behind type veth peer name nowhere\n"
-	"far ip link set behind mtu 1400 arp off\n"
-	"far ip addr add 10.2.0.1/24 dev behind\n"
-	"far ip addr add 2001:db8:2::1/64 dev behind nodad\n"
-	"for i in lo far behind nowhere; do far ip link set $i up; done\n"
-	"ip link set near up\n"
-	"far sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1\n"
-	"far sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0\n"
-	"far ip route add unreachable 10.3.0.0/24\n"
-	"far ip route add prohibit 10.4.0.0/24\n"
-	"far ip route add unreachable 2001:db8:3::/64\n"
-	"far ip route add prohibit 2001:db8:4::/64\n"
-	"ip route add default via 10.1.0.254\n"
-	"ip route add default via 2001:db8:1::fe dev near\n";
-
-static int start_routed(void **state)
+static void the_source_address_can_be_chosen(void **state)
 {
-	char number[16];
+	struct icmp_shape shape = { .size = 56,
+				    .source = world_address(world->other) };
+	struct peer *peer = peer_new();
+	struct peer_message request;
+	struct icmp_echo echo = world_ping(world->self, &shape);
 
-	start(state);
-	router = start_namespace();
-	snprintf(number, sizeof number, "%d", (int)router);
-	setenv("router", number, 1);
-	run(router_script);
-	return 0;
+	(void)state;
+	assert_outcome(ICMP_REPLY, &echo);
+	request = peer_request(peer);
+	assert_address(world->other, &request.from);
+	/* It holds for that echo alone. */
+	echo = world_ping(world->self, NULL);
+	assert_outcome(ICMP_REPLY, &echo);
+	request = peer_request(peer);
+	assert_address(world->self, &request.from);
+	peer_free(peer);
 }
 
-static int stop_routed(void **state)
+static void a_source_address_of_others_is_refused(void **state)
 {
-	kill(router, SIGKILL);
-	waitpid(router, NULL, 0);
-	return stop(state);
-}
+	struct icmp_shape shape = { .size = 56,
+				    .source = world_address(world->unreached) };
+	struct icmp_echo echo = world_ping(world->self, &shape);
+	char text[128];
 
-/* A host of network N. */
-static const char *host_in(unsigned n)
-{
-	static char text[ADDRESS_TEXT_MAX];
-
+	(void)state;
+	assert_outcome(ICMP_FAILED, &echo);
 	snprintf(text, sizeof text,
-		 world->family == AF_INET ? "10.%u.0.9" : "2001:db8:%u::9", n);
-	return text;
+		 "not sent: %s is not an address of this host",
+		 world->unreached);
+	assert_explained(text, &echo);
 }
 
-static const char *router_text(void)
+/* ---- what the kernel refuses ---- */
+
+static void no_route_is_an_outcome(void **state)
 {
-	return world->family == AF_INET ? "10.1.0.254" : "2001:db8:1::fe";
+	struct icmp_echo echo = world_ping(world->unreached, NULL);
+
+	(void)state;
+	assert_outcome(ICMP_FAILED, &echo);
+	assert_int_equal(ENETUNREACH, echo.error);
+	assert_explained("not sent: no route", &echo);
+	assert_int_equal(0, icmp_counts(icmp).sent);
 }
 
-static void assert_explained(const char *format, const struct icmp_echo *echo)
+static void a_broadcast_is_refused(void **state)
 {
-	char expected[256];
+	struct icmp_echo echo;
+
+	(void)state;
+	if (world->family != AF_INET)
+		return;
+	echo = world_ping("127.255.255.255", NULL);
+	assert_outcome(ICMP_FAILED, &echo);
+	assert_int_equal(EACCES, echo.error);
+	assert_explained(
+		"not sent: a broadcast address, or prohibited by a route",
+		&echo);
+}
+
+static void too_big_for_the_interface_tells_its_size(void **state)
+{
+	struct icmp_shape shape = { .size = 1473, .dont_fragment = true };
+	struct icmp_echo echo;
+
+	(void)state;
+	world_run("ip link set lo mtu 1500");
+	echo = world_ping(world->self, &shape);
+	assert_outcome(ICMP_TOO_BIG, &echo);
+	assert_int_equal(1500, echo.mtu);
+	assert_explained("too big for the path, which takes 1500 bytes", &echo);
+	shape.dont_fragment = false;
+	echo = world_ping(world->self, &shape);
+	assert_outcome(ICMP_REPLY, &echo);
+	shape.size = world->family == AF_INET ? 1472 : 1452;
+	shape.dont_fragment = true;
+	echo = world_ping(world->self, &shape);
+	assert_outcome(ICMP_REPLY, &echo);
+}
+
+static void the_any_address_is_this_host(void **state)
+{
+	struct icmp_echo echo = world_ping(world->any, NULL);
+
+	(void)state;
+	assert_outcome(ICMP_REPLY, &echo);
+	assert_address(world->self, &echo.from);
+}
+
+static void an_address_of_no_family_is_refused(void **state)
+{
+	struct icmp_echo echo = { 0 };
 	struct err err;
 
-	snprintf(expected, sizeof expected, "%s %s", format, router_text());
-	icmp_explain(echo, &err);
-	assert_string_equal(expected, err.text);
+	(void)state;
+	assert_false(icmp_send(icmp, &echo, &err));
+	assert_string_equal("icmp: neither an IPv4 nor an IPv6 address",
+			    err.text);
+	icmp_forget(icmp, &echo);
 }
 
-static struct icmp_echo ping_shaped(const char *target,
-				    const struct icmp_shape *shape)
+/* In a process of its own, which gives up what it may. */
+static void try_without_rights(int out)
 {
-	struct icmp_echo echo = echo_to(target);
+	struct err err = { 0 };
 
-	echo.shape = shape;
-	start_echo(&echo);
-	wait_for(1);
-	icmp_forget(icmp, &echo);
-	return echo;
+	if (setgid(65533) || setuid(65534))
+		_exit(2);
+	if (icmp_open(icmp, world->family, &err))
+		_exit(3);
+	_exit(write(out, err.text, strlen(err.text)) < 0);
+}
+
+static void without_rights_both_remedies_are_told(void **state)
+{
+	char text[sizeof(struct err)] = "";
+	int ends[2], status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(0, pipe(ends));
+	pid = fork();
+	if (pid == 0)
+		try_without_rights(ends[1]);
+	assert_int_equal(pid, waitpid(pid, &status, 0));
+	assert_int_equal(0, status);
+	assert_true(read(ends[0], text, sizeof text - 1) > 0);
+	if (!strstr(text, "ping_group_range=\"65533 65533\"") ||
+	    !strstr(text, "setcap cap_net_raw+ep /") || strchr(text, '\n'))
+		fail_msg("%s", text);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* ---- behind a router ---- */
+
+static void explain_router(const char *before, const char *behind,
+			   const struct icmp_echo *echo)
+{
+	char expected[256];
+
+	snprintf(expected, sizeof expected, "%s%s%s", before, world->router,
+		 behind);
+	assert_explained(expected, echo);
 }
 
 static void who_lets_the_ttl_expire_is_told(void **state)
 {
 	struct icmp_shape shape = { .size = 56, .ttl = 1 };
-	struct icmp_echo echo = ping_shaped(host_in(2), &shape);
+	struct icmp_echo echo = world_ping(world_host(2), &shape);
 
 	(void)state;
 	assert_outcome(ICMP_TTL_EXCEEDED, &echo);
-	assert_address(router_text(), &echo.from);
-	assert_explained("TTL exceeded at", &echo);
+	assert_address(world->router, &echo.from);
+	explain_router("TTL exceeded at ", "", &echo);
 	assert_true(echo.rtt > 0 && echo.rtt < 0.1);
 	assert_int_equal(1, icmp_counts(icmp).errors);
 	/* It holds for that echo alone. */
-	echo = ping(router_text());
-	assert_outcome(ICMP_REPLY, &echo);
+	echo = world_echo(world_host(2));
+	echo.timeout = 0.05;
+	world_send(&echo);
+	world_wait(1);
+	assert_outcome(ICMP_TIMED_OUT, &echo);
 }
 
 static void who_says_unreachable_is_told(void **state)
 {
 	bool four = world->family == AF_INET;
-	struct icmp_echo echo = ping(host_in(3));
+	struct icmp_echo echo = world_ping(world_host(3), NULL);
 
 	(void)state;
 	assert_outcome(ICMP_UNREACHABLE, &echo);
 	assert_int_equal(four ? 1 : 0, echo.code);
-	assert_explained(four ? "host unreachable, says" : "no route, says",
-			 &echo);
-	echo = ping(host_in(4));
+	explain_router(four ? "host unreachable, says " : "no route, says ", "",
+		       &echo);
+	echo = world_ping(world_host(4), NULL);
 	assert_outcome(ICMP_UNREACHABLE, &echo);
 	assert_int_equal(four ? 13 : 1, echo.code);
-	assert_explained("prohibited by a filter, says", &echo);
+	explain_router("prohibited by a filter, says ", "", &echo);
 	assert_int_equal(0, icmp_counts(icmp).foreign);
 }
 
 static void too_big_for_the_path_tells_its_size(void **state)
 {
 	struct icmp_shape shape = { .size = 1380, .dont_fragment = true };
-	struct icmp_echo echo = ping_shaped(host_in(2), &shape);
-	char text[128];
-	struct err err;
+	struct icmp_echo echo = world_ping(world_host(2), &shape);
 
 	(void)state;
 	assert_outcome(ICMP_TOO_BIG, &echo);
 	assert_int_equal(1400, echo.mtu);
-	assert_address(router_text(), &echo.from);
-	snprintf(text, sizeof text, "too big for %s, which takes 1400 bytes",
-		 router_text());
-	icmp_explain(&echo, &err);
-	assert_string_equal(text, err.text);
+	assert_address(world->router, &echo.from);
+	explain_router("too big for ", ", which takes 1400 bytes", &echo);
 	/* Now this host knows, too. */
-	echo = ping_shaped(host_in(2), &shape);
+	echo = world_ping(world_host(2), &shape);
 	assert_outcome(ICMP_TOO_BIG, &echo);
 	assert_int_equal(1400, echo.mtu);
-	icmp_explain(&echo, &err);
-	assert_string_equal("too big for the path, which takes 1400 bytes",
-			    err.text);
+	assert_explained("too big for the path, which takes 1400 bytes", &echo);
+}
+
+/* In IPv6 its first fragment is quoted, which has a header more. */
+static void an_error_about_a_fragment_is_understood(void **state)
+{
+	struct icmp_shape shape = { .size = 4000, .ttl = 1 };
+	struct icmp_echo echo = world_ping(world_host(2), &shape);
+
+	(void)state;
+	assert_outcome(ICMP_TTL_EXCEEDED, &echo);
+	assert_address(world->router, &echo.from);
 }
 
 /* A datagram socket fails at the next call, whatever it is about. */
@@ -433,61 +350,114 @@ static void an_error_spoils_no_other_echo(void **state)
 
 	(void)state;
 	for (int i = 0; i < 20; i++) {
-		bad[i] = echo_to(host_in(2));
+		bad[i] = world_echo(world_host(2));
 		bad[i].shape = &shape;
-		good[i] = echo_to(router_text());
-		start_echo(&bad[i]);
-		start_echo(&good[i]);
+		good[i] = world_echo(world->router);
+		world_send(&bad[i]);
+		world_send(&good[i]);
 	}
-	wait_for(40);
+	world_wait(40);
 	for (int i = 0; i < 20; i++) {
 		assert_outcome(ICMP_TTL_EXCEEDED, &bad[i]);
 		assert_outcome(ICMP_REPLY, &good[i]);
-		icmp_forget(icmp, &bad[i]);
-		icmp_forget(icmp, &good[i]);
 	}
 	assert_int_equal(40, icmp_counts(icmp).sent);
 	assert_int_equal(20, icmp_counts(icmp).errors);
 }
 
-static void no_descriptor_is_left(void **state)
+/* Of the engine's socket, which is the only one of its protocol. */
+static void shrink_send_buffer(void)
 {
-	unsigned before = descriptors();
+	int protocol, bytes = 1;
+	socklen_t size;
 
-	(void)state;
-	ping(world->self);
-	assert_int_equal(before + 1, descriptors());
-	icmp_free(icmp);
-	icmp = NULL;
-	assert_int_equal(before, descriptors());
+	for (int fd = 0; fd < 256; fd++) {
+		size = sizeof protocol;
+		if (!getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol,
+				&size) &&
+		    (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6))
+			assert_int_equal(0,
+					 setsockopt(fd, SOL_SOCKET, SO_SNDBUF,
+						    &bytes, sizeof bytes));
+	}
 }
 
-#define EACH(function, start, stop)                                            \
-	{ "datagram, IPv4: " #function, function, start, stop,                 \
-	  (void *)&worlds[0] },                                                \
-		{ "raw, IPv4: " #function, function, start, stop,              \
-		  (void *)&worlds[1] },                                        \
-		{ "datagram, IPv6: " #function, function, start, stop,         \
-		  (void *)&worlds[2] },                                        \
-	{                                                                      \
-		"raw, IPv6: " #function, function, start, stop,                \
-			(void *)&worlds[3]                                     \
-	}
+static const char *nobody(void)
+{
+	return world->family == AF_INET ? "10.1.0.77" : "2001:db8:1::77";
+}
 
-#define each(function) EACH(function, start, stop)
-#define each_routed(function) EACH(function, start_routed, stop_routed)
+/* Packets to a neighbour that is still looked for fill the send buffer. */
+static void a_full_send_buffer_is_waited_for(void **state)
+{
+	struct icmp_echo echoes[30];
+
+	(void)state;
+	world_sysctl("ipv4/neigh/near/retrans_time_ms", "20");
+	world_sysctl("ipv6/neigh/near/retrans_time_ms", "20");
+	world_ping(world->router, NULL);
+	shrink_send_buffer();
+	for (int i = 0; i < 30; i++) {
+		echoes[i] = world_echo(nobody());
+		world_send(&echoes[i]);
+	}
+	assert_true(icmp_counts(icmp).sent < 30);
+	world_wait(30);
+	for (int i = 0; i < 30; i++)
+		assert_outcome(ICMP_UNREACHABLE, &echoes[i]);
+	assert_int_equal(31, icmp_counts(icmp).sent);
+}
+
+static void what_waits_for_too_long_is_not_sent(void **state)
+{
+	struct icmp_echo echoes[30];
+	unsigned unsent = 0;
+
+	(void)state;
+	world_ping(world->router, NULL);
+	shrink_send_buffer();
+	for (int i = 0; i < 30; i++) {
+		echoes[i] = world_echo(nobody());
+		echoes[i].timeout = 0.05;
+		world_send(&echoes[i]);
+	}
+	/* In the queue, too. */
+	icmp_forget(icmp, &echoes[29]);
+	world_wait(29);
+	for (int i = 0; i < 29; i++)
+		if (echoes[i].outcome == ICMP_FAILED) {
+			assert_explained("not sent: the send buffer is full",
+					 &echoes[i]);
+			unsent++;
+		}
+	assert_int_equal(30, icmp_counts(icmp).sent + unsent);
+	assert_outcome(ICMP_WAITING, &echoes[29]);
+}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		each(a_host_that_is_there_answers),
-		each(no_answer_is_a_timeout),
-		each(the_kind_of_socket_is_what_is_allowed),
-		each(no_descriptor_is_left),
-		each_routed(who_lets_the_ttl_expire_is_told),
-		each_routed(who_says_unreachable_is_told),
-		each_routed(too_big_for_the_path_tells_its_size),
-		each_routed(an_error_spoils_no_other_echo),
+		world_test(a_host_that_is_there_answers),
+		world_test(no_answer_is_a_timeout),
+		world_test(echoes_time_out_in_the_order_of_their_deadlines),
+		world_test(the_kind_of_socket_is_what_is_allowed),
+		world_test(no_descriptor_is_left),
+		world_test(payloads_of_all_sizes_come_back),
+		world_test(the_source_address_can_be_chosen),
+		world_test(a_source_address_of_others_is_refused),
+		world_test(no_route_is_an_outcome),
+		world_test(a_broadcast_is_refused),
+		world_test(too_big_for_the_interface_tells_its_size),
+		world_test(the_any_address_is_this_host),
+		world_test(an_address_of_no_family_is_refused),
+		world_test(without_rights_both_remedies_are_told),
+		routed_test(who_lets_the_ttl_expire_is_told),
+		routed_test(who_says_unreachable_is_told),
+		routed_test(too_big_for_the_path_tells_its_size),
+		routed_test(an_error_about_a_fragment_is_understood),
+		routed_test(an_error_spoils_no_other_echo),
+		routed_test(a_full_send_buffer_is_waited_for),
+		routed_test(what_waits_for_too_long_is_not_sent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
