@@ -83,6 +83,7 @@ local function add_group(taken, group, name, instance, metrics)
 end
 
 local function load_files(config)
+  assert(config.push_config and config.configs, "--push-config and --configs go together")
   local mistakes, taken = {}, {}
   gateway = value.read(config.push_config, GATEWAY, mistakes) or {}
   local names, message = files.list(config.configs)
@@ -112,19 +113,21 @@ local function load_files(config)
   end
 end
 
--- Pushes GROUP, until LAST. A problem is told by the first that has it, and when it is over.
+local having = {} -- what became of a push -> how many groups had that the last time
+
+-- Pushes GROUP, until LAST. Tells when the first group fails so, and when none does any more.
 local function push(m, group, last)
   group.options.timeout = math.max(0.1, math.min(30, last - clock.monotonic()))
   local ok, message, answer = group.registry:push(gateway.url, group.options)
-  local was, problem = group.problem, not ok and (answer and answer.status or "silence") or nil
-  m.ping_pushes_total:inc(ok and "ok" or answer and "refused" or "unanswered")
-  group.problem = problem
-  if problem and problem ~= was and problem ~= gateway.problem then
+  local result, was = ok and "ok" or answer and "refused" or "unanswered", group.result or "ok"
+  m.ping_pushes_total:inc(result)
+  if result == was then return end
+  group.result, having[result], having[was] =
+    result, (having[result] or 0) + 1, (having[was] or 0) - 1
+  if not ok and having[result] == 1 then
     log.warn("pushing fails, and is tried again", { err = message })
-    gateway.problem = problem
-  elseif was and ok and gateway.problem then
-    log.info("pushing works again")
-    gateway.problem = nil
+  elseif ok and having[was] == 0 then
+    log.info("pushing works again", { was = was })
   end
 end
 
@@ -171,10 +174,7 @@ return {
     debug = { false, help = "Log every ping." },
   },
   metrics = function(config)
-    if (config.push_config or config.configs) and not gateway then
-      assert(config.push_config and config.configs, "--push-config and --configs go together")
-      load_files(config)
-    end
+    if not gateway and (config.push_config or config.configs) then load_files(config) end
     return metrics
   end,
   start = function(m, config)
