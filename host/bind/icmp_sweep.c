@@ -29,8 +29,8 @@
 
 enum {
 	HOSTS_MAX = 65536,
-	BATCH = 256,   /* echoes in a round of the loop */
-	LOOKUPS = 256, /* names at a time, found ones included */
+	BATCH = 256,  /* echoes in a round of the loop */
+	LOOKUPS = 64, /* names at a time, found ones included */
 };
 
 /* On the stack of the function that waits: hosts, options, and these. */

@@ -1,9 +1,12 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Everything here stays on this machine; networks are in spec/e2e.
+-- Everything here stays on this machine; networks are in spec/e2e, as is what
+-- does not answer at all.
 local clock = require "clock"
 local host = require "host"
 local icmp = require "icmp"
 local task = require "task"
+
+local name_server = dofile "spec/bind/name_server.lua"
 
 -- Shorter than any answer takes.
 local NO_TIME <const> = 1e-9
@@ -124,13 +127,35 @@ describe("icmp.echo", function()
     assert.matches("^ping localhost %(127%.0%.0%.1%): ", message)
   end)
 
-  it("has three seconds, and no more than the deadline leaves", function()
-    local message = assert(host.run([[
-      local icmp = require "icmp"
-      local reply = assert(icmp.echo "127.0.0.1")
-      return reply.address
-    ]], { deadline = 2 }))
-    assert.equal("127.0.0.1", message)
+  it("says so when the name server takes its whole time", function()
+    name_server(function() end, function()
+      local none, message, reason = icmp.echo("meter.lan", { timeout = 0.05 })
+      assert.is_nil(none)
+      assert.matches("^ping meter%.lan: .* within 0%.05 s$", message)
+      assert.equal("name", reason)
+    end)
+  end)
+
+  it("speaks before the deadline of its task does", function()
+    name_server(function() end, function()
+      local _, message, reason = task.timeout(0.5, icmp.echo, "meter.lan")
+      assert.matches("^ping meter%.lan: .* within 0%.4", message)
+      assert.equal("name", reason)
+    end)
+  end)
+
+  it("leaves to the echo what the name has left of the time", function()
+    name_server(function(question)
+      if question.type == "A" then
+        task.sleep(0.03)
+        return { { "A", "127.0.0.7" } }
+      end
+      return {}
+    end, function()
+      local reply = assert(icmp.echo("meter.lan", { timeout = 5 }))
+      assert.equal("127.0.0.7", reply.address)
+      assert.is_true(reply.rtt < 0.03)
+    end)
   end)
 
   it("measures the network, not the script", function()
@@ -402,6 +427,25 @@ describe("icmp.sweep", function()
 
   it("takes the same host twice", function()
     assert.equal(2, count((assert(icmp.sweep { "127.0.0.1", "127.0.0.1" }))))
+  end)
+
+  it("asks a name server for thousands of names", function()
+    local known = { A = "127.0.0.8", AAAA = "::1" }
+    name_server(function(question)
+      if question.name:find "^no" then
+        return { rcode = 3 }
+      end
+      return { { question.type, known[question.type] } }
+    end, function()
+      local list = {}
+      for i = 1, 1000 do
+        list[i] = (i % 10 == 0 and "no-%d.lan" or "meter-%d.lan"):format(i)
+      end
+      local rtts, failures = assert(icmp.sweep(list))
+      assert.equal(900, count(rtts))
+      assert.matches("^ping no%-10%.lan: no such name", failures[10])
+      assert.is_nil(failures[11])
+    end)
   end)
 
   it("is forgotten when its task is cancelled", function()

@@ -5,6 +5,7 @@ import json
 import os
 import statistics
 import subprocess
+import time
 import unittest
 
 from spec.e2e.lunex import SAMPLE, TOP, Case, program
@@ -48,20 +49,31 @@ ALL_THREE = """
 local icmp = require "icmp"
 local json = require "json"
 
+local ask = {
+  echo = function() return icmp.echo "127.0.0.1" end,
+  series = function() return icmp.series("127.0.0.1", { count = 1 }) end,
+  sweep = function() return icmp.sweep { "127.0.0.1", "127.0.0.2" } end,
+  six = function() return icmp.echo "::1" end,
+}
+
+local function tell(result, message, reason)
+  result = result or { error = message, reason = reason, failed = true }
+  return { not result.failed, result.error or message or "",
+    result.reason or "" }
+end
+
 return {
   name = "three",
-  config = { file = { "" } },
+  config = { file = { "" }, only = { "" } },
   collect = function(_, config)
     local file <close> = assert(io.open(config.file, "w"))
-    local function tell(result, message, reason)
-      return { result and true or false, message or "", reason or "" }
+    local answers = {}
+    for name, fn in pairs(ask) do
+      if config.only == "" or config.only == name then
+        answers[name] = tell(fn())
+      end
     end
-    file:write(json.encode {
-      echo = tell(icmp.echo "127.0.0.1"),
-      series = tell(icmp.series("127.0.0.1", { count = 1 })),
-      sweep = tell(icmp.sweep { "127.0.0.1", "127.0.0.2" }),
-      six = tell(icmp.echo "::1"),
-    })
+    file:write(json.encode(answers))
   end,
 }
 """
@@ -71,6 +83,15 @@ CONFINED = """
 ip link set lo up && echo "$1" > /proc/sys/net/ipv4/ping_group_range || exit 99
 shift
 exec setpriv --bounding-set=-net_raw --inh-caps=-net_raw -- "$@"
+"""
+
+
+# The same where nobody answers over IPv4.
+SILENT = """
+ip link set lo up &&
+  echo "$1" > /proc/sys/net/ipv4/icmp_echo_ignore_all || exit 99
+shift
+exec "$@"
 """
 
 
@@ -111,29 +132,58 @@ class Times(Case):
         self.agree(0.03)
 
 
-@unittest.skipUnless(os.geteuid() == 0, "makes a network namespace")
-class Rights(Case):
-    def ask(self, group_range):
+class Confined(Case):
+    def ask(self, setup, argument, *flags):
+        """What a script says that runs in a network of its own."""
         out = self.folder / "answers"
         result = subprocess.run(
-            ["unshare", "--net", "sh", "-c", CONFINED, "sh", group_range,
-             program(), "once", self.script(ALL_THREE), f"--file={out}"],
+            ["unshare", "--net", "sh", "-c", setup, "sh", argument, program(),
+             "once", self.script(ALL_THREE), f"--file={out}", *flags],
             cwd=TOP, capture_output=True, text=True, check=False, timeout=60)
         self.assertEqual(0, result.returncode, result.stderr)
         return json.loads(out.read_text())
 
+
+@unittest.skipUnless(os.geteuid() == 0, "makes a network namespace")
+class Rights(Confined):
     def test_a_process_without_any_says_what_would_help(self):
-        for name, (ok, message, reason) in self.ask("1 0").items():
+        for name, (ok, message, reason) in self.ask(CONFINED, "1 0").items():
             self.assertEqual((False, "denied"), (ok, reason), name)
             self.assertRegex(message, r"^ping (127\.0\.0\.1|::1): ")
             self.assertIn("ping_group_range", message)
             self.assertIn("CAP_NET_RAW", message.upper())
 
     def test_a_group_that_may_ping_needs_no_capability(self):
-        answers = self.ask("0 0")
+        answers = self.ask(CONFINED, "0 0")
         for name in ("echo", "series", "six"):
             self.assertEqual([True, "", ""], answers[name], name)
         self.assertEqual([True, {}, ""], answers["sweep"])
+
+
+@unittest.skipUnless(os.geteuid() == 0, "makes a network namespace")
+class Silence(Confined):
+    def test_lasts_three_seconds(self):
+        started = time.monotonic()
+        answers = self.ask(SILENT, "1", "--timeout=30")
+        self.assertGreaterEqual(time.monotonic() - started, 9)
+        silent = "ping 127.0.0.1: no answer within 3 s"
+        self.assertEqual([False, silent, "timeout"], answers["echo"])
+        self.assertEqual([True, silent, "timeout"], answers["series"])
+        self.assertEqual(
+            [True, [silent, silent.replace("0.1:", "0.2:")], ""],
+            answers["sweep"])
+
+    def test_ends_before_the_deadline(self):
+        silent = "ping 127.0.0.1: no answer within 1.96 s"
+        expected = {
+            "echo": [False, silent, "timeout"],
+            "series": [True, silent, "timeout"],
+            "sweep": [True, [silent, silent.replace("0.1:", "0.2:")], ""],
+        }
+        for name, answer in expected.items():
+            answers = self.ask(SILENT, "1", "--timeout=2", f"--only={name}")
+            self.assertEqual({name: answer}, answers)
+
 
 
 if __name__ == "__main__":
