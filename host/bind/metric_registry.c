@@ -16,6 +16,7 @@
 #include "bind/bind.h"
 #include "bind/metric_declare.h"
 #include "bind/metric_family.h"
+#include "bind/metric_registry_options.h"
 #include "core/exposition.h"
 #include "core/mem.h"
 #include "core/nearest.h"
@@ -95,173 +96,7 @@ void metric_registry_limit(lua_State *L, size_t series_max)
 		account_of(L)->limit.max = series_max;
 }
 
-/* ---- what is declared ---- */
-
-static const char *const methods_known[] = { "render", "push", "delete", NULL };
-
-static bool is_method(const char *name)
-{
-	const char *const *method = methods_known;
-
-	while (*method && strcmp(*method, name) != 0)
-		method++;
-	return *method;
-}
-
-static bool is_option(const char *name)
-{
-	return strcmp(name, "namespace") == 0 || strcmp(name, "labels") == 0;
-}
-
-static void wrong_value(lua_State *L, const char *name)
-{
-	luaL_error(L,
-		   "'%s': expected a declaration such as metric.gauge "
-		   "{ \"help\" }, or a metric of another registry, got %s",
-		   name, luaL_typename(L, -1));
-}
-
-/* The pair on top of the stack must be a name with a declaration or a family;
- * the latter are counted. */
-static void check_entry(lua_State *L, unsigned *guests)
-{
-	bool guest = metric_is_family(L, -1);
-	const char *name;
-
-	if (lua_type(L, -2) != LUA_TSTRING)
-		luaL_error(L,
-			   "the metrics of a registry have names, got a %s "
-			   "as key",
-			   luaL_typename(L, -2));
-	name = lua_tostring(L, -2);
-	if (is_option(name) && (guest || metric_is_declaration(L, -1)))
-		luaL_error(L,
-			   "'%s' is an option of a registry, and cannot be "
-			   "a metric",
-			   name);
-	if (is_option(name))
-		return;
-	if (is_method(name))
-		luaL_error(L,
-			   "'%s' is a method of a registry, and cannot be a "
-			   "metric",
-			   name);
-	if (!guest && !metric_is_declaration(L, -1))
-		wrong_value(L, name);
-	*guests += guest;
-}
-
-static unsigned check_entries(lua_State *L)
-{
-	unsigned guests = 0;
-
-	for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1))
-		check_entry(L, &guests);
-	return guests;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(((const struct label_pair *)a)->name,
-		      ((const struct label_pair *)b)->name);
-}
-
-/* The pair on top of the stack as a constant label; the table keeps both. */
-static struct label_pair check_label(lua_State *L)
-{
-	struct label_pair pair;
-
-	if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
-		luaL_error(L, "option 'labels': expected a table of strings");
-	pair.name = lua_tostring(L, -2);
-	pair.value = lua_tostring(L, -1);
-	if (strlen(pair.name) != lua_rawlen(L, -2) ||
-	    strlen(pair.value) != lua_rawlen(L, -1))
-		luaL_error(L, "option 'labels': a text contains a NUL");
-	return pair;
-}
-
-/* The option `labels` into PAIRS, which has room for LABELS_MAX. */
-static unsigned check_labels(lua_State *L, struct label_pair *pairs)
-{
-	struct label_schema *schema;
-	struct err err;
-	unsigned n = 0;
-	int type = lua_getfield(L, 1, "labels");
-
-	if (type != LUA_TNIL && type != LUA_TTABLE)
-		luaL_error(L,
-			   "option 'labels': expected a table of strings, "
-			   "got %s",
-			   luaL_typename(L, -1));
-	if (type == LUA_TTABLE) {
-		for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-			if (n == LABELS_MAX)
-				luaL_error(L, "option 'labels': more than %d",
-					   LABELS_MAX);
-			pairs[n++] = check_label(L);
-		}
-	}
-	lua_pop(L, 1);
-	qsort(pairs, n, sizeof *pairs, by_name);
-	schema = label_schema_new(NULL, 0, pairs, n, &err);
-	if (!schema)
-		luaL_error(L, "option 'labels': %s", err.text);
-	label_schema_unref(schema);
-	return n;
-}
-
-/* NULL: there is none. The table keeps it. */
-static const char *check_namespace(lua_State *L)
-{
-	const char *namespace = NULL;
-	int type = lua_getfield(L, 1, "namespace");
-
-	if (type != LUA_TNIL && type != LUA_TSTRING)
-		luaL_error(L, "option 'namespace': expected a string, got %s",
-			   luaL_typename(L, -1));
-	if (type == LUA_TSTRING) {
-		namespace = lua_tostring(L, -1);
-		if (strlen(namespace) != lua_rawlen(L, -1) ||
-		    !metric_name_valid(namespace))
-			luaL_error(L,
-				   "option 'namespace': '%s' cannot begin the "
-				   "name of a metric",
-				   namespace);
-	}
-	lua_pop(L, 1);
-	return namespace;
-}
-
 /* ---- making a registry ---- */
-
-/* A copy of the table on top of the stack in its place. */
-static void copy_table(lua_State *L)
-{
-	int from = lua_gettop(L);
-
-	lua_newtable(L);
-	lua_pushnil(L);
-	while (lua_next(L, from)) { /* from copy key value */
-		lua_pushvalue(L, -2);
-		lua_insert(L, -2);
-		lua_rawset(L, from + 1);
-	}
-	lua_replace(L, from);
-}
-
-/* The argument becomes a copy, which no finalizer of the script can change
- * between two looks. */
-static void copy_options(lua_State *L)
-{
-	copy_table(L);
-	if (lua_getfield(L, 1, "labels") == LUA_TTABLE &&
-	    !metric_is_declaration(L, -1)) {
-		copy_table(L);
-		lua_setfield(L, 1, "labels");
-	}
-	lua_settop(L, 1);
-}
 
 /* Its object on the stack, without families. */
 static struct registry_object *push_registry(lua_State *L, unsigned guests)
@@ -270,7 +105,7 @@ static struct registry_object *push_registry(lua_State *L, unsigned guests)
 	struct registry_options options = { .labels = labels };
 	struct registry_object *object;
 
-	options.nlabels = check_labels(L, labels);
+	options.nlabels = check_registry_labels(L, labels);
 	object = push_object(L,
 			     sizeof *object + guests * sizeof object->guests[0],
 			     CLASS, 1);
@@ -308,7 +143,7 @@ static void push_name(lua_State *L, const char *namespace)
 static void add_own(lua_State *L, const struct registry_object *object,
 		    int fields)
 {
-	const char *namespace = check_namespace(L);
+	const char *namespace = check_registry_namespace(L);
 
 	lua_pushnil(L);
 	while (lua_next(L, 1)) { /* key declaration */
@@ -368,10 +203,7 @@ int l_metric_registry(lua_State *L)
 	struct registry_object *object;
 	unsigned guests;
 
-	luaL_checktype(L, 1, LUA_TTABLE);
-	lua_settop(L, 1);
-	copy_options(L);
-	guests = check_entries(L);
+	guests = check_registry_options(L);
 	object = push_registry(L, guests); /* options object */
 	lua_newtable(L);		   /* options object fields */
 	lua_pushvalue(L, 3);
@@ -516,7 +348,7 @@ static void unknown_field(lua_State *L, int fields)
 	}
 	near = nearest(key, names);
 	if (!near)
-		near = nearest(key, methods_known);
+		near = nearest(key, registry_methods);
 	luaL_error(L, "this registry has no metric '%s'%s%s%s", key,
 		   near ? "; did you mean '" : "", near ? near : "",
 		   near ? "'?" : "");

@@ -137,6 +137,8 @@ e_count 1
     refuses(function() metric.registry() end, "table expected")
     refuses(function() metric.registry { a } end,
       "the metrics of a registry have names, got a number as key")
+    refuses(function() metric.registry { ["a\0b"] = a } end,
+      "the name of a metric contains a NUL")
     refuses(function() metric.registry { a = 5 } end,
       "'a': expected a declaration such as metric.gauge")
     refuses(function() metric.registry { a = {} } end, "got table")
