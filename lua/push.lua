@@ -94,7 +94,7 @@ function M.send(url, text, options)
   options_of.check(options)
   if type(text) ~= "string" then
     options_of.raise("expected a text to push, got %s", type(text))
-  elseif text:find "[^\n]$" then
+  elseif text ~= "" and text:byte(-1) ~= 10 then
     options_of.raise "the text does not end in a line feed"
   end
   local group, message = open(options.method or "PUT", url, options)
