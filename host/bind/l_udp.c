@@ -14,6 +14,7 @@
 #include <lua.h>
 
 #include "bind/bind.h"
+#include "bind/resolver.h"
 #include "net/address.h"
 #include "net/udp.h"
 #include "vm/state.h"
@@ -48,7 +49,7 @@ struct wait {
 };
 
 /* Where a wait lies on the stack of the function that waits. */
-enum { WAIT_AT = 4 };
+enum { LOOKUP_AT = 3, WAIT_AT = 4 };
 
 static struct socket *check_open(lua_State *L, const char *class)
 {
@@ -376,71 +377,32 @@ static int l_wait_gc(lua_State *L)
 /* ---- the module
  * ------------------------------------------------------------------- */
 
-static int k_connect(lua_State *L, int status, lua_KContext ctx)
+static int k_connect(lua_State *L, int status, lua_KContext port)
 {
-	struct wait *wait = lua_touserdata(L, WAIT_AT);
-	struct socket *socket = wait->socket;
+	const struct lookup *lookup = lua_touserdata(L, LOOKUP_AT);
+	const struct resolve *resolve = &lookup->resolve;
+	struct socket *socket;
+	struct err err;
 
 	(void)status;
-	(void)ctx;
-	if (wait->timed_out) {
-		err_set(&wait->err, ERR_TIMEOUT,
-			"udp %s: no answer from the name server within %.3g s",
-			udp_label(socket->udp), wait->seconds);
-		wait->failed = true;
-	}
-	part(wait);
-	if (wait->failed) {
-		close_socket(socket);
-		return push_failure(L, &wait->err);
-	}
-	lua_settop(L, WAIT_AT - 1);
-	return 1;
-}
-
-static void on_connect_timeout(struct timer *timer)
-{
-	struct wait *wait =
-		(struct wait *)(void *)((char *)timer -
-					offsetof(struct wait, timer));
-
-	wait->timed_out = true;
-	task_wake(&wait->op);
-}
-
-static void on_connect_cancel(struct op *op)
-{
-	struct wait *wait =
-		(struct wait *)(void *)((char *)op - offsetof(struct wait, op));
-	struct socket *socket = wait->socket;
-
-	part(wait);
-	if (socket)
-		close_socket(socket);
+	if (!resolve->ok)
+		return push_failure(L, &resolve->err);
+	socket = push_object(L, sizeof *socket, SOCKET, 0);
+	socket->udp = udp_connect(vm_loop(vm_of(L)), resolve->name,
+				  resolve->addresses, resolve->n,
+				  (unsigned)port, &err);
+	return socket->udp ? 1 : push_failure(L, &err);
 }
 
 /* udp.connect(host, port) -> socket | nil, message */
 static int l_udp_connect(lua_State *L)
 {
-	const char *host = luaL_checkstring(L, 1);
 	unsigned port = check_port(L, 2);
-	struct socket *socket;
-	struct wait *wait;
+	struct lookup *lookup;
 
-	task_check(L);
-	lua_settop(L, 2);
-	socket = push_object(L, sizeof *socket, SOCKET, 0);
-	wait = push_wait(L, socket);
-	socket->udp = udp_connect(vm_loop(vm_of(L)), host, port, on_told, wait,
-				  &wait->err);
-	if (!socket->udp) {
-		part(wait);
-		return push_failure(L, &wait->err);
-	}
-	wait->op.cancel = on_connect_cancel;
-	start_timer(L, wait, -1);
-	wait->timer.fire = on_connect_timeout;
-	return task_await(L, &wait->op, 0, k_connect);
+	lua_settop(L, LOOKUP_AT - 1);
+	lookup = push_lookup(L, 1, AF_UNSPEC, -1, -1);
+	return task_await(L, &lookup->op, (lua_KContext)port, k_connect);
 }
 
 /* udp.listen(host, port) -> server | nil, message */

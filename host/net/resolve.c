@@ -105,6 +105,13 @@ static void set_failure(struct resolve *resolve, const struct err *err)
 	resolve->err = *err;
 }
 
+static void set_ready(struct resolver *resolver, struct asker *asker)
+{
+	asker->query = NULL;
+	TAILQ_INSERT_TAIL(&resolver->ready, asker, link);
+	wake(resolver);
+}
+
 /* Of a question that needs no query. */
 static void settle(struct resolver *resolver, struct resolve *resolve)
 {
@@ -112,8 +119,7 @@ static void settle(struct resolver *resolver, struct resolve *resolve)
 
 	asker->resolve = resolve;
 	resolve->private = asker;
-	TAILQ_INSERT_TAIL(&resolver->ready, asker, link);
-	wake(resolver);
+	set_ready(resolver, asker);
 }
 
 static void drop_asker(struct asker *asker)
@@ -164,13 +170,12 @@ static void end_query(struct query *query, const struct err *err)
 	leave_place(query);
 	while ((asker = TAILQ_FIRST(&query->askers))) {
 		TAILQ_REMOVE(&query->askers, asker, link);
-		asker->query = NULL;
 		if (err)
 			set_failure(asker->resolve, err);
 		else
 			set_result(asker->resolve, name->addresses, name->n,
 				   name->expires - name->told);
-		TAILQ_INSERT_TAIL(&resolver->ready, asker, link);
+		set_ready(resolver, asker);
 	}
 	free_query(query);
 }

@@ -3,9 +3,8 @@
  * Plain non-blocking sockets watched by uv_poll: a refusal then is an ordinary
  * error of recv(), and what has arrived can be dropped at once.
  *
- * Two pieces of memory outlive udp_free(): the socket itself until uv has
- * closed its poll handle, and a lookup that a resolver thread still works on,
- * which then finds no socket.
+ * The memory of a socket outlives udp_free() until uv has closed its poll
+ * handle.
  */
 #include "net/udp.h"
 
@@ -17,18 +16,12 @@
 #include <unistd.h>
 
 #include "core/mem.h"
-#include "net/address.h"
 
 enum { ROUND_MAX = 64, DRAIN_MAX = 4096 };
 
 struct entry {
 	struct udp_datagram datagram;
 	struct entry *next;
-};
-
-struct lookup {
-	uv_getaddrinfo_t request;
-	struct udp *udp; /* NULL: nobody waits any more */
 };
 
 struct udp {
@@ -39,7 +32,6 @@ struct udp {
 	bool failed; /* `failure` waits to be told */
 	uv_poll_t poll;
 	struct timer soon; /* calls `done` from the loop */
-	struct lookup *lookup;
 	udp_done done;
 	void *arg;
 	struct err failure;
@@ -278,10 +270,6 @@ void udp_free(struct udp *udp)
 {
 	if (!udp)
 		return;
-	if (udp->lookup) {
-		udp->lookup->udp = NULL;
-		uv_cancel((uv_req_t *)&udp->lookup->request);
-	}
 	udp->done = NULL;
 	timer_release(&udp->soon);
 	queue_clear(udp);
@@ -294,12 +282,18 @@ void udp_free(struct udp *udp)
 
 /* ---- connecting ---- */
 
-static bool connect_to(struct udp *udp, const struct sockaddr *peer)
+static bool connect_to(struct udp *udp, const union address *address,
+		       unsigned port)
 {
-	open_socket(udp, peer->sa_family);
-	if (udp->fd >= 0 && !connect(udp->fd, peer, address_len(peer)) &&
+	union address peer = *address;
+
+	/* Both families have it in the same place. */
+	peer.v4.sin_port = htons((uint16_t)port);
+	open_socket(udp, peer.any.sa_family);
+	if (udp->fd >= 0 &&
+	    !connect(udp->fd, &peer.any, address_len(&peer.any)) &&
 	    begin(udp)) {
-		address_text(peer, udp->peer);
+		address_text(&peer.any, udp->peer);
 		return true;
 	}
 	fail(udp, &udp->failure, errno);
@@ -307,100 +301,25 @@ static bool connect_to(struct udp *udp, const struct sockaddr *peer)
 	return false;
 }
 
-static void on_connected(struct timer *timer)
+struct udp *udp_connect(struct loop *loop, const char *host,
+			const union address *addresses, size_t n, unsigned port,
+			struct err *err)
 {
-	struct udp *udp =
-		(struct udp *)((char *)timer - offsetof(struct udp, soon));
-	udp_done done = udp->done;
-	struct err failure = udp->failure;
-
-	timer->fire = on_soon;
-	udp->done = NULL;
-	if (done)
-		done(udp->arg, udp->fd < 0 ? &failure : NULL);
-}
-
-static const char *lookup_reason(int status)
-{
-	switch (status) {
-	case UV_EAI_NONAME:
-	case UV_EAI_NODATA: return "name not known";
-	case UV_EAI_AGAIN: return "no answer from the name server";
-	default: return uv_strerror(status);
-	}
-}
-
-static void on_lookup(uv_getaddrinfo_t *request, int status,
-		      struct addrinfo *list)
-{
-	struct lookup *lookup = request->data;
-	struct udp *udp = lookup->udp;
-	struct addrinfo *at = list;
-
-	free(lookup);
-	if (udp) {
-		udp->lookup = NULL;
-		if (status)
-			err_set(&udp->failure, ERR_IO, "udp %s: %s", udp->label,
-				lookup_reason(status));
-		while (at && !connect_to(udp, at->ai_addr))
-			at = at->ai_next;
-		on_connected(&udp->soon);
-	}
-	uv_freeaddrinfo(list);
-}
-
-static void resolve(struct udp *udp, const char *host)
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_DGRAM,
-				  .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV };
-	struct lookup *lookup = mem_alloc(sizeof *lookup);
-	char service[8];
-	int status;
-
-	snprintf(service, sizeof service, "%s", strrchr(udp->label, ':') + 1);
-	lookup->udp = udp;
-	lookup->request.data = lookup;
-	udp->lookup = lookup;
-	status = uv_getaddrinfo(loop_uv(udp->loop), &lookup->request, on_lookup,
-				host, service, &hints);
-	if (!status)
-		return;
-	/* The name cannot be written for the resolver at all. */
-	udp->lookup = NULL;
-	free(lookup);
-	err_set(&udp->failure, ERR_IO, "udp %s: %s", udp->label,
-		lookup_reason(status));
-	timer_start(&udp->soon, 0);
-}
-
-struct udp *udp_connect(struct loop *loop, const char *host, unsigned port,
-			udp_done done, void *arg, struct err *err)
-{
-	struct sockaddr_storage peer;
 	struct udp *udp;
 
-	if (!*host || strlen(host) >= ADDRESS_HOST_MAX) {
-		err_set(err, ERR_USAGE, "udp: a host of 1 to %d bytes expected",
-			ADDRESS_HOST_MAX - 1);
-		return NULL;
-	}
 	if (port == 0 || port > 65535) {
 		err_set(err, ERR_USAGE,
-			"udp %s: port %u is not from 1 to 65535", host, port);
+			"udp %.255s: port %u is not from 1 to 65535", host,
+			port);
 		return NULL;
 	}
 	udp = make(loop, host, port);
-	udp->soon.fire = on_connected;
-	udp->done = done;
-	udp->arg = arg;
-	if (address_set(&peer, host, port)) {
-		connect_to(udp, (struct sockaddr *)&peer);
-		timer_start(&udp->soon, 0);
-	} else {
-		resolve(udp, host);
-	}
-	return udp;
+	for (size_t i = 0; i < n; i++)
+		if (connect_to(udp, &addresses[i], port))
+			return udp;
+	*err = udp->failure;
+	udp_free(udp);
+	return NULL;
 }
 
 /* ---- listening ---- */

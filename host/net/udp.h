@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * UDP sockets on a loop: connected ones that hear only their peer, and bound
- * ones that answer whoever sends. Names are resolved in libuv's resolver
- * threads. One thread: the loop's.
+ * ones that answer whoever sends. Names are not looked up here. One thread: the
+ * loop's.
  *
  * Datagrams that arrive while nobody waits are kept in a bounded queue (the
  * newest is dropped and counted when it is full). A connected socket is bound
@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 
 #include "core/err.h"
+#include "net/address.h"
 #include "net/loop.h"
 
 struct udp;
@@ -36,17 +37,17 @@ struct udp_datagram {
 };
 
 /* Called once, in the loop's thread, never from inside the call that asked: ERR
- * is NULL, or the error (refused, unknown name). It may udp_free the socket. */
+ * is NULL, or the error (refused). It may udp_free the socket. */
 typedef void (*udp_done)(void *arg, const struct err *err);
 
 /*
- * Starts to resolve HOST and to connect a socket to its first address that can
- * be reached. DONE is called later; until then nothing else but udp_free() is
- * allowed, after which DONE is not called. NULL and ERR when the port or the
- * name cannot be right. Numbers are not resolved. udp_forget() takes DONE back.
+ * Connects a socket to the first of the N addresses (at least one; their ports
+ * are not looked at) that this host has a way to, at once: nothing is sent.
+ * HOST is how the peer is named in sentences.
  */
-struct udp *udp_connect(struct loop *loop, const char *host, unsigned port,
-			udp_done done, void *arg, struct err *err);
+struct udp *udp_connect(struct loop *loop, const char *host,
+			const union address *addresses, size_t n, unsigned port,
+			struct err *err);
 
 /* Binds to HOST (a number; "": all addresses of both families) and PORT (0:
  * any), at once. */

@@ -46,11 +46,12 @@ function pack_data.AAAA(text)
 end
 
 local function unpack_question(data, via)
-  local id, at, labels, label = string.unpack(">I2", data), 13, {}, nil
-  repeat
+  local id, labels = string.unpack(">I2", data), {}
+  local label, at = string.unpack("s1", data, 13)
+  while label ~= "" do
+    labels[#labels + 1] = label
     label, at = string.unpack("s1", data, at)
-    labels[#labels + 1] = label ~= "" and label or nil
-  until label == ""
+  end
   return { id = id, name = table.concat(labels, "."), via = via,
     type = TYPE_NAMES[string.unpack(">I2", data, at)],
     bytes = data:sub(13, at + 3) }

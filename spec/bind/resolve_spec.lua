@@ -69,18 +69,6 @@ describe("resolve.lookup without a server", function()
     assert.equal("::1", (lookup("a.localhost", { family = 6 })))
   end)
 
-  it("keeps what states no time for 10 s", function()
-    local hosts <close> = assert(io.open "/etc/hosts")
-    for line in hosts:lines() do
-      local name = line:match "^127%.0%.0%.1%s+(%w+)%s*$"
-      if name and name ~= "localhost" then
-        local addresses, seconds = lookup(name, { family = 4 })
-        assert.equal("127.0.0.1", addresses)
-        assert.near(10, seconds, 0.5)
-      end
-    end
-  end)
-
   it("does not ask for what cannot be a name", function()
     for _, name in ipairs { "a b", "http://a", "a:80", "10.0.0.256", "1", "0x7f",
       "1.2.3", "a\\b", "fe80::g", "[::1]", 'a"', "a..b", ".", ".a",
@@ -264,18 +252,18 @@ describe("resolve.lookup with a server", function()
       end)
   end)
 
-  it("asks for thousands of names at once", function()
+  it("asks for hundreds of names at once", function()
     name_server(function(question)
       return { { "A", "127.0." .. question.name:match "^n(%d+%.%d+)" } }
     end, function()
       local names = {}
-      for i = 1, 3000 do
+      for i = 1, 600 do
         names[i] = string.format("n%d.%d.lan", i // 250, i % 250)
       end
       local found = task.each(names, function(name)
         return (assert(lookup(name, { family = 4, timeout = 20 })))
       end)
-      for i = 1, 3000 do
+      for i = 1, 600 do
         assert.equal(string.format("127.0.%d.%d", i // 250, i % 250), found[i])
       end
     end)

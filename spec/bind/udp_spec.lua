@@ -70,7 +70,7 @@ describe("udp.connect", function()
   it("says that a name is not known", function()
     local socket, message = udp.connect("meter.invalid", 5000)
     assert.is_nil(socket)
-    assert.matches("^udp meter%.invalid:5000: n", message)
+    assert.matches("^meter%.invalid: ", message)
   end)
 
   it("refuses what cannot be an address", function()
@@ -324,6 +324,7 @@ describe("a closed socket", function()
   end)
 
   it("is what an unreachable one becomes", function()
+    pair():close() -- the resolver of the state stays
     collectgarbage()
     local before = host.handles()
     local function forget()
