@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/queue.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -21,11 +22,27 @@
 
 enum { EVENTS = 16, SERVERS_TOLD = 3, DNS_PORT = 53 };
 
+#define LATE_TRIES 1.5 /* in the middle of the second */
+
 /* The part that lives until uv has closed its handle. */
 struct watch {
 	uv_poll_t poll;
 	struct dns *dns;
 };
+
+struct question {
+	struct dns *dns;
+	const char *name;
+	int family;
+	dns_done done; /* NULL: told */
+	void *arg;
+	unsigned pending; /* what c-ares has of it */
+	double late;	  /* when it is asked in parts */
+	bool listed;
+	TAILQ_ENTRY(question) link;
+};
+
+TAILQ_HEAD(questions, question);
 
 struct dns {
 	struct loop *loop;
@@ -36,17 +53,11 @@ struct dns {
 	struct timer timer;
 	struct dns_options options;
 	struct stat file;	 /* zeroes: there is none */
+	struct questions whole;	 /* not asked in parts yet; oldest first */
+	struct timer late;	 /* for the first of these */
 	struct question *asking; /* inside dns_ask() */
 	bool many;
 	char servers[320];
-};
-
-struct question {
-	struct dns *dns;
-	const char *name;
-	int family;
-	dns_done done;
-	void *arg;
 };
 
 /* ---- answers ---- */
@@ -168,18 +179,51 @@ static void judge(struct dns_answer *answer, const struct question *question,
 	}
 }
 
+static void unlist(struct question *question)
+{
+	if (question->listed)
+		TAILQ_REMOVE(&question->dns->whole, question, link);
+	question->listed = false;
+}
+
+static void tell(struct question *question, const struct dns_answer *answer)
+{
+	dns_done done = question->done;
+
+	unlist(question);
+	question->done = NULL;
+	if (done)
+		done(question->arg, answer);
+}
+
+/* c-ares has told one of its parts. */
+static void settle(struct question *question)
+{
+	if (--question->pending == 0)
+		free(question);
+}
+
+static void take(struct dns_answer *answer, const struct question *question,
+		 struct ares_addrinfo *info)
+{
+	*answer = (struct dns_answer){ .result = DNS_FOUND };
+	add_all(answer, info);
+	if (info)
+		question->dns->ares->freeaddrinfo(info);
+}
+
 static void on_answer(void *arg, int status, int timeouts,
 		      struct ares_addrinfo *info)
 {
 	struct question *question = arg;
-	struct dns_answer answer = { .result = DNS_FOUND };
+	struct dns_answer answer;
 
 	(void)timeouts;
-	add_all(&answer, info);
-	if (info)
-		question->dns->ares->freeaddrinfo(info);
+	take(&answer, question, info);
 	if (status == ARES_EDESTRUCTION)
 		answer.result = DNS_RENEWED;
+	else if (!question->done)
+		; /* nobody reads it, and its name may be gone */
 	else if (status == ARES_SUCCESS && answer.n == 0)
 		unknown(&answer, question, false);
 	else if (nobody_asked(question, status))
@@ -188,12 +232,11 @@ static void on_answer(void *arg, int status, int timeouts,
 		judge(&answer, question, status);
 	else if (question->dns->asking == question)
 		answer.ttl = -1; /* at once: it stands in the file */
-	question->done(question->arg, &answer);
-	free(question);
+	tell(question, &answer);
+	settle(question);
 }
 
-/* ---- the channel on the loop ---- */
-
+/* c-ares' own; to be called whenever it has worked. */
 static void set_timer(struct dns *dns)
 {
 	struct timeval tv, *next = NULL;
@@ -206,6 +249,69 @@ static void set_timer(struct dns *dns)
 	else
 		timer_stop(&dns->timer);
 }
+
+/* ---- questions that are late ---- */
+
+/* Of one family. It counts when it has addresses; the rest is for the whole
+ * question to say. */
+static void on_part(void *arg, int status, int timeouts,
+		    struct ares_addrinfo *info)
+{
+	struct question *question = arg;
+	struct dns_answer answer;
+
+	(void)timeouts;
+	take(&answer, question, info);
+	if (status == ARES_SUCCESS && answer.n > 0)
+		tell(question, &answer);
+	settle(question);
+}
+
+static void get(struct question *question, int family,
+		ares_addrinfo_callback done)
+{
+	struct dns *dns = question->dns;
+	struct ares_addrinfo_hints hints = { .ai_family = family };
+
+	dns->ares->getaddrinfo(dns->channel, question->name, NULL, &hints, done,
+			       question);
+}
+
+/* Some name servers drop questions for AAAA, and c-ares has nothing to say
+ * before both families are answered or given up. */
+static void ask_parts(struct question *question)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+
+	unlist(question);
+	question->pending += 3; /* one is ours */
+	for (size_t i = 0; i < 2; i++)
+		get(question, families[i], on_part);
+	settle(question);
+}
+
+static void set_late(struct dns *dns)
+{
+	struct question *first = TAILQ_FIRST(&dns->whole);
+
+	if (first)
+		timer_start(&dns->late, first->late - loop_now(dns->loop));
+}
+
+static void on_late(struct timer *timer)
+{
+	struct dns *dns =
+		(struct dns *)((char *)timer - offsetof(struct dns, late));
+	double now = loop_now(dns->loop);
+	struct question *question;
+
+	while ((question = TAILQ_FIRST(&dns->whole)) && question->late <= now)
+		ask_parts(question);
+	set_late(dns);
+	set_timer(dns);
+}
+
+/* ---- the channel on the loop ---- */
 
 void dns_work(struct dns *dns)
 {
@@ -395,7 +501,9 @@ struct dns *dns_new(struct loop *loop, const struct dns_options *options,
 	dns->loop = loop;
 	dns->ares = ares;
 	dns->options = *options;
+	TAILQ_INIT(&dns->whole);
 	timer_init(loop, &dns->timer, on_timer);
+	timer_init(loop, &dns->late, on_late);
 	if (!open_watch(dns)) {
 		err_set(err, ERR_IO, "names: %s",
 			uv_strerror(uv_translate_sys_error(errno)));
@@ -421,6 +529,7 @@ void dns_free(struct dns *dns)
 		return;
 	close_channel(dns);
 	timer_release(&dns->timer);
+	timer_release(&dns->late);
 	if (dns->watch)
 		uv_close((uv_handle_t *)&dns->watch->poll, on_closed);
 	if (dns->epoll >= 0)
@@ -430,21 +539,43 @@ void dns_free(struct dns *dns)
 
 /* ---- questions ---- */
 
+static void enlist(struct question *question)
+{
+	struct dns *dns = question->dns;
+	bool first = TAILQ_EMPTY(&dns->whole);
+
+	question->late =
+		loop_now(dns->loop) + LATE_TRIES * dns->options.patience;
+	question->listed = true;
+	TAILQ_INSERT_TAIL(&dns->whole, question, link);
+	if (first)
+		set_late(dns);
+}
+
 void dns_ask(struct dns *dns, const char *name, int family, dns_done done,
 	     void *arg)
 {
-	struct ares_addrinfo_hints hints = { .ai_family = family };
 	struct question *question = mem_alloc(sizeof *question);
 
-	*question = (struct question){ dns, name, family, done, arg };
+	*question = (struct question){
+		.dns = dns,
+		.name = name,
+		.family = family,
+		.done = done,
+		.arg = arg,
+		.pending = 1, /* ours */
+	};
 	dns->asking = question;
+	question->pending++;
 	if (dns->channel)
-		dns->ares->getaddrinfo(dns->channel, name, NULL, &hints,
-				       on_answer, question);
+		get(question, family, on_answer);
 	else
 		on_answer(question, ARES_ENOTINITIALIZED, 0, NULL);
 	dns->asking = NULL;
 	set_timer(dns);
+	if (question->done && family == AF_UNSPEC)
+		enlist(question);
+	settle(question);
 }
 
 const char *dns_servers(const struct dns *dns)

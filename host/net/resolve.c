@@ -13,14 +13,13 @@
  */
 #include "net/resolve.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/queue.h>
 
 #include "core/mem.h"
 #include "net/dns.h"
+#include "net/hostname.h"
 #include "net/names.h"
 #include "net/nss.h"
 
@@ -74,18 +73,6 @@ static void wake(struct resolver *resolver)
 	if (!resolver->due)
 		timer_start(&resolver->soon, 0);
 	resolver->due = true;
-}
-
-/* With or without labels before it. */
-static bool is_in(const char *name, const char *domain)
-{
-	size_t len = strlen(name), end = strlen(domain);
-
-	if (len > 0 && name[len - 1] == '.')
-		len--;
-	if (len < end || strncasecmp(name + len - end, domain, end))
-		return false;
-	return len == end || name[len - end - 1] == '.';
 }
 
 /* ---- results ---- */
@@ -255,7 +242,7 @@ static void begin(struct query *query)
 	query->stage = DNS;
 	/* "local" is multicast DNS' (RFC 6762): name servers know nothing of
 	 * it, and often say so late. */
-	if (!resolver->nss.more || !is_in(name, "local")) {
+	if (!resolver->nss.more || !hostname_in(name, "local")) {
 		dns_ask(resolver->dns, name, query->name->family, on_dns,
 			query);
 		return;
@@ -389,7 +376,7 @@ static bool from_localhost(struct resolve *resolve)
 {
 	union address both[2];
 
-	if (!is_in(resolve->name, "localhost"))
+	if (!hostname_in(resolve->name, "localhost"))
 		return false;
 	address_number(&both[0], "127.0.0.1");
 	address_number(&both[1], "::1");
@@ -411,48 +398,6 @@ static bool from_table(struct resolver *resolver, const struct name *name,
 	if (resolve->max_age >= 0 && now - name->told > resolve->max_age)
 		return false;
 	set_result(resolve, name->addresses, name->n, name->expires - now);
-	return true;
-}
-
-/* "10.0.0.256", "0x7f.1": getaddrinfo() would take some of these for addresses,
- * and no name of a host ends so. */
-static bool ends_in_number(const char *name, size_t len)
-{
-	size_t start = len;
-
-	while (start > 0 && name[start - 1] != '.')
-		start--;
-	if (start == len || name[start] < '0' || name[start] > '9')
-		return false;
-	if (strncasecmp(name + start, "0x", 2) == 0)
-		return strspn(name + start + 2, "0123456789abcdefABCDEF") +
-			       start + 2 >=
-		       len;
-	return strspn(name + start, "0123456789") + start >= len;
-}
-
-/* What could not be a name is not asked for, and is not put into a sentence as
- * it is. */
-static bool check_name(const char *name, struct err *err)
-{
-	static const char never[] = " \"%/:@[\\]\x7f";
-	size_t len = strlen(name);
-
-	if (len > 0 && name[len - 1] == '.')
-		len--;
-	if (len == 0)
-		return err_set(err, ERR_IO, "the name of a host is empty");
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)name[i] < ' ')
-			return err_set(err, ERR_IO,
-				       "%.*s...: not the name of a host",
-				       (int)i, name);
-	if (len > RESOLVE_NAME_MAX)
-		return err_set(err, ERR_IO,
-			       "%.40s...: longer than the %d bytes of a name",
-			       name, RESOLVE_NAME_MAX);
-	if (strpbrk(name, never) || ends_in_number(name, len))
-		return err_set(err, ERR_IO, "%s: not the name of a host", name);
 	return true;
 }
 
@@ -501,7 +446,7 @@ void resolve_start(struct resolver *resolver, struct resolve *resolve)
 
 	resolve->ok = false;
 	if (from_number(resolve) || from_localhost(resolve) ||
-	    !check_name(resolve->name, &resolve->err)) {
+	    !hostname_check(resolve->name, &resolve->err)) {
 		settle(resolver, resolve);
 		return;
 	}

@@ -22,7 +22,6 @@ struct resolver;
 enum {
 	RESOLVE_ADDRESSES_MAX = 32, /* of one name; more are left out */
 	RESOLVE_CACHE_MAX = 16384,  /* names; the oldest goes */
-	RESOLVE_NAME_MAX = 253,	    /* bytes, without a dot at the end */
 };
 
 /* An answer is kept as long as the zone says, but within these seconds. */

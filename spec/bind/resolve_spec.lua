@@ -225,6 +225,19 @@ describe("resolve.lookup with a server", function()
     end)
   end)
 
+  it("takes one family when the server is silent about the other", function()
+    local silent
+    name_server(function(question)
+      local data = question.type == "A" and "127.0.0.7" or "2001:db8::7"
+      return question.type ~= silent and { { question.type, data } } or nil
+    end, function()
+      silent = "AAAA"
+      assert.equal("127.0.0.7", (lookup("four.lan", { timeout = 1 })))
+      silent = "A"
+      assert.equal("2001:db8::7", (lookup("six.lan", { timeout = 1 })))
+    end, { patience = 0.2 }) -- all tries take 1.4 s
+  end)
+
   it("leaves out what is there twice", function()
     name_server(zone { ["meter.lan"] = {
       { "A", "127.0.0.7" }, { "A", "127.0.0.7" } } }, function()
