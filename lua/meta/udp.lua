@@ -11,7 +11,9 @@
 local udp = {}
 
 ---Connects a socket to a peer: only what that peer sends is heard. Waits while a
----name is resolved, and does not wait for the peer, who may not be there.
+---name is resolved, and does not wait for the peer, who may not be there. Of many
+---addresses the first to which this host has a way is taken; `resolve.lookup`
+---tells all of them, for who wants to try another.
 ---
 ---```lua
 ---local meter <close> = assert(udp.connect("10.0.0.7", 5000))
