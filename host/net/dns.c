@@ -20,7 +20,12 @@
 #include "core/mem.h"
 #include "net/ares.h"
 
-enum { EVENTS = 16, SERVERS_TOLD = 3, DNS_PORT = 53 };
+enum {
+	EVENTS = 16,
+	SERVERS_TOLD = 3,
+	DNS_PORT = 53,
+	BUFFER_SIZE = 1 << 20, /* as much of it as the system allows */
+};
 
 #define LATE_TRIES 1.5 /* in the middle of the second */
 
@@ -415,12 +420,14 @@ static int open_channel(struct dns *dns)
 {
 	struct dns_options *options = &dns->options;
 	int given = ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB |
-		    ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_RESOLVCONF;
+		    ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_RESOLVCONF |
+		    ARES_OPT_SOCK_RCVBUF;
 	struct ares_options ares = {
 		.timeout = (int)(options->patience * 1000),
 		.tries = DNS_TRIES,
 		.udp_port = (unsigned short)options->port,
 		.tcp_port = (unsigned short)options->port,
+		.socket_receive_buffer_size = BUFFER_SIZE,
 		.lookups = (char *)(uintptr_t)options->lookups,
 		.sock_state_cb = on_socket,
 		.sock_state_cb_data = dns,

@@ -7,9 +7,11 @@
  * inside c-ares or inside resolve_start().
  *
  * Queries wait for a place, because the answers to thousands at once would not
- * fit into the buffer of the one socket that they share. A query whose askers
- * have all gone cannot be taken from c-ares; it gives its place back at once
- * and goes on. When there are too many of these all queries are started anew.
+ * fit into the buffer of the one socket that they share. One that is slow gives
+ * its place back, so that a dead zone does not keep others waiting. A query
+ * whose askers have all gone cannot be taken from c-ares; it gives its place
+ * back, too, and goes on. When there are too many of these all queries are
+ * started anew.
  */
 #include "net/resolve.h"
 
@@ -24,12 +26,13 @@
 #include "net/nss.h"
 
 enum {
-	PLACES = 64,	   /* queries in flight that somebody waits for */
-	ORPHANS_MAX = 512, /* that nobody waits for */
+	PLACES = 128,
+	ORPHANS_MAX = 512, /* queries in flight that nobody waits for */
 	REFRESH_SECONDS = 1,
 };
 
 #define PATIENCE 1.0 /* seconds, with the first try */
+#define SLOW_TRIES 1.5
 
 struct asker {
 	TAILQ_ENTRY(asker) link;
@@ -47,6 +50,8 @@ struct query {
 	struct name *name;
 	struct askers askers;
 	enum stage stage;
+	bool placed;
+	double begun;
 	struct nss_request *nss;
 	struct err err; /* what the name servers said, while NSS is asked */
 };
@@ -59,10 +64,12 @@ struct resolver {
 	struct nss nss;
 	struct resolver_options options;
 	struct names names;
-	struct queries queued, busy;
+	struct queries queued, busy; /* in the order of their beginning */
 	struct askers ready;
 	unsigned places; /* taken */
 	unsigned orphans;
+	struct timer patrol; /* while queries are queued */
+	bool patrols;
 	double refreshed;
 	struct timer soon;
 	bool due; /* `soon` is started */
@@ -131,14 +138,19 @@ static struct query *new_query(struct resolver *resolver, struct name *name)
 
 static void leave_place(struct query *query)
 {
-	struct resolver *resolver = query->resolver;
+	if (!query->placed)
+		return;
+	query->placed = false;
+	query->resolver->places--;
+	wake(query->resolver);
+}
 
-	TAILQ_REMOVE(&resolver->busy, query, link);
+static void leave_busy(struct query *query)
+{
+	leave_place(query);
+	TAILQ_REMOVE(&query->resolver->busy, query, link);
 	if (TAILQ_EMPTY(&query->askers))
-		resolver->orphans--;
-	else
-		resolver->places--;
-	wake(resolver);
+		query->resolver->orphans--;
 }
 
 static void free_query(struct query *query)
@@ -154,7 +166,7 @@ static void end_query(struct query *query, const struct err *err)
 	const struct name *name = query->name;
 	struct asker *asker;
 
-	leave_place(query);
+	leave_busy(query);
 	while ((asker = TAILQ_FIRST(&query->askers))) {
 		TAILQ_REMOVE(&query->askers, asker, link);
 		if (err)
@@ -205,7 +217,7 @@ static void requeue(struct query *query)
 {
 	bool orphan = TAILQ_EMPTY(&query->askers);
 
-	leave_place(query);
+	leave_busy(query);
 	if (orphan) {
 		free_query(query);
 		return;
@@ -239,6 +251,8 @@ static void begin(struct query *query)
 	TAILQ_REMOVE(&resolver->queued, query, link);
 	TAILQ_INSERT_TAIL(&resolver->busy, query, link);
 	resolver->places++;
+	query->placed = true;
+	query->begun = loop_now(resolver->loop);
 	query->stage = DNS;
 	/* "local" is multicast DNS' (RFC 6762): name servers know nothing of
 	 * it, and often say so late. */
@@ -260,6 +274,25 @@ static void begin_queued(struct resolver *resolver)
 	while (resolver->places < PLACES &&
 	       (query = TAILQ_FIRST(&resolver->queued)))
 		begin(query);
+	if (resolver->patrols || TAILQ_EMPTY(&resolver->queued))
+		return;
+	resolver->patrols = true;
+	timer_start(&resolver->patrol, resolver->options.patience / 4);
+}
+
+static void on_patrol(struct timer *timer)
+{
+	struct resolver *resolver =
+		(struct resolver *)((char *)timer -
+				    offsetof(struct resolver, patrol));
+	double slow = loop_now(resolver->loop) -
+		      SLOW_TRIES * resolver->options.patience;
+	struct query *query = TAILQ_FIRST(&resolver->busy);
+
+	resolver->patrols = false;
+	for (; query && query->begun < slow; query = TAILQ_NEXT(query, link))
+		leave_place(query);
+	begin_queued(resolver);
 }
 
 /* ---- askers ---- */
@@ -291,11 +324,11 @@ static void abandon(struct query *query)
 		free_query(query);
 		return;
 	}
-	resolver->places--;
 	resolver->orphans++;
+	leave_place(query);
 	if (query->stage == NSS) {
 		nss_forget(query->nss);
-		leave_place(query);
+		leave_busy(query);
 		free_query(query);
 	} else {
 		wake(resolver);
@@ -339,10 +372,8 @@ static void join(struct resolver *resolver, struct query *query,
 {
 	struct asker *asker = mem_alloc(sizeof *asker);
 
-	if (query->stage != QUEUED && TAILQ_EMPTY(&query->askers)) {
+	if (query->stage != QUEUED && TAILQ_EMPTY(&query->askers))
 		resolver->orphans--;
-		resolver->places++;
-	}
 	asker->resolve = resolve;
 	asker->query = query;
 	resolve->private = asker;
@@ -478,6 +509,7 @@ struct resolver *resolver_new(struct loop *loop)
 	TAILQ_INIT(&resolver->busy);
 	TAILQ_INIT(&resolver->ready);
 	timer_init(loop, &resolver->soon, on_soon);
+	timer_init(loop, &resolver->patrol, on_patrol);
 	resolver_configure(resolver, &(struct resolver_options){ 0 });
 	return resolver;
 }
@@ -529,6 +561,7 @@ void resolver_free(struct resolver *resolver)
 	drop_queries(&resolver->busy);
 	drop_askers(&resolver->ready);
 	timer_release(&resolver->soon);
+	timer_release(&resolver->patrol);
 	names_release(&resolver->names);
 	free(resolver);
 }

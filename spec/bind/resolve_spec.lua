@@ -394,6 +394,23 @@ describe("a question", function()
       end)
   end)
 
+  it("does not wait for a dead zone", function()
+    name_server(function(question)
+      return question.name == "there.lan" and { { "A", "127.0.0.7" } } or nil
+    end, function()
+      local names = {}
+      for i = 1, 200 do
+        names[i] = "n" .. i .. ".dead.lan"
+      end
+      names[201] = "there.lan"
+      local found = task.each(names, function(name)
+        return lookup(name, { family = 4, timeout = 1 }) or false
+      end)
+      assert.is_false(found[1])
+      assert.equal("127.0.0.7", found[201])
+    end, { patience = 0.2 }) -- all tries take 1.4 s
+  end)
+
   it("leaves its place when nobody waits for it", function()
     name_server(function(question)
       return question.name == "there.lan" and { { "A", "127.0.0.7" } } or nil
