@@ -88,7 +88,7 @@ local function open(stream)
   stream.request = request_of(stream)
   stream.writer = assert(remote.writer(labels))
   stream.spool = open_queue(stream)
-  stream.dropped, stream.time = 0, 0
+  stream.dropped, stream.time, stream.written = 0, 0, true
   local damaged = stream.spool:counts().damaged
   if damaged > 0 then
     log.warn("records of the queue cannot be read", { exporter = stream.exporter,
@@ -98,26 +98,39 @@ end
 
 -- ---- from pages to requests ----
 
--- Milliseconds since the epoch, rising always.
+-- Milliseconds since the epoch, rising always: of all samples of a tick, as a
+-- scrape has one time, at its beginning.
 local function next_time(stream)
   stream.time =
     math.max(math.floor(clock.now() * 1000), stream.time + 1)
   return stream.time
 end
 
-local function write(stream, page)
-  local good, message =
-    stream.writer:write(page, next_time(stream), stream.spool)
-  if not good then
-    stream:note("failed", message)
+-- Of samples that go into no queue the receiver knows nothing: a line of its
+-- own, once.
+local function say_written(stream, written, message)
+  local fields = { exporter = stream.exporter, target = stream.target,
+    error = message }
+  if not written and stream.written then
+    log.warn("samples do not go into the queue", fields)
+    pages.tell(stream.index, message)
+  elseif written and not stream.written then
+    log.info("samples go into the queue again", fields)
   end
+  stream.written = written
+end
+
+local function write(stream, page, time)
+  local written, message = stream.writer:write(page, time, stream.spool)
+  say_written(stream, written, message)
   show_queue(stream)
   stream.work:call()
 end
 
 local function add_page(stream)
+  local time = next_time(stream)
   local page <close> = stream:page()
-  write(stream, page)
+  write(stream, page, time)
 end
 
 local function add_pages(stream)
@@ -126,7 +139,7 @@ local function add_pages(stream)
   end
   stream:attempt(add_page)
   if stream.options.on_shutdown == "delete" then
-    stream:attempt(write, nil)
+    stream:attempt(write, nil, next_time(stream))
   end
   stream.complete = true
   stream.work:call()

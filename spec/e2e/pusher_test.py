@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from spec.e2e.answers import Answer, Stall
-from spec.e2e.lunex import Case, eventually
+from spec.e2e.lunex import Case, eventually, program
 from spec.e2e.receivers import Pushgateway
 from spec.e2e.upstream import Upstream
 
@@ -215,6 +215,35 @@ class Gateways(Pushed):
                            'interval = 0.1 } }' % gateway.url)
         lunex.wait_log("400 Bad Request: pushed metrics are invalid or "
                        "inconsistent")
+
+
+class Mistakes(Pushed):
+    def test_each_is_a_sentence_with_its_line_and_no_secret(self):
+        (self.folder / "secret").write_text(SECRET)
+        for sentence, push in (
+                ("unknown key 'urll' of push; did you mean 'url'?",
+                 '{ urll = "http://g" }'),
+                ("push.url: expected http:// or https://, a host and at most "
+                 "a path", '{ url = "u:hunter2@gateway" }'),
+                ("push.interval: expected seconds, got the text of a file",
+                 '{ url = "http://g", interval = file "secret" }'),
+                ("push.password: there is no push.username",
+                 '{ url = "http://g", password = file "secret" }')):
+            path = self.configuration('{ "count.lua",\n push = ' + push + ' }')
+            for words in (["--config", path], ["once", "--config", path],
+                          ["check", path]):
+                done = subprocess.run([program(), *words], text=True,
+                                      capture_output=True, check=False)
+                self.assertEqual((2, f"lunex: {path}:4: {sentence}\n", ""),
+                                 (done.returncode, done.stderr, done.stdout))
+
+    def test_once_pushes_nothing(self):
+        path = self.configuration('{ "count.lua", push = { url = '
+                                  '"http://127.0.0.1:1" } }')
+        done = subprocess.run([program(), "once", "--config", path], text=True,
+                              capture_output=True, check=False)
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        self.assertIn("count_value 7\n", done.stdout)
 
 
 class Trouble(Pushed):
