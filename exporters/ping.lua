@@ -10,7 +10,6 @@ local resolve = require "resolve"
 local task = require "task"
 local value = require "value"
 
-local counter, gauge = metric.counter, metric.gauge
 -- The metrics of a target: how they are filled, and with what of icmp.series.
 local SERIES <const> = {
   ping_rtt_best_seconds = { "set", "min", "Shortest round trip." },
@@ -27,14 +26,17 @@ local SERIES <const> = {
 }
 local places = {} -- target -> the labels of its series
 
--- The labels of TARGET, which is at IP ("": nowhere). Where it was, its series end.
-local function place(m, target, ip, message)
-  local was = places[target]
-  if was and was[2] == ip then return was end
-  for name in pairs(was and SERIES or {}) do m[name]:remove(table.unpack(was)) end
-  if ip == "" then log.warn("a target cannot be pinged", { target = target, err = message }) end
-  places[target] = { target, ip, ip == "" and "" or ip:find ":" and "6" or "4" }
-  return places[target]
+-- The labels of TARGET: where it is, or was last. When it moves, its series there end.
+local function place(m, target, series, message)
+  local was = places[target] or { target, "", "" }
+  local ip = series and series.address or was[2]
+  if not (series or was.failed) then log.warn("no ping", { target = target, err = message }) end
+  if ip ~= was[2] then
+    for name in pairs(SERIES) do m[name]:remove(table.unpack(was)) end
+    was = { target, ip, ip:find ":" and "6" or "4" }
+  end
+  places[target], was.failed = was, not series
+  return was
 end
 
 -- Pings TARGET and shows how that went; the mean round trip, nil without an answer.
@@ -42,7 +44,7 @@ local function ping(m, target, config, count, timeout)
   local series, message, reason = icmp.series(target, { count = config.count or count,
     interval = 0.2, timeout = timeout, size = config.size, family = config.family })
   assert(reason ~= "denied", message)
-  local labels = place(m, target, series and series.address or "", message)
+  local labels = place(m, target, series, message)
   series = series or { loss = 1, error = message }
   for name, it in pairs(SERIES) do
     local family, verb, values = m[name], it[1], value.list(series, it[2])
@@ -98,10 +100,10 @@ local function load_files(config)
     ip:find "^[%x:]*:[%x:.]*$" and "[" .. ip .. "]" or ip, gateway.port_pushgateway)
   for i, file in ipairs(gateway) do
     add_group(taken, file, file.conf.prom_id, names[i], {
-      exporter_duration = gauge "Duration of all metrics exprot",
-      exporter_jobs = gauge "Number of jobs to export" })
+      exporter_duration = metric.gauge "Duration of all metrics exprot",
+      exporter_jobs = metric.gauge "Number of jobs to export" })
     for _, job in ipairs(file.jobs) do
-      add_group(taken, job, job.job, job.ip, { dev_ping = gauge "Ping to device (ms)" })
+      add_group(taken, job, job.job, job.ip, { dev_ping = metric.gauge "Ping to device (ms)" })
       job.host = job.ip:match "^%[(.*)%]" or job.ip:match "^([^:]+):[^:]*$" or job.ip -- no port
       for _, name in ipairs(job.metrics) do
         if not measures[name] then
@@ -113,8 +115,7 @@ local function load_files(config)
   end
 end
 
-local having = {} -- what became of a push -> how many groups had that the last time
-
+local count = {} -- what became of a push -> how many groups had that the last time
 -- Pushes GROUP, until LAST. Tells when the first group fails so, and when none does any more.
 local function push(m, group, last)
   group.options.timeout = math.max(0.1, math.min(30, last - clock.monotonic()))
@@ -122,11 +123,10 @@ local function push(m, group, last)
   local result, was = ok and "ok" or answer and "refused" or "unanswered", group.result or "ok"
   m.ping_pushes_total:inc(result)
   if result == was then return end
-  group.result, having[result], having[was] =
-    result, (having[result] or 0) + 1, (having[was] or 0) - 1
-  if not ok and having[result] == 1 then
+  count[was], count[result], group.result = (count[was] or 0) - 1, (count[result] or 0) + 1, result
+  if not ok and count[result] == 1 then
     log.warn("pushing fails, and is tried again", { err = message })
-  elseif ok and having[was] == 0 then
+  elseif ok and count[was] == 0 then
     log.info("pushing works again", { was = was })
   end
 end
@@ -149,13 +149,13 @@ local function cycle(m, file, config)
 end
 
 local metrics = {
-  ping_pushes_total = counter { "Pushes by what came of them.", labels = { "result" } },
-  probe_dns_lookup_time_seconds = gauge "Time to find the address.",
-  probe_icmp_duration_seconds = gauge { "Time by phase.", labels = { "phase" } },
-  probe_icmp_reply_hop_limit = gauge "TTL or hop limit of the answer.",
-  probe_ip_protocol = gauge "4 or 6.",
+  ping_pushes_total = metric.counter { "Pushes by what came of them.", labels = { "result" } },
+  probe_dns_lookup_time_seconds = metric.gauge "Time to find the address.",
+  probe_icmp_duration_seconds = metric.gauge { "Time by phase.", labels = { "phase" } },
+  probe_icmp_reply_hop_limit = metric.gauge "TTL or hop limit of the answer.",
+  probe_ip_protocol = metric.gauge "4 or 6.",
 }
-local KINDS <const> = { set = gauge, inc = counter, observe = metric.histogram }
+local KINDS <const> = { set = metric.gauge, inc = metric.counter, observe = metric.histogram }
 for name, it in pairs(SERIES) do
   metrics[name] = KINDS[it[1]] { it[3], labels = { "target", "ip", "ip_version" }, buckets = it[4] }
 end
