@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Three exporters in one process, on one page: a configuration file to copy.
+-- Four exporters in one process, on one page: a configuration file to copy.
 -- What is secret comes from files (or, with env "NAME", from the environment).
 return {
   listen = ":8000",
@@ -19,6 +19,9 @@ return {
         user = file "secrets/mirth_user",
         password = file "secrets/mirth_password",
       },
+    } },
+    { "ping", config = { -- the last one is an address that nobody has
+      targets = { "127.0.0.1", "::1", "198.51.100.1" }, wait = 1,
     } },
   },
 }

@@ -109,16 +109,21 @@ class TheDemo(Case):
         self.addCleanup(self.finish, demo)
         return demo
 
-    def test_it_shows_three_exporters_until_it_is_interrupted(self):
+    def test_it_shows_four_exporters_until_it_is_interrupted(self):
         demo = self.demo()
         demo.wait_log(demo.ADDRESS)
         page = demo.page_with(
             lambda p: all(p.get(f"{name}_up") == 1
-                          for name in ("powerexporter", "particle", "mirth")),
+                          for name in ("powerexporter", "particle", "mirth",
+                                       "ping")),
             "all of them are up")
         for name in ("powerexporter_current_ampere", "particle_device_online{",
                      "mirth_messages_received_total{"):
             self.assertTrue([n for n in page if n.startswith(name)], name)
+        for ip, loss in (("127.0.0.1", 0), ("::1", 0), ("198.51.100.1", 1)):
+            version = 6 if ":" in ip else 4
+            self.assertEqual(loss, page[f'ping_loss_ratio{{target="{ip}",'
+                                        f'ip="{ip}",ip_version="{version}"}}'])
         alone = demo.samples("/metrics?exporter=mirth")
         self.assertIn("mirth_up", alone)
         self.assertNotIn("particle_up", alone)
