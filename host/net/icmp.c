@@ -29,6 +29,8 @@ enum {
 	COOKIES = 32, /* a call of getrandom() for that many */
 };
 
+#define AGAIN 0.001 /* seconds */
+
 enum list_name { LIST_NONE, LIST_UNSENT, LIST_FINISHED };
 
 struct list {
@@ -127,12 +129,12 @@ static void arm(struct icmp *icmp)
 	timer_start(&icmp->timer, deadline - loop_now(icmp->loop));
 }
 
-static void tell_soon(struct icmp *icmp)
+static void tell_after(struct icmp *icmp, double seconds)
 {
 	if (icmp->turning || icmp->soon_started || !icmp->finished.first)
 		return;
 	icmp->soon_started = true;
-	timer_start(&icmp->soon, 0);
+	timer_start(&icmp->soon, seconds);
 }
 
 static void finish(struct icmp *icmp, struct icmp_echo *echo,
@@ -141,11 +143,12 @@ static void finish(struct icmp *icmp, struct icmp_echo *echo,
 	echo->outcome = outcome;
 	icmp_heap_remove(&icmp->heap, echo);
 	list_add(&icmp->finished, echo);
-	tell_soon(icmp);
+	tell_after(icmp, 0);
 }
 
-/* Calls `done` of as many as are finished now: who then sends again what cannot
- * be sent would else hold the loop. */
+/* Calls `done` of as many as are finished now. What that finishes, such as an
+ * echo that cannot be sent, waits: uv runs timers until none is due, so a timer
+ * of no time at all would hold the loop. */
 static void tell(struct icmp *icmp)
 {
 	struct icmp_echo *echo;
@@ -160,14 +163,14 @@ static void tell(struct icmp *icmp)
 			return;
 	}
 	icmp->gone = NULL;
-	tell_soon(icmp);
+	icmp->turning = false;
+	tell_after(icmp, AGAIN);
 }
 
 /* Ends what a callback of the loop began by setting `turning`. Must be its last
  * use of ICMP: it may be gone afterwards. */
 static void end_turn(struct icmp *icmp)
 {
-	icmp->turning = false;
 	arm(icmp);
 	tell(icmp);
 }
@@ -489,6 +492,7 @@ static void on_soon(struct timer *timer)
 	struct icmp *icmp =
 		(void *)((char *)timer - offsetof(struct icmp, soon));
 
+	icmp->turning = true;
 	icmp->soon_started = false;
 	end_turn(icmp);
 }

@@ -111,6 +111,66 @@ static void no_descriptor_is_left(void **state)
 	assert_int_equal(before, descriptors());
 }
 
+/* ---- many ---- */
+
+enum { MANY = 10000 };
+
+/* More than any socket's buffer holds, and no turn of the loop in between. */
+static void every_answer_of_ten_thousand_is_taken(void **state)
+{
+	struct icmp_echo *echoes = calloc(MANY, sizeof *echoes);
+	char target[ADDRESS_TEXT_MAX];
+	double begun = loop_now(loop);
+
+	(void)state;
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(target, sizeof target, world->many, i / 100, i % 100);
+		echoes[i] = world_echo(target);
+		world_send(&echoes[i]);
+	}
+	world_burn(0.05);
+	world_wait(MANY);
+	for (unsigned i = 0; i < MANY; i++) {
+		assert_outcome(ICMP_REPLY, &echoes[i]);
+		assert_true(address_same_host(&echoes[i].to, &echoes[i].from));
+		icmp_forget(icmp, &echoes[i]);
+	}
+	assert_true(loop_now(loop) - begun < 5);
+	assert_int_equal(MANY, icmp_counts(icmp).replies);
+	assert_int_equal(0, icmp_counts(icmp).foreign);
+	free(echoes);
+}
+
+/* Larger than what a buffer holds of small ones. */
+static void large_answers_are_taken_in_between(void **state)
+{
+	struct icmp_shape shape = { .size = 60000 };
+	struct icmp_echo echoes[300];
+
+	(void)state;
+	for (unsigned i = 0; i < 300; i++) {
+		echoes[i] = world_echo(world->self);
+		echoes[i].shape = &shape;
+		world_send(&echoes[i]);
+	}
+	world_wait(300);
+	for (unsigned i = 0; i < 300; i++)
+		assert_outcome(ICMP_REPLY, &echoes[i]);
+}
+
+/* The thread does something else while the answer is there. */
+static void a_busy_thread_is_no_latency(void **state)
+{
+	struct icmp_echo echo = world_echo(world->self);
+
+	(void)state;
+	world_send(&echo);
+	world_burn(0.1);
+	world_wait(1);
+	assert_outcome(ICMP_REPLY, &echo);
+	assert_true(echo.rtt < 0.05);
+}
+
 /* ---- how echoes look ---- */
 
 static void payloads_of_all_sizes_come_back(void **state)
@@ -442,6 +502,9 @@ int main(void)
 		world_test(echoes_time_out_in_the_order_of_their_deadlines),
 		world_test(the_kind_of_socket_is_what_is_allowed),
 		world_test(no_descriptor_is_left),
+		world_test(every_answer_of_ten_thousand_is_taken),
+		world_test(large_answers_are_taken_in_between),
+		world_test(a_busy_thread_is_no_latency),
 		world_test(payloads_of_all_sizes_come_back),
 		world_test(the_source_address_can_be_chosen),
 		world_test(a_source_address_of_others_is_refused),

@@ -86,7 +86,8 @@ int world_start(void **state)
 	alarm(60);
 	if (unshare(CLONE_NEWNET))
 		fail_msg("a network namespace: %s", strerror(errno));
-	world_run("ip link set lo up && ip addr add 2001:db8::2/128 dev lo &&"
+	world_run("ip link set lo up && ip addr add 2001:db8::2/128 dev lo "
+		  "nodad && "
 		  "ip route add local 2001:db8:5::/64 dev lo");
 	world_sysctl("ipv4/ping_group_range", world->raw ? "1 0" : "0 0");
 	loop = loop_new();
