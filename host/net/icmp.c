@@ -19,6 +19,7 @@
 #include "core/mem.h"
 #include "net/icmp_heap.h"
 #include "net/icmp_socket.h"
+#include "net/icmp_stamp.h"
 
 enum {
 	SLOTS = ICMP_KNOWN_MAX,
@@ -556,6 +557,7 @@ bool icmp_open(struct icmp *icmp, int number, struct err *err)
 	family->socket = icmp_socket_new(icmp->loop, number, &user, err);
 	if (!family->socket)
 		return false;
+	icmp_stamp_await();
 	/* The pages that no number needed yet cost nothing. */
 	family->slots = mem_array(SLOTS, sizeof *family->slots);
 	family->freed = mem_array(SLOTS, sizeof *family->freed);
