@@ -138,8 +138,9 @@ describe("icmp.echo", function()
 
   it("speaks before the deadline of its task does", function()
     name_server(function() end, function()
-      local _, message, reason = task.timeout(0.5, icmp.echo, "meter.lan")
-      assert.matches("^ping meter%.lan: .* within 0%.4", message)
+      -- So long that being first is not a matter of luck.
+      local _, message, reason = task.timeout(2, icmp.echo, "meter.lan")
+      assert.matches("^ping meter%.lan: .* within 1%.9", message)
       assert.equal("name", reason)
     end)
   end)
@@ -429,7 +430,7 @@ describe("icmp.sweep", function()
     assert.equal(2, count((assert(icmp.sweep { "127.0.0.1", "127.0.0.1" }))))
   end)
 
-  it("asks a name server for thousands of names", function()
+  it("asks a name server for more names than go out at a time", function()
     local known = { A = "127.0.0.8", AAAA = "::1" }
     name_server(function(question)
       if question.name:find "^no" then
@@ -438,11 +439,11 @@ describe("icmp.sweep", function()
       return { { question.type, known[question.type] } }
     end, function()
       local list = {}
-      for i = 1, 1000 do
+      for i = 1, 200 do
         list[i] = (i % 10 == 0 and "no-%d.lan" or "meter-%d.lan"):format(i)
       end
       local rtts, failures = assert(icmp.sweep(list))
-      assert.equal(900, count(rtts))
+      assert.equal(180, count(rtts))
       assert.matches("^ping no%-10%.lan: no such name", failures[10])
       assert.is_nil(failures[11])
     end)
