@@ -106,11 +106,17 @@ static bool send_echo(struct series *series, double now)
 	return true;
 }
 
-/*
- * Sends one and sets the timer for the next. Who is late does not catch up by
- * sending two at once. The last is sent so that an answer has the time that it
- * has between two: shortly before the deadline there is none.
- */
+/* An interval after the last time, which need not have been kept exactly; but
+ * who is late by more than half of it does not catch up. */
+static double next_due(const struct series *series, double now)
+{
+	double due = series->due + series->interval;
+
+	return due - now > series->interval / 2 ? due : now + series->interval;
+}
+
+/* The last is sent so that an answer has the time that it has between two:
+ * shortly before the deadline there is none. */
 static void send_next(struct series *series)
 {
 	double now = loop_now(series->loop);
@@ -118,7 +124,7 @@ static void send_next(struct series *series)
 
 	if (!send_echo(series, now))
 		series->count = series->sent;
-	series->due = fmax(series->due + series->interval, now);
+	series->due = next_due(series, now);
 	if (series->due + least > series->ends)
 		series->count = series->sent;
 	if (series->sent < series->count)
