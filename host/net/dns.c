@@ -463,17 +463,19 @@ void dns_renew(struct dns *dns)
 	set_timer(dns);
 }
 
-void dns_refresh(struct dns *dns)
+bool dns_refresh(struct dns *dns)
 {
 	struct stat now;
 
 	look_at_file(dns, &now);
-	if (!dns->channel || now.st_ino != dns->file.st_ino ||
-	    now.st_dev != dns->file.st_dev ||
-	    now.st_size != dns->file.st_size ||
-	    now.st_mtim.tv_sec != dns->file.st_mtim.tv_sec ||
-	    now.st_mtim.tv_nsec != dns->file.st_mtim.tv_nsec)
-		dns_renew(dns);
+	if (dns->channel && now.st_ino == dns->file.st_ino &&
+	    now.st_dev == dns->file.st_dev &&
+	    now.st_size == dns->file.st_size &&
+	    now.st_mtim.tv_sec == dns->file.st_mtim.tv_sec &&
+	    now.st_mtim.tv_nsec == dns->file.st_mtim.tv_nsec)
+		return false;
+	dns_renew(dns);
+	return true;
 }
 
 /* ---- its life ---- */

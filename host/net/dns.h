@@ -55,8 +55,8 @@ void dns_free(struct dns *dns);
 void dns_ask(struct dns *dns, const char *name, int family, dns_done done,
 	     void *arg);
 
-/* When resolv.conf is another one than it was: dns_renew(). */
-void dns_refresh(struct dns *dns);
+/* When resolv.conf is another one than it was: dns_renew(), and true. */
+bool dns_refresh(struct dns *dns);
 
 /* Ends all questions with DNS_RENEWED and reads the configuration anew. */
 void dns_renew(struct dns *dns);

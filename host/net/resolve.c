@@ -434,22 +434,25 @@ static bool from_table(struct resolver *resolver, const struct name *name,
 
 /* ---- questions ---- */
 
+/* When the files are others than they were, what the former servers have said
+ * counts no more. */
 static void refresh(struct resolver *resolver)
 {
 	double now = loop_now(resolver->loop);
 	struct nss nss;
 
-	if (now < resolver->refreshed + REFRESH_SECONDS)
+	if (!resolver->dns || now < resolver->refreshed + REFRESH_SECONDS)
 		return;
 	resolver->refreshed = now;
 	nss_read(&nss, resolver->options.nsswitch);
 	resolver->nss.more = nss.more;
-	if (strcmp(nss.lookups, resolver->nss.lookups) == 0) {
-		dns_refresh(resolver->dns);
-		return;
+	if (strcmp(nss.lookups, resolver->nss.lookups) != 0) {
+		strcpy(resolver->nss.lookups, nss.lookups);
+		dns_renew(resolver->dns);
+		names_clear(&resolver->names);
+	} else if (dns_refresh(resolver->dns)) {
+		names_clear(&resolver->names);
 	}
-	strcpy(resolver->nss.lookups, nss.lookups);
-	dns_renew(resolver->dns);
 }
 
 static bool open_dns(struct resolver *resolver, struct err *err)
@@ -461,10 +464,8 @@ static bool open_dns(struct resolver *resolver, struct err *err)
 		.patience = resolver->options.patience,
 	};
 
-	if (resolver->dns) {
-		refresh(resolver);
+	if (resolver->dns)
 		return true;
-	}
 	nss_read(&resolver->nss, resolver->options.nsswitch);
 	resolver->refreshed = loop_now(resolver->loop);
 	resolver->dns = dns_new(resolver->loop, &options, err);
@@ -481,14 +482,13 @@ void resolve_start(struct resolver *resolver, struct resolve *resolve)
 		settle(resolver, resolve);
 		return;
 	}
+	refresh(resolver);
 	name = names_find(&resolver->names, resolve->name, resolve->family);
 	if (from_table(resolver, name, resolve) ||
 	    !open_dns(resolver, &resolve->err)) {
 		settle(resolver, resolve);
 		return;
 	}
-	/* Other queries may have ended in there. */
-	name = names_find(&resolver->names, resolve->name, resolve->family);
 	if (!name)
 		name = names_add(&resolver->names, resolve->name,
 				 resolve->family);
