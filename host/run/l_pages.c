@@ -32,6 +32,9 @@
  * for, and one that is collected, behind its own timeout. */
 static const double scheduled_wait = 0.05, stuck_after = 1;
 
+/* A collection has its own timeout, which is mostly less. */
+static const double default_seconds = 120;
+
 enum { TEXT_MAX = 256 << 20, HOST_NAME = 256 };
 
 /* Stream number I of Lua, from 1. */
@@ -176,7 +179,7 @@ static double patience_with(const struct exporter *exporter, double seconds)
 }
 
 static struct ticket *new_ticket(lua_State *L, struct asking *asking,
-				 double seconds, bool *asked)
+				 bool *asked)
 {
 	struct ticket *ticket = mem_alloc(sizeof *ticket);
 
@@ -184,13 +187,14 @@ static struct ticket *new_ticket(lua_State *L, struct asking *asking,
 	ticket->asked = asked;
 	ticket->question.exporter = asking->exporter;
 	ticket->question.asker = vm_loop(vm_of(L));
-	ticket->question.seconds = seconds;
+	ticket->question.seconds = default_seconds;
 	ticket->question.answered = on_answered;
 	return ticket;
 }
 
 /* pages.ask(i, seconds) -> page | nil, message: the page of the exporter of
- * stream I, brought up to date as for a scrape */
+ * stream I, brought up to date as for a scrape; waits so long at most, which
+ * does not cut a collection short */
 static int l_ask(lua_State *L)
 {
 	struct pusher *pusher;
@@ -210,7 +214,7 @@ static int l_ask(lua_State *L)
 	timer_init(vm_loop(vm_of(L)), &asking->patience, on_patience_over);
 	asking->open = true;
 	timer_start(&asking->patience, patience_with(exporter, seconds));
-	asking->ticket = new_ticket(L, asking, seconds, asked);
+	asking->ticket = new_ticket(L, asking, asked);
 	*asked = true;
 	exporter_ask(&asking->ticket->question);
 	return task_await(L, &asking->op, 0, k_ask);

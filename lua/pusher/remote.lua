@@ -79,6 +79,7 @@ local function open_queue(stream)
     log.error("the queue is in memory", { exporter = stream.exporter,
       target = stream.target, error = message })
   end
+  stream.folder = spool and options.queue
   return spool or assert(remote.spool { bytes = bytes })
 end
 
@@ -130,7 +131,9 @@ end
 local function add_page(stream)
   local time = next_time(stream)
   local page <close> = stream:page()
-  write(stream, page, time)
+  if page or not stream.stopping then
+    write(stream, page, time)
+  end
 end
 
 local function add_pages(stream)
@@ -198,9 +201,11 @@ local function send(stream, body, samples)
   return true
 end
 
-local function lose(stream)
+-- Whatever it is that ends the task.
+local function say_lost(end_of)
+  local stream = end_of.stream
   local samples = stream.spool:counts().samples
-  if samples > 0 and not stream.options.queue then
+  if stream.stopping and samples > 0 and not stream.folder then
     log.warn("samples are lost: the queue was in memory", { samples = samples,
       exporter = stream.exporter, target = stream.target })
   end
@@ -226,12 +231,12 @@ function M.run(stream)
     open(stream)
   end
   stream.failures = 0
+  local _ <close> = setmetatable({ stream = stream }, { __close = say_lost })
   task.all(function()
     add_pages(stream)
   end, function()
     send_all(stream)
   end)
-  lose(stream)
 end
 
 return M

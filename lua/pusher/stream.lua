@@ -14,7 +14,7 @@ local monotonic <const> = clock.monotonic
 
 local INTERVAL <const> = 15 -- seconds, of what has none of its own
 local TIMEOUT <const> = 30
-local ASK <const>, ASK_LAST <const> = 120, 2
+local ASK <const>, ASK_LAST <const> = 120, 3
 local TEXT_MAX <const> = 500 -- of what is said about a push
 
 local SAID <const> = {

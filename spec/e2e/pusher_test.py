@@ -151,6 +151,18 @@ class Gateways(Pushed):
         self.assertEqual(4, gateway.samples()[
             'count_collections_total{instance="",job="count"}'])
 
+    def test_a_slow_collection_is_not_cut_short_for_the_last_page(self):
+        gateway = Pushgateway(self)
+        self.script(COUNT.replace("if config.fail then", "if config.fail then "
+                                  'require("task").sleep(60)'), "slow")
+        lunex = self.serve('{ "slow.lua", name = "slow", timeout = 60, '
+                           'config = { fail = true }, push = { url = "%s", '
+                           'interval = 3600 } }' % gateway.url)
+        lunex.get("/healthz")
+        self.assertEqual(0, lunex.stop())
+        self.assertIn("nothing to push", lunex.log)
+        self.assertEqual([], gateway.groups())
+
     def test_delete_at_the_end_removes_the_group_and_no_other(self):
         gateway = Pushgateway(self)
         lunex = self.serve(

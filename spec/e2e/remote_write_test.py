@@ -313,6 +313,14 @@ class Refusals(Written):
         self.assertLess(time.monotonic() - begin, 7)
         self.assertIn("samples are lost: the queue was in memory", lunex.log)
 
+    def test_what_is_in_memory_is_told_to_be_lost_at_the_end(self):
+        up = self.upstream(Stall())
+        lunex = self.serve(up.url + "/write", "timeout = 60,")
+        up.wait_requests(1)
+        self.assertEqual(0, lunex.stop())
+        self.assertIn("the last push did not end in time", lunex.log)
+        self.assertIn("samples are lost: the queue was in memory", lunex.log)
+
     def test_a_full_queue_drops_the_oldest_and_says_so_once(self):
         up = self.upstream(Stall())
         lunex = self.serve(up.url + "/write", "queue_bytes = 2^20,",
