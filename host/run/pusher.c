@@ -287,13 +287,17 @@ static void deadline_passed(struct timer *timer)
 {
 	struct pusher *p =
 		(void *)((char *)timer - offsetof(struct pusher, deadline));
+	const struct stream *first = p->streams;
+	char count[32];
 
-	for (size_t i = 0; i < p->n; i++)
-		if (!p->streams[i].over)
-			log_warn("the last push did not end in time",
-				 "exporter",
-				 exporter_name(p->streams[i].what.exporter),
-				 "target", p->streams[i].target);
+	if (!p->open)
+		return;
+	while (first->over)
+		first++;
+	snprintf(count, sizeof count, "%zu", p->open);
+	log_warn("the last push did not end in time", "exporter",
+		 exporter_name(first->what.exporter), "target", first->target,
+		 "count", count);
 	loop_stop(p->loop);
 }
 
