@@ -126,7 +126,8 @@ function M.masked(reader, sentence)
   return sentence
 end
 
--- FN's result; a refusal is kept, and another error goes on.
+-- FN's result; a refusal is kept, once where several exporters share the table
+-- that it is about, and another error goes on.
 function M.attempt(reader, fn, ...)
   local good, result = pcall(fn, reader, ...)
   if good then
@@ -134,7 +135,10 @@ function M.attempt(reader, fn, ...)
   elseif type(result) ~= "table" or not result.sentence then
     error(result, 0)
   end
-  table.insert(reader.mistakes, M.masked(reader, result.sentence))
+  local sentence = M.masked(reader, result.sentence)
+  if sentence ~= reader.mistakes[#reader.mistakes] then
+    table.insert(reader.mistakes, sentence)
+  end
 end
 
 return M

@@ -228,6 +228,14 @@ describe("push", function()
         with "{ { url = 'http://g' }, { url = 'http://g' } }"))
   end)
 
+  it("of all exporters with one job is one mistake", function()
+    assert.same({ "etc/lunex.lua:1: push: the exporter 'a' pushes the same "
+      .. "group to this gateway: give one of them another job or grouping" },
+      mistakes_of [[return { push = { url = "http://g", job = "j" },
+        exporters = { { "queue", name = "a" }, { "queue", name = "b" },
+                      { "queue", name = "c" } } }]])
+  end)
+
   it("refuses a queue that two would have", function()
     assert.same({ "etc/lunex.lua:4: push.queue: the exporter 'a' has this "
       .. "folder, too: give each its own" }, mistakes_of [[

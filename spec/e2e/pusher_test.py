@@ -5,6 +5,7 @@ that are slow, silent or rude."""
 import re
 import subprocess
 import time
+from pathlib import Path
 
 from spec.e2e.answers import Answer, Stall
 from spec.e2e.lunex import Case, eventually, program
@@ -61,8 +62,8 @@ class Pushed(Case):
         return self.lunex("--config", self.configuration(*entries, top=top),
                           **options)
 
-    def upstream(self):
-        up = Upstream()
+    def upstream(self, **options):
+        up = Upstream(**options)
         self.addCleanup(up.close)
         return up
 
@@ -334,6 +335,24 @@ class Trouble(Pushed):
         for one, other in zip(later, later[1:]):
             self.assertAlmostEqual(2, other - one, delta=0.5)
         self.assertEqual(0, lunex.stop())
+
+    def test_a_gateway_is_trusted_by_its_own_authority(self):
+        up = self.upstream(tls="good")
+        up.answer("PUT", re.compile(".*"), Answer(200))
+        (self.folder / "ca.pem").write_bytes(Path(up.ca_file).read_bytes())
+        url = up.url.replace("https://", "https://u:hunter2@")
+        lunex = self.serve(
+            '{ "count.lua", name = "a", labels = { n = "1" }, push = { '
+            'url = "%s", interval = 0.1, ca_file = "ca.pem" } }' % url,
+            '{ "count.lua", name = "b", labels = { n = "2" }, push = { '
+            'url = "%s", interval = 0.1 } }' % url)
+        up.wait_requests(2)
+        self.assertEqual({"/metrics/job/a"}, {r.path for r in up.requests})
+        lunex.wait_log("is not signed by a known authority.*exporter=b")
+        self.wait_pushes(lunex, "down", exporter="b")
+        page = lunex.get("/").text + lunex.get().text
+        self.assertNotIn("hunter2", page + lunex.log)
+        self.assertIn(f'exporter="b",target="{up.url}"', page)
 
     def test_a_header_and_a_login_go_along(self):
         up = self.upstream()
