@@ -155,7 +155,8 @@ end
 local NAMED <const> = {
   string = function(data) return type(data) == "string", "a string" end,
   text = function(data)
-    return type(data) == "string" and data ~= "", "a string that is not empty"
+    return type(data) == "string" and data:find "^[^\0]+$" ~= nil,
+      "a string, not empty, without zero bytes"
   end,
   number = function(data) return type(data) == "number", "a number" end,
   positive = function(data)

@@ -73,10 +73,10 @@ function value.put(family, number, ...) end
 ---'jobs.2.ipp'", "conf.interval: expected a number, got a string". No sentence
 ---has a value in it.
 ---
----A shape is "string", "text" (not empty), "number", "positive", "port" (also as
----a string) or "boolean"; a list of one shape, which all items have; a table of
----shapes by key, for an object with exactly these keys; or a function that
----answers whether it takes the data, and what it expects.
+---A shape is "string", "text" (not empty, no zero byte), "number", "positive",
+---"port" (also as a string) or "boolean"; a list of one shape, which all items
+---have; a table of shapes by key, for an object with exactly these keys; or a
+---function that answers whether it takes the data, and what it expects.
 ---
 ---    local mistakes = value.check(data, {
 ---      level = function(n) return n == 1 or n == 2, "1 or 2" end,

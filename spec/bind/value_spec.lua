@@ -192,7 +192,7 @@ describe("value.check", function()
 
   it("knows texts, positive numbers and ports", function()
     for shape, all in pairs {
-      text = { good = { "a" }, bad = { "", 5, {}, json.null } },
+      text = { good = { "a" }, bad = { "", "a\0b", "\0", 5, {}, json.null } },
       positive = { good = { 1, 0.1 }, bad = { 0, -1, "1", 0 / 0, false } },
       port = { good = { 1, 65535, "9091" },
         bad = { 0, 65536, -1, 1.5, "x", "", {}, true } },

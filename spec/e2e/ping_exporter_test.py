@@ -273,18 +273,20 @@ class Mistakes(PingCase):
             f"{first}: jobs: expected a list, got an object",
             f"{second}: JSON: Expected value but found T_END at character 10",
             f"{third}: conf.interval: expected a number above 0, got a string",
-            f"{third}: conf.prom_id: expected a string that is not empty",
+            f"{third}: conf.prom_id: expected a string, not empty, "
+            "without zero bytes",
             f"{third}: missing key 'conf.value_dev_down'",
             f"{third}: unknown key 'conf.x'",
-            f"{third}: jobs.2.ip: expected a string that is not empty, "
-            "got null",
+            f"{third}: jobs.2.ip: expected a string, not empty, without zero "
+            "bytes, got null",
             f"{third}: missing key 'jobs.3.metrics'",
             f"{third}: jobs.4.metrics: expected a list, got a string",
             f"{third}: unknown key 'jobs.5.more'",
             f"{third}: jobs.6: expected an object, got a number",
             f"{fourth}: missing key 'conf'",
             f"{fourth}: missing key 'jobs'",
-            f"{fifth}: jobs.1.job: expected a string that is not empty")
+            f"{fifth}: jobs.1.job: expected a string, not empty, "
+            "without zero bytes")
 
     def test_what_is_not_there(self):
         self.told(f"{self.configs} has no files")
