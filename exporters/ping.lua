@@ -73,6 +73,7 @@ local FILE <const> = { jobs = { { job = "text", ip = "text", metrics = { "string
   conf = { prom_id = "text", interval = "positive", timeout = "positive",
     value_dev_down = "number" } }
 local gateway -- the first, with its url; the others are its items
+local count = {} -- what became of a push -> how many groups had that the last time
 
 -- GROUP, a file or a job, is pushed as NAME; if that is taken, with INSTANCE, too.
 local function add_group(taken, group, name, instance, metrics)
@@ -115,7 +116,6 @@ local function load_files(config)
   end
 end
 
-local count = {} -- what became of a push -> how many groups had that the last time
 -- Pushes GROUP, until LAST. Tells when the first group fails so, and when none does any more.
 local function push(m, group, last)
   group.options.timeout = math.max(0.1, math.min(30, last - clock.monotonic()))
