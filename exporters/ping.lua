@@ -24,8 +24,7 @@ local SERIES <const> = {
   ping_duplicates_total = { "inc", "duplicates", "Second answers." },
   ping_late_total = { "inc", "late", "Answers after their time." },
 }
-local places = {} -- target -> the labels of its series
-
+local places, denied = {}, nil -- target -> the labels of its series; why none may be pinged
 -- The labels of TARGET: where it is, or was last. When it moves, its series there end.
 local function place(m, target, series, message)
   local was = places[target] or { target, "", "" }
@@ -43,7 +42,8 @@ end
 local function ping(m, target, config, count, timeout)
   local series, message, reason = icmp.series(target, { count = config.count or count,
     interval = 0.2, timeout = timeout, size = config.size, family = config.family })
-  assert(reason ~= "denied", message)
+  denied = reason == "denied" and message
+  assert(not denied, denied)
   local labels = place(m, target, series, message)
   series = series or { loss = 1, error = message }
   for name, it in pairs(SERIES) do
@@ -69,9 +69,8 @@ local measures = {
 -- The JSON of PingExporter: one file about the gateway, and a folder of others.
 local GATEWAY <const> = { ip_pushgateway = "text", port_pushgateway = "port",
   username_pushgateway = "string", pass_pushgateway = "string" }
-local FILE <const> = { jobs = { { job = "text", ip = "text", metrics = { "string" } } },
-  conf = { prom_id = "text", interval = "positive", timeout = "positive",
-    value_dev_down = "number" } }
+local FILE <const> = { jobs = { { job = "text", ip = "text", metrics = { "string" } } }, conf = {
+  prom_id = "text", interval = "positive", timeout = "positive", value_dev_down = "number" } }
 local gateway -- the first, with its url; the others are its items
 local count = {} -- what became of a push -> how many groups had that the last time
 
@@ -182,6 +181,7 @@ return {
   end,
   collect = function(m, config)
     task.each(config.targets, function(host) ping(m, host, config, 5, config.wait) end)
+    assert(not denied, denied) -- also when there is nothing but pushes
   end,
   probe = function(m, target, config, params)
     local begun, family = clock.monotonic(), ({ ip4 = 4, ip6 = 6 })[params.preferred_ip_protocol]

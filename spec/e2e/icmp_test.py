@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import time
@@ -176,9 +177,10 @@ class Silence(Confined):
     def test_ends_before_the_deadline(self):
         for name in ("echo", "series", "sweep"):
             answers = self.ask(SILENT, "1", "--timeout=2", f"--only={name}")
-            _, message, _ = answers[name]
-            self.assertRegex(message[0] if name == "sweep" else message,
-                             r"^ping 127.0.0.1: no answer within 1\.9\d? s$")
+            # A busy machine has used a little of it before.
+            said = re.sub(r" 1\.9\d* s", " 1.96 s", json.dumps(answers))
+            self.assertEqual({name: answer}, json.loads(said))
+
 
 
 if __name__ == "__main__":
