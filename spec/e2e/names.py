@@ -19,15 +19,15 @@ class Names(dict):
     """Name -> addresses, with spaces between. `ttl` is theirs; `questions` has
     the names that were asked for."""
 
-    def __init__(self, network, host, ttl=0):
+    def __init__(self, network, host, address="127.0.0.1", ttl=0):
         super().__init__()
         self.ttl = ttl
         self.questions = []
         self.failure = None
         self._socket = host.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 53))
+        self._socket.bind((address, 53))
         self._address = self._socket.getsockname()
-        host.file("resolv.conf", "nameserver 127.0.0.1\n")
+        host.file("resolv.conf", f"nameserver {address}\n")
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         network.case.addCleanup(self.close)

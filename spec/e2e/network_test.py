@@ -8,6 +8,7 @@ import socket
 import threading
 
 from spec.e2e.lunex import DEADLINE, eventually
+from spec.e2e.names import Names
 from spec.e2e.places import (DELAY, NOISE, ROUTERS, THERE, THERE6, Here,
                              Naming, Routed, Version6, Wired)
 from spec.e2e.wire import Packet
@@ -280,6 +281,18 @@ class Echoes(Asking):
         for size in (16, 17, 1452, 5000, 60000):
             self.assertEqual(size, self.echo(address, size=size).size)
 
+    def test_an_interface_that_is_down_for_a_moment(self):
+        def plan(packet):
+            yield 0, packet
+            if packet.request and packet.number == 5:
+                self.here.ip("link set here0 down", "link set here0 up",
+                             "route add default dev here0")
+
+        self.wire.plan = plan
+        series = self.series(THERE, count=30, interval=0.01, timeout=0.3)
+        self.assertEqual(30, series.sent)
+        self.assertNotIn(False, series.rtts[:5] + series.rtts[-5:])
+
     def test_many_whose_answers_come_all_at_once(self):
         def plan(packet):
             if packet.reply:
@@ -480,6 +493,20 @@ class Named(Asking, Naming):
             self.names["moves.test"] = address
             eventually(lambda: self.echo("moves.test").address == address,
                        f"it is at {address}")
+
+    def test_another_name_server_is_asked_when_the_file_says_so(self):
+        self.names["moves.test"] = THERE
+        self.assertEqual(THERE, self.echo("moves.test").address)
+        others = Names(self.network, self.here, address="127.0.0.2")
+        others["moves.test"] = "10.0.2.2"
+        eventually(lambda: self.echo("moves.test").address == "10.0.2.2",
+                   "it is where the other name server says")
+
+    def test_a_name_server_that_is_not_there(self):
+        self.here.file("resolv.conf", "nameserver 10.0.2.77\n")
+        answer = self.echo("any.test", timeout=0.2)
+        self.assertEqual("name", answer.reason, answer)
+        self.assertIn("10.0.2.77 did not answer within 0.2 s", answer.message)
 
     def test_the_file_of_hosts_comes_first(self):
         self.names["listed.test"] = "10.0.2.9"

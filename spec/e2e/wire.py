@@ -17,6 +17,7 @@ which takes one from the TTL.
 """
 
 import collections
+import errno
 import fcntl
 import heapq
 import ipaddress
@@ -215,7 +216,11 @@ class Wire:
                 self._take(end, side)
         while self._due and self._due[0][0] <= time.monotonic():
             packet = heapq.heappop(self._due)[2]
-            os.write(self._ends[1 - packet.side], packet.data)
+            try:
+                os.write(self._ends[1 - packet.side], packet.data)
+            except OSError as e:
+                if e.errno != errno.EIO:  # that end is down
+                    raise
         return self._stop not in ready
 
     def _take(self, end, side):
