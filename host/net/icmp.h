@@ -6,10 +6,12 @@
  * a raw socket with CAP_NET_RAW. One thread: the loop's.
  *
  * An answer is believed when address, identifier, sequence number and a random
- * cookie in the payload are those of an echo; errors of routers, which quote
- * only the first bytes, when all but the cookie are. Everything else is counted
- * and dropped. Times of arrival are the kernel's, so that a thread that
- * computes meanwhile does not show up as latency.
+ * cookie in the payload are those of an echo; errors of routers, which may
+ * quote only the first bytes, when all but the cookie are. To a multicast group
+ * and to the any-address (this host) others answer: there the address does not
+ * count. Everything else is counted and dropped. Times of arrival are the
+ * kernel's, so that a thread that computes meanwhile does not show up as
+ * latency.
  */
 #ifndef NET_ICMP_H
 #define NET_ICMP_H
@@ -38,8 +40,10 @@ enum icmp_outcome {
 	ICMP_TIMED_OUT,
 	ICMP_UNREACHABLE,  /* `from` says so, and `code` why */
 	ICMP_TTL_EXCEEDED, /* at `from` */
-	ICMP_TOO_BIG,	   /* for `from`, which would take `mtu` bytes */
-	ICMP_FAILED,	   /* was not sent; `error` is an errno */
+	/* For `from`, which would take `mtu` bytes (0: it does not say). `from`
+	 * is of no family when it was not sent, because the path is known. */
+	ICMP_TOO_BIG,
+	ICMP_FAILED, /* was not sent; `error` is an errno */
 };
 
 /* How echoes look. */
@@ -65,7 +69,7 @@ struct icmp_echo {
 
 	/* the result */
 	enum icmp_outcome outcome;
-	double rtt;	    /* seconds */
+	double rtt;	    /* seconds; of an error, too */
 	union address from; /* who answered */
 	unsigned size;	    /* payload of the answer */
 	unsigned mtu;
@@ -84,6 +88,8 @@ struct icmp_echo {
 	} state;
 };
 
+/* Replies and errors: those that were believed. `late` has also what came for
+ * echoes that are forgotten. */
 struct icmp_counts {
 	uint64_t sent, replies, errors, duplicates, late;
 	uint64_t foreign; /* no echo of ours, or not with its cookie */
@@ -91,7 +97,8 @@ struct icmp_counts {
 
 struct icmp *icmp_new(struct loop *loop);
 
-/* Echoes in flight are forgotten. NULL is allowed. */
+/* Echoes in flight are forgotten, and not touched. `done` may call it. NULL is
+ * allowed. */
 void icmp_free(struct icmp *icmp);
 
 /*
@@ -102,10 +109,11 @@ void icmp_free(struct icmp *icmp);
 bool icmp_open(struct icmp *icmp, int family, struct err *err);
 
 /*
- * Sends ECHO now; `done` tells how it went, also when the kernel refuses it (no
- * route). Answers that arrive while many are sent are taken in between, so that
- * the socket's buffer does not overflow. False and ERR only where icmp_open()
- * fails, or too many (65 536 of a family) are known already.
+ * Sends ECHO now, or as soon as the socket's buffer has room; `done` tells how
+ * it went, also when the kernel refuses it (no route). Answers that arrive
+ * while many are sent are taken in between, so that the socket's buffer does
+ * not overflow. False and ERR only where icmp_open() fails, or too many (65 536
+ * of a family) are known already.
  */
 bool icmp_send(struct icmp *icmp, struct icmp_echo *echo, struct err *err);
 
