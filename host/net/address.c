@@ -67,6 +67,28 @@ bool address_same_host(const union address *a, const union address *b)
 		a->v6.sin6_scope_id == b->v6.sin6_scope_id);
 }
 
+bool address_needs_zone(const union address *address)
+{
+	const struct in6_addr *six = &address->v6.sin6_addr;
+
+	return address->any.sa_family == AF_INET6 &&
+	       !address->v6.sin6_scope_id &&
+	       (IN6_IS_ADDR_LINKLOCAL(six) || IN6_IS_ADDR_MC_LINKLOCAL(six));
+}
+
+void address_unmap(union address *address)
+{
+	const struct in6_addr *six = &address->v6.sin6_addr;
+	struct sockaddr_in four = { .sin_family = AF_INET };
+
+	if (address->any.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(six))
+		return;
+	four.sin_port = address->v6.sin6_port;
+	memcpy(&four.sin_addr, &six->s6_addr[12], 4);
+	memset(address, 0, sizeof *address);
+	address->v4 = four;
+}
+
 bool address_parse(struct sockaddr_storage *address, const char *text)
 {
 	char host[ADDRESS_HOST_MAX];

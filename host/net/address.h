@@ -40,6 +40,12 @@ bool address_number(union address *address, const char *host);
 /* Do both name the same host? Ports are not looked at. */
 bool address_same_host(const union address *a, const union address *b);
 
+/* Is it of IPv6, valid on one link only, and does not say on which? */
+bool address_needs_zone(const union address *address);
+
+/* Turns an IPv6 address that is a mapped IPv4 one into that. Others stay. */
+void address_unmap(union address *address);
+
 /* The reverse of address_text(). */
 bool address_parse(struct sockaddr_storage *address, const char *text);
 

@@ -415,6 +415,7 @@ bool icmp_send(struct icmp *icmp, struct icmp_echo *echo, struct err *err)
 	struct family *family;
 	int sequence;
 
+	address_unmap(&echo->to);
 	if (!icmp_open(icmp, echo->to.any.sa_family, err))
 		return false;
 	family = find_family(icmp, echo->to.any.sa_family);

@@ -61,7 +61,7 @@ struct icmp_shape {
  */
 struct icmp_echo {
 	/* the caller's */
-	union address to;
+	union address to;		/* a mapped IPv4 address becomes that */
 	const struct icmp_shape *shape; /* outlives the echo; NULL: default */
 	double timeout;			/* seconds */
 	/* Called once, in the loop's thread, never from inside icmp_send(). */

@@ -88,6 +88,8 @@ static void not_sent(const struct icmp_echo *echo, struct err *err)
 		reason = uv_strerror(uv_translate_sys_error(echo->error));
 		break;
 	}
+	if (echo->error == EINVAL && address_needs_zone(&echo->to))
+		reason = "the interface is missing, as in fe80::1%eth0";
 	if (*source && echo->error == EADDRNOTAVAIL)
 		err_set(err, ERR_IO,
 			"not sent: %s is not an address of this "
@@ -106,7 +108,7 @@ void icmp_explain(const struct icmp_echo *echo, struct err *err)
 	case ICMP_WAITING: err_set(err, ERR_NONE, "no answer yet"); break;
 	case ICMP_REPLY: err_set(err, ERR_NONE, "answered"); break;
 	case ICMP_TIMED_OUT:
-		err_set(err, ERR_TIMEOUT, "no answer within %g s",
+		err_set(err, ERR_TIMEOUT, "no answer within %.3g s",
 			echo->timeout);
 		break;
 	case ICMP_UNREACHABLE: unreachable(echo, from, err); break;

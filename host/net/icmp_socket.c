@@ -483,6 +483,9 @@ int icmp_socket_send(struct icmp_socket *socket, const struct icmp_shape *shape,
 		/* This host: not every socket knows it, as those of IPv4 do. */
 		if (IN6_IS_ADDR_UNSPECIFIED(&target.v6.sin6_addr))
 			target.v6.sin6_addr = in6addr_loopback;
+		/* Raw sockets take any interface. */
+		if (address_needs_zone(&target))
+			return EINVAL;
 		if (!socket->raw && shape->source.any.sa_family == AF_INET6) {
 			error = find_bound(socket, &shape->source, &socket);
 			if (error)

@@ -281,6 +281,28 @@ static void the_any_address_is_this_host(void **state)
 	assert_address(world->self, &echo.from);
 }
 
+static void a_link_local_address_needs_its_interface(void **state)
+{
+	struct icmp_echo echo = world_ping("fe80::1", NULL);
+
+	(void)state;
+	assert_outcome(ICMP_FAILED, &echo);
+	assert_explained(
+		"not sent: the interface is missing, as in fe80::1%eth0",
+		&echo);
+}
+
+static void a_mapped_address_is_that_of_ipv4(void **state)
+{
+	struct icmp_echo echo = world_ping("::ffff:127.0.0.1", NULL);
+
+	(void)state;
+	assert_outcome(ICMP_REPLY, &echo);
+	assert_int_equal(AF_INET, echo.from.any.sa_family);
+	assert_int_equal(AF_INET, echo.to.any.sa_family);
+	assert_address("127.0.0.1", &echo.from);
+}
+
 static void an_address_of_no_family_is_refused(void **state)
 {
 	struct icmp_echo echo = { 0 };
@@ -512,6 +534,8 @@ int main(void)
 		world_test(a_broadcast_is_refused),
 		world_test(too_big_for_the_interface_tells_its_size),
 		world_test(the_any_address_is_this_host),
+		world_test(a_link_local_address_needs_its_interface),
+		world_test(a_mapped_address_is_that_of_ipv4),
 		world_test(an_address_of_no_family_is_refused),
 		world_test(without_rights_both_remedies_are_told),
 		routed_test(who_lets_the_ttl_expire_is_told),
