@@ -5,14 +5,16 @@
  * waits for its turn like a number. What has an answer or will never have one
  * is settled; the operation is complete when all are.
  *
- * Memory: an echo for each host, in the userdata, where the limit of the state
- * sees it; and what a name needs while it is looked up, of which there are few
- * at a time.
+ * Memory: 24 bytes for a host in the userdata. The echo of one that has
+ * answered is the next host's; that of one that has not says why. So there are
+ * as many as were in flight at a time, or went unanswered.
  */
 #include "bind/icmp_sweep.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
@@ -31,15 +33,41 @@ enum {
 	HOSTS_MAX = 65536,
 	BATCH = 256,  /* echoes in a round of the loop */
 	LOOKUPS = 64, /* names at a time, found ones included */
+	SLOTS = 64,   /* echoes that are allocated at once */
 };
 
 /* On the stack of the function that waits: hosts, options, and these. */
 enum { NAMES_AT = 3, SWEEP_AT };
 
+enum state {
+	WAITING, /* for its turn, or for its address */
+	ASKED,	 /* in flight; or it is over, and the echo says why */
+	ANSWERED,
+	REFUSED, /* it was never sent */
+};
+
 struct host {
-	struct icmp_echo echo;
 	const char *name; /* in the table of names */
-	char *why;	  /* it was never sent; NULL: ask the echo */
+	union {
+		struct slot *slot; /* ASKED */
+		double rtt;	   /* ANSWERED */
+		char *why;	   /* REFUSED */
+	};
+	uint8_t state;
+	bool named; /* not a number */
+};
+
+/* An echo in flight, or one that nobody answered. */
+struct slot {
+	struct icmp_echo echo;
+	struct sweep *sweep;
+	struct host *host;
+	struct slot *next; /* free ones */
+};
+
+struct chunk {
+	struct chunk *next;
+	struct slot slots[SLOTS];
 };
 
 /* A name on its way to an address, and then to its turn. */
@@ -62,6 +90,8 @@ struct sweep {
 	double started, ends; /* loop_now() seconds */
 	struct timer timer;   /* runs while something is to be sent */
 	bool ticking;
+	struct chunk *chunks;
+	struct slot *free;
 	struct queries asked, found;
 	unsigned nqueries;
 	unsigned n;
@@ -91,6 +121,20 @@ static void free_queries(struct sweep *sweep, struct queries *list)
 		free_query(sweep, list, query);
 }
 
+/* Also forgets what was in flight. */
+static void free_chunks(struct sweep *sweep)
+{
+	struct chunk *chunk;
+
+	while ((chunk = sweep->chunks) != NULL) {
+		for (unsigned i = 0; i < SLOTS; i++)
+			icmp_forget(sweep->icmp, &chunk->slots[i].echo);
+		sweep->chunks = chunk->next;
+		free(chunk);
+	}
+	sweep->free = NULL;
+}
+
 static void end_sweep(struct sweep *sweep)
 {
 	if (!sweep->icmp)
@@ -98,10 +142,10 @@ static void end_sweep(struct sweep *sweep)
 	timer_release(&sweep->timer);
 	free_queries(sweep, &sweep->asked);
 	free_queries(sweep, &sweep->found);
-	for (unsigned i = 0; i < sweep->n; i++) {
-		icmp_forget(sweep->icmp, &sweep->hosts[i].echo);
-		free(sweep->hosts[i].why);
-	}
+	free_chunks(sweep);
+	for (unsigned i = 0; i < sweep->n; i++)
+		if (sweep->hosts[i].state == REFUSED)
+			free(sweep->hosts[i].why);
 	sweep->icmp = NULL;
 }
 
@@ -120,35 +164,92 @@ static void settle(struct sweep *sweep)
 static void refuse(struct sweep *sweep, struct host *host,
 		   const struct icmp_failure *failure)
 {
+	host->state = REFUSED;
 	host->why = mem_string(failure->err.text);
 	sweep->denied += failure->reason == ICMP_BY_DENIED;
 	settle(sweep);
 }
 
-/* ---- sending ---- */
+/* ---- slots ---- */
 
-/* The shape of an echo lies in its sweep. */
-static void on_echo_done(struct icmp_echo *echo)
+static void give_slot(struct sweep *sweep, struct slot *slot)
 {
-	settle((struct sweep *)(void *)((char *)(uintptr_t)echo->shape -
-					offsetof(struct sweep, options.shape)));
+	slot->next = sweep->free;
+	sweep->free = slot;
 }
 
-static void send_echo(struct sweep *sweep, struct host *host, double timeout,
-		      double now)
+static void add_chunk(struct sweep *sweep)
+{
+	struct chunk *chunk = mem_alloc(sizeof *chunk);
+
+	chunk->next = sweep->chunks;
+	sweep->chunks = chunk;
+	for (unsigned i = SLOTS; i > 0; i--)
+		give_slot(sweep, &chunk->slots[i - 1]);
+}
+
+static struct slot *take_slot(struct sweep *sweep)
+{
+	struct slot *slot;
+
+	if (!sweep->free)
+		add_chunk(sweep);
+	slot = sweep->free;
+	sweep->free = slot->next;
+	return slot;
+}
+
+/* ---- sending ---- */
+
+static void on_echo_done(struct icmp_echo *echo)
+{
+	struct slot *slot = (struct slot *)(void *)echo;
+	struct sweep *sweep = slot->sweep;
+
+	if (echo->outcome == ICMP_REPLY) {
+		slot->host->state = ANSWERED;
+		slot->host->rtt = echo->rtt;
+		icmp_forget(sweep->icmp, echo);
+		give_slot(sweep, slot);
+	}
+	settle(sweep);
+}
+
+/* False and FAILURE when the sockets do not allow it. */
+static bool send_from_slot(struct sweep *sweep, struct host *host,
+			   const union address *to, double timeout,
+			   struct icmp_failure *failure)
+{
+	struct slot *slot = take_slot(sweep);
+
+	slot->echo = (struct icmp_echo){
+		.to = *to,
+		.shape = &sweep->options.shape,
+		.timeout = timeout,
+		.done = on_echo_done,
+	};
+	slot->sweep = sweep;
+	slot->host = host;
+	host->state = ASKED;
+	host->slot = slot;
+	if (icmp_call_send(sweep->icmp, &slot->echo, host->name, failure))
+		return true;
+	give_slot(sweep, slot);
+	return false;
+}
+
+static void send_echo(struct sweep *sweep, struct host *host,
+		      const union address *to, double timeout, double now)
 {
 	struct icmp_failure failure;
 	double left = sweep->ends - now;
 
 	sweep->turns++;
-	host->echo.shape = &sweep->options.shape;
-	host->echo.timeout = fmin(timeout, left);
-	host->echo.done = on_echo_done;
 	if (left <= 0) {
 		failure.reason = ICMP_BY_NOT_SENT;
 		err_set(&failure.err, ERR_TIMEOUT,
 			"ping %s: not sent before the deadline", host->name);
-	} else if (icmp_call_send(sweep->icmp, &host->echo, host->name,
+	} else if (send_from_slot(sweep, host, to, fmin(timeout, left),
 				  &failure)) {
 		return;
 	}
@@ -160,32 +261,30 @@ static bool send_found(struct sweep *sweep, double now)
 {
 	struct query *query = TAILQ_FIRST(&sweep->found);
 	struct host *host;
-	double started;
+	union address to;
+	double left;
 
 	if (!query)
 		return false;
 	host = query->host;
-	started = query->started;
-	host->echo.to = query->lookup.address;
+	to = query->lookup.address;
+	left = sweep->options.timeout - (now - query->started);
 	free_query(sweep, &sweep->found, query);
-	send_echo(sweep, host, sweep->options.timeout - (now - started), now);
+	send_echo(sweep, host, &to, fmax(left, 0), now);
 	return true;
-}
-
-static bool is_name(const struct host *host)
-{
-	return host->echo.to.any.sa_family == AF_UNSPEC;
 }
 
 static bool send_number(struct sweep *sweep, double now)
 {
 	struct host *host;
+	union address to;
 
 	while (sweep->next_number < sweep->n) {
 		host = &sweep->hosts[sweep->next_number++];
-		if (host->why || host->echo.done || is_name(host))
+		if (host->named || host->state != WAITING)
 			continue;
-		send_echo(sweep, host, sweep->options.timeout, now);
+		address_number(&to, host->name);
+		send_echo(sweep, host, &to, sweep->options.timeout, now);
 		return true;
 	}
 	return false;
@@ -249,7 +348,7 @@ static void ask_names(struct sweep *sweep)
 
 	while (sweep->nqueries < LOOKUPS && sweep->next_name < sweep->n) {
 		host = &sweep->hosts[sweep->next_name++];
-		if (!host->why && !host->echo.done && is_name(host))
+		if (host->named)
 			look_up(sweep, host);
 	}
 }
@@ -279,11 +378,6 @@ static void tick(struct sweep *sweep)
 
 /* ---- results ---- */
 
-static bool is_answered(const struct host *host)
-{
-	return !host->why && host->echo.outcome == ICMP_REPLY;
-}
-
 /* Returns the number of answers. */
 static unsigned push_rtts(lua_State *L, const struct sweep *sweep)
 {
@@ -293,12 +387,12 @@ static unsigned push_rtts(lua_State *L, const struct sweep *sweep)
 	for (unsigned i = 0; i < sweep->n; i++) {
 		const struct host *host = &sweep->hosts[i];
 
-		if (is_answered(host))
-			lua_pushnumber(L, host->echo.rtt);
+		if (host->state == ANSWERED)
+			lua_pushnumber(L, host->rtt);
 		else
 			lua_pushboolean(L, 0);
 		lua_rawseti(L, -2, (lua_Integer)i + 1);
-		answers += is_answered(host);
+		answers += host->state == ANSWERED;
 	}
 	return answers;
 }
@@ -311,11 +405,13 @@ static void push_failures(lua_State *L, const struct sweep *sweep)
 	for (unsigned i = 0; i < sweep->n; i++) {
 		const struct host *host = &sweep->hosts[i];
 
-		if (is_answered(host))
+		if (host->state == ANSWERED)
 			continue;
-		if (!host->why)
-			icmp_call_judge(&host->echo, host->name, &failure);
-		lua_pushstring(L, host->why ? host->why : failure.err.text);
+		if (host->state == ASKED)
+			icmp_call_judge(&host->slot->echo, host->name,
+					&failure);
+		lua_pushstring(L, host->state == REFUSED ? host->why
+							 : failure.err.text);
 		lua_rawseti(L, -2, (lua_Integer)i + 1);
 	}
 }
@@ -371,7 +467,7 @@ static void read_host(lua_State *L, struct sweep *sweep, unsigned i)
 			   (int)i + 1, luaL_typename(L, -1));
 	check_icmp_target(L, -1, &target);
 	host->name = target.host;
-	host->echo.to = target.to;
+	host->named = target.resolver;
 	if (target.resolver)
 		sweep->resolver = target.resolver;
 	if (!icmp_target_fits(&target, sweep->options.family, &failure))

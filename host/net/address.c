@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,11 +50,47 @@ bool address_set(struct sockaddr_storage *address, const char *host,
 	       !uv_ip6_addr(host, (int)port, (struct sockaddr_in6 *)address);
 }
 
+/* One of the four numbers of "192.0.2.1", and what follows; NULL: none. */
+static const char *parse_octet(const char *text, unsigned *octet)
+{
+	const char *start = text;
+	unsigned n = 0;
+
+	while (*text >= '0' && *text <= '9' && text - start < 3)
+		n = n * 10 + (unsigned)(*text++ - '0');
+	if (text == start || n > 255 || (*start == '0' && text - start > 1))
+		return NULL;
+	*octet = n;
+	return text;
+}
+
+/* As inet_pton() does it, in a tenth of the time: a sweep has thousands. */
+static bool parse_ipv4(const char *text, uint32_t *address)
+{
+	unsigned octet = 0;
+
+	*address = 0;
+	for (int i = 0; i < 4; i++) {
+		if (i > 0 && *text++ != '.')
+			return false;
+		text = parse_octet(text, &octet);
+		if (!text)
+			return false;
+		*address = *address << 8 | octet;
+	}
+	return *text == '\0';
+}
+
 bool address_number(union address *address, const char *host)
 {
+	uint32_t v4;
+
 	memset(address, 0, sizeof *address);
-	return !uv_ip4_addr(host, 0, &address->v4) ||
-	       !uv_ip6_addr(host, 0, &address->v6);
+	if (!parse_ipv4(host, &v4))
+		return !uv_ip6_addr(host, 0, &address->v6);
+	address->v4.sin_family = AF_INET;
+	address->v4.sin_addr.s_addr = htonl(v4);
+	return true;
 }
 
 bool address_same_host(const union address *a, const union address *b)

@@ -12,8 +12,9 @@ local list = {}
 -- Once: who pings every second has the list.
 local function read(file)
   if not list[1] then
-    for line in assert(io.lines(file)) do
-      list[#list + 1] = line
+    local lines <close> = assert(io.open(file))
+    for address in lines:read "a":gmatch "[^\n]+" do
+      list[#list + 1] = address
     end
   end
 end
