@@ -26,7 +26,7 @@ struct dns_options {
 
 enum {
 	DNS_ADDRESSES_MAX = 32, /* of one name; more are left out */
-	DNS_TRIES = 3,
+	DNS_TRIES = 4,
 };
 
 struct dns_answer {

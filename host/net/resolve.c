@@ -26,12 +26,12 @@
 #include "net/nss.h"
 
 enum {
-	PLACES = 128,
+	PLACES = 64,
 	ORPHANS_MAX = 512, /* queries in flight that nobody waits for */
 	REFRESH_SECONDS = 1,
 };
 
-#define PATIENCE 1.0 /* seconds, with the first try */
+#define PATIENCE 0.5 /* seconds, with the first try */
 #define SLOW_TRIES 1.5
 
 struct asker {

@@ -75,8 +75,8 @@ void resolve_expire(struct resolver *resolver, struct resolve *resolve,
 		    double seconds);
 
 /* For specs: other files than the system's, another port of the name servers
- * (0: 53), seconds for the first try (0: 1). While no question is open; what is
- * kept is forgotten. The texts are borrowed. */
+ * (0: 53), seconds for the first try (0: 0.5). While no question is open; what
+ * is kept is forgotten. The texts are borrowed. */
 struct resolver_options {
 	const char *resolv_conf;
 	const char *nsswitch;
