@@ -1,21 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lunex pushes to, as real programs that a test ends and begins again:
-Pushgateway, Prometheus and VictoriaMetrics. Each keeps its port and its data.
-"""
+"""What lunex writes to, as real programs that a test ends and begins again:
+Prometheus and VictoriaMetrics. Each keeps its port and its data."""
 
 import json
 import subprocess
-import urllib.error
 import urllib.parse
 import urllib.request
 
-from spec.e2e.lunex import SAMPLE, eventually, free_port
-
-# The password is "right".
-WEB_CONFIG = """\
-basic_auth_users:
-  u: $2b$04$abcdefghijklmnopqrstuuFmEfrkTQnczNzw475xE2VhDrK1uwJiC
-"""
+from spec.e2e.lunex import eventually, free_port
 
 
 class Receiver:
@@ -55,49 +47,18 @@ class Receiver:
     def log(self):
         return self.log_path.read_text(errors="replace")
 
-    def get(self, path, method="GET"):
-        request = urllib.request.Request(self.url + path, method=method)
-        with urllib.request.urlopen(request, timeout=20) as response:
+    def get(self, path):
+        with urllib.request.urlopen(self.url + path, timeout=20) as response:
             return response.read().decode()
 
     def ready(self):
         try:
             self.get(self.READY)
             return True
-        except urllib.error.HTTPError as e:
-            return e.code == 401  # it serves, but not us
         except OSError:
             if self.process.poll() is not None:
                 raise AssertionError(self.log()) from None
             return False
-
-
-class Pushgateway(Receiver):
-    """PASSWORD: it wants the user u and the password right."""
-
-    def __init__(self, case, started=True, password=False):
-        self.password = password
-        super().__init__(case, started)
-
-    def command(self):
-        command = ["prometheus-pushgateway",
-                   f"--web.listen-address=127.0.0.1:{self.port}",
-                   f"--persistence.file={self.folder}/groups"]
-        if self.password:
-            config = self.folder / "web.yml"
-            config.write_text(WEB_CONFIG)
-            command.append(f"--web.config.file={config}")
-        return command
-
-    def samples(self):
-        """As on its page."""
-        return {name: float(value)
-                for name, value in SAMPLE.findall(self.get("/metrics"))}
-
-    def groups(self):
-        """The labels of each group, as sorted pairs."""
-        answer = json.loads(self.get("/api/v1/metrics"))
-        return sorted(sorted(g["labels"].items()) for g in answer["data"])
 
 
 class Prometheus(Receiver):
