@@ -53,6 +53,7 @@ struct stream {
 struct pusher {
 	struct loop *loop, *web;
 	const char *main, *lua_path;
+	size_t fail_at;
 	pthread_t thread;
 	bool started;
 	bool stalled; /* the main thread's */
@@ -343,7 +344,8 @@ static bool open_vm(struct pusher *p)
 				      .slice = slice,
 				      .lua_path = p->lua_path,
 				      .open = open_modules,
-				      .owner = p };
+				      .owner = p,
+				      .fail_at = p->fail_at };
 	struct err err;
 	struct vm *vm = vm_new(&options, &err);
 
@@ -466,6 +468,7 @@ struct pusher *pusher_new(const struct pusher_options *options)
 	p->web = options->web;
 	p->main = options->main ? options->main : "pusher";
 	p->lua_path = options->lua_path;
+	p->fail_at = options->fail_at;
 	p->metrics = push_metrics_new();
 	p->stop.deliver = deliver_stop;
 	p->n = p->open = n;

@@ -33,8 +33,10 @@ struct pusher_options {
 	const struct pusher_stream *streams; /* copied; what they name is not */
 	size_t n;
 	struct loop *web; /* in whose thread pusher_shown() is called */
-	/* For specs: the module instead of "pusher", and where it is found. */
+	/* For specs: the module instead of "pusher", where it is found, and
+	 * see vm/state.h. */
 	const char *main, *lua_path;
+	size_t fail_at;
 };
 
 struct pusher *pusher_new(const struct pusher_options *options);

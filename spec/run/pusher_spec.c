@@ -78,6 +78,22 @@ static const char asks[] =
 	"function M.stop() alarm:call() end\n"
 	"return M\n";
 
+/* Says in the log when all of it went well. */
+static const char says[] =
+	"local pages, log = require 'pages', require 'log'\n"
+	"local alarm, M = require 'turn'.new(), {}\n"
+	"function M.run(i)\n"
+	"  local stream = pages.streams()[i]\n"
+	"  local page = assert(pages.ask(i, 5))\n"
+	"  assert(#page:text() > 100 and page:series() > 0)\n"
+	"  pages.count(i, 'lunex_pushes_total', 1, 'success')\n"
+	"  log.info('it is well', { host = pages.host_name(),\n"
+	"    target = stream.target })\n"
+	"  alarm:wait(60)\n"
+	"end\n"
+	"function M.stop() alarm:call() end\n"
+	"return M\n";
+
 struct fixture {
 	struct loop *loop; /* the spec's: of the supervisor and the web */
 	struct exporter *exporter;
@@ -130,20 +146,25 @@ static void on_loaded(void *arg, const struct err *err)
 	loop_post(fixture.loop, &fixture.loaded);
 }
 
-static int set_up(void **state)
+static void start_exporter(void)
 {
 	struct exporter_options options = { .interval = -1,
 					    .timeout = -1,
 					    .loaded = on_loaded };
 
-	memset(&fixture, 0, sizeof fixture);
-	fixture.loop = loop_new();
 	put("script.lua", script, folder);
 	options.path = path_of("script.lua");
 	fixture.exporter = exporter_new(&options);
 	loop_run(fixture.loop);
 	if (*fixture.err.text)
 		fail_msg("%s", fixture.err.text);
+}
+
+static int set_up(void **state)
+{
+	memset(&fixture, 0, sizeof fixture);
+	fixture.loop = loop_new();
+	start_exporter();
 	*state = &fixture;
 	return 0;
 }
@@ -163,7 +184,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void start(const char *text)
+static void start_failing(const char *text, size_t fail_at)
 {
 	static char key[] = "url", value[] = "http://u:p@h:1/?a=b";
 	static struct config_value url = { .key = key,
@@ -176,12 +197,18 @@ static void start(const char *text)
 						.n = 1,
 						.web = fixture.loop,
 						.main = "main",
-						.lua_path = lua_path };
+						.lua_path = lua_path,
+						.fail_at = fail_at };
 
 	put("main.lua", text, "");
 	snprintf(lua_path, sizeof lua_path, "%s/?.lua", folder);
 	fixture.pusher = pusher_new(&options);
 	pusher_start(fixture.pusher);
+}
+
+static void start(const char *text)
+{
+	start_failing(text, 0);
 }
 
 /* The value of lunex_pushes_total, as soon as there is one. */
@@ -256,6 +283,50 @@ static void an_exporter_that_does_not_answer_is_asked_once(void **state)
 	put("free", "", ""); /* its answer comes when the thread is gone */
 }
 
+/* Starts with memory that runs out; waits for a line in the log, and answers
+ * whether that says that it is well. */
+static bool well_with(size_t fail_at)
+{
+	char line[1024];
+	int ends[2], saved = dup(STDERR_FILENO);
+	FILE *log;
+	bool well;
+
+	assert_int_equal(0, pipe(ends));
+	dup2(ends[1], STDERR_FILENO);
+	close(ends[1]);
+	log = fdopen(ends[0], "r");
+	start_failing(says, fail_at);
+	assert_non_null(fgets(line, sizeof line, log));
+	well = strstr(line, "it is well") != NULL;
+	assert_true(well || strstr(line, "level=error"));
+	assert_true(pusher_stop(fixture.pusher, 5));
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	fclose(log);
+	return well;
+}
+
+static void memory_may_run_out_anywhere(void **state)
+{
+	size_t n = 0;
+
+	(void)state;
+	put("free", "", "");
+	while (!well_with(n += 1 + n / 64)) {
+		struct pusher *pusher = fixture.pusher;
+
+		fixture.pusher = NULL;
+		assert_true(n < 1000000);
+		/* An answer may be on its way to the loop. */
+		exporter_stop(fixture.exporter);
+		assert_true(exporter_free(fixture.exporter, 10));
+		pusher_free(pusher);
+		start_exporter();
+	}
+	assert_true(n > 100);
+}
+
 static void one_that_was_not_started_can_be_freed(void **state)
 {
 	static const struct config target = { NULL, 0 };
@@ -279,6 +350,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			an_exporter_that_does_not_answer_is_asked_once, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(memory_may_run_out_anywhere,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			one_that_was_not_started_can_be_freed, set_up,
 			tear_down),
