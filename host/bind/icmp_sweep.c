@@ -238,6 +238,15 @@ static bool send_from_slot(struct sweep *sweep, struct host *host,
 	return false;
 }
 
+static void refuse_late(struct sweep *sweep, struct host *host)
+{
+	struct icmp_failure failure = { .reason = ICMP_BY_NOT_SENT };
+
+	err_set(&failure.err, ERR_TIMEOUT,
+		"ping %s: not sent before the deadline", host->name);
+	refuse(sweep, host, &failure);
+}
+
 static void send_echo(struct sweep *sweep, struct host *host,
 		      const union address *to, double timeout, double now)
 {
@@ -245,15 +254,11 @@ static void send_echo(struct sweep *sweep, struct host *host,
 	double left = sweep->ends - now;
 
 	sweep->turns++;
-	if (left <= 0) {
-		failure.reason = ICMP_BY_NOT_SENT;
-		err_set(&failure.err, ERR_TIMEOUT,
-			"ping %s: not sent before the deadline", host->name);
-	} else if (send_from_slot(sweep, host, to, fmin(timeout, left),
-				  &failure)) {
-		return;
-	}
-	refuse(sweep, host, &failure);
+	if (left <= 0)
+		refuse_late(sweep, host);
+	else if (!send_from_slot(sweep, host, to, fmin(timeout, left),
+				 &failure))
+		refuse(sweep, host, &failure);
 }
 
 /* Names come first: their time is running. */
@@ -342,14 +347,18 @@ static void look_up(struct sweep *sweep, struct host *host)
 		fmax(fmin(sweep->options.timeout, sweep->ends - now), 0));
 }
 
-static void ask_names(struct sweep *sweep)
+static void ask_names(struct sweep *sweep, double now)
 {
 	struct host *host;
 
 	while (sweep->nqueries < LOOKUPS && sweep->next_name < sweep->n) {
 		host = &sweep->hosts[sweep->next_name++];
-		if (host->named)
+		if (!host->named)
+			continue;
+		if (now < sweep->ends)
 			look_up(sweep, host);
+		else
+			refuse_late(sweep, host);
 	}
 }
 
@@ -368,7 +377,7 @@ static void tick(struct sweep *sweep)
 
 	while (n > 0 && (send_found(sweep, now) || send_number(sweep, now)))
 		n--;
-	ask_names(sweep);
+	ask_names(sweep, now);
 	sweep->ticking =
 		sweep->next_number < sweep->n || !TAILQ_EMPTY(&sweep->found);
 	if (sweep->ticking)

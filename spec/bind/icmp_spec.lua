@@ -408,6 +408,20 @@ describe("icmp.sweep", function()
     assert.equal("true ping 127.0.0.50: not sent before the deadline", result)
   end)
 
+  it("does not ask for names when it is too late", function()
+    local list = {}
+    for i = 1, 5000 do
+      list[i] = ("meter-%d.lan"):format(i)
+    end
+    name_server(function() end, function()
+      local rtts, failures = task.timeout(2, icmp.sweep, list)
+      assert.equal(0, count(rtts))
+      assert.matches("^ping meter%-1%.lan: .* within 1%.9", failures[1])
+      assert.equal("ping meter-5000.lan: not sent before the deadline",
+        failures[5000])
+    end)
+  end)
+
   it("answers an empty list with nothing", function()
     local rtts, failures = icmp.sweep {}
     assert.same({}, rtts)
