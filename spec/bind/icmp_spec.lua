@@ -11,9 +11,6 @@ local name_server = dofile "spec/bind/name_server.lua"
 -- Shorter than any answer takes.
 local NO_TIME <const> = 1e-9
 
--- The resolver stays with the state; it is there before anything is counted.
-icmp.echo "meter.invalid"
-
 local function burn(seconds)
   local done = clock.monotonic() + seconds
   while clock.monotonic() < done do end
@@ -410,15 +407,15 @@ describe("icmp.sweep", function()
 
   it("does not ask for names when it is too late", function()
     local list = {}
-    for i = 1, 5000 do
+    for i = 1, 300 do
       list[i] = ("meter-%d.lan"):format(i)
     end
     name_server(function() end, function()
       local rtts, failures = task.timeout(2, icmp.sweep, list)
       assert.equal(0, count(rtts))
       assert.matches("^ping meter%-1%.lan: .* within 1%.9", failures[1])
-      assert.equal("ping meter-5000.lan: not sent before the deadline",
-        failures[5000])
+      assert.equal("ping meter-300.lan: not sent before the deadline",
+        failures[300])
     end)
   end)
 
