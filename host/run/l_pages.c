@@ -88,7 +88,7 @@ static int l_streams(lua_State *L)
 struct ticket {
 	struct exporter_question question;
 	struct asking *asking; /* NULL: gave up */
-	bool *asked;
+	struct ticket **place; /* of the stream; it points here until then */
 };
 
 struct asking {
@@ -96,6 +96,7 @@ struct asking {
 	struct timer patience;
 	struct ticket *ticket; /* NULL: answered */
 	struct exporter *exporter;
+	double until; /* patience */
 	bool open;
 };
 
@@ -120,7 +121,7 @@ static void on_answered(struct exporter_question *question)
 	struct ticket *ticket = (void *)question;
 	struct asking *asking = ticket->asking;
 
-	*ticket->asked = false;
+	*ticket->place = NULL;
 	if (asking) {
 		asking->ticket = NULL;
 		task_wake(&asking->op);
@@ -179,17 +180,23 @@ static double patience_with(const struct exporter *exporter, double seconds)
 }
 
 static struct ticket *new_ticket(lua_State *L, struct asking *asking,
-				 bool *asked)
+				 struct ticket **place)
 {
 	struct ticket *ticket = mem_alloc(sizeof *ticket);
 
 	ticket->asking = asking;
-	ticket->asked = asked;
+	ticket->place = place;
 	ticket->question.exporter = asking->exporter;
 	ticket->question.asker = vm_loop(vm_of(L));
 	ticket->question.seconds = default_seconds;
 	ticket->question.answered = on_answered;
 	return ticket;
+}
+
+static void wait_at_most(lua_State *L, struct asking *asking, double seconds)
+{
+	asking->until = loop_now(vm_loop(vm_of(L))) + seconds;
+	timer_start(&asking->patience, seconds);
 }
 
 /* pages.ask(i, seconds) -> page | nil, message: the page of the exporter of
@@ -201,23 +208,36 @@ static int l_ask(lua_State *L)
 	size_t i = check_stream(L, &pusher);
 	double seconds = check_seconds(L, 2);
 	struct exporter *exporter = pusher_stream(pusher, i)->exporter;
-	bool *asked = pusher_asked(pusher, i);
+	struct ticket **place = pusher_ticket(pusher, i);
 	struct asking *asking;
 
 	task_check(L);
 	lua_settop(L, 2);
-	if (*asked || !exporter_wants_asking(exporter))
-		return finish(L, exporter, !*asked);
+	if (*place || !exporter_wants_asking(exporter))
+		return finish(L, exporter, !*place);
 	asking = push_object(L, sizeof *asking, ASKING, 0);
 	asking->op.cancel = on_cancel;
 	asking->exporter = exporter;
 	timer_init(vm_loop(vm_of(L)), &asking->patience, on_patience_over);
 	asking->open = true;
-	timer_start(&asking->patience, patience_with(exporter, seconds));
-	asking->ticket = new_ticket(L, asking, asked);
-	*asked = true;
+	wait_at_most(L, asking, patience_with(exporter, seconds));
+	*place = asking->ticket = new_ticket(L, asking, place);
 	exporter_ask(&asking->ticket->question);
 	return task_await(L, &asking->op, 0, k_ask);
+}
+
+/* pages.hurry(i, seconds): who asks about stream I waits no longer than so */
+static int l_hurry(lua_State *L)
+{
+	struct pusher *pusher;
+	size_t i = check_stream(L, &pusher);
+	double seconds = check_seconds(L, 2);
+	struct ticket *ticket = *pusher_ticket(pusher, i);
+	struct asking *asking = ticket ? ticket->asking : NULL;
+
+	if (asking && loop_now(vm_loop(vm_of(L))) + seconds < asking->until)
+		wait_at_most(L, asking, seconds);
+	return 0;
 }
 
 static int l_asking_gc(lua_State *L)
@@ -336,6 +356,7 @@ static const luaL_Reg functions[] = {
 	{ "ask", l_ask },
 	{ "count", l_count },
 	{ "host_name", l_host_name },
+	{ "hurry", l_hurry },
 	{ "state", l_state },
 	{ "streams", l_streams },
 	{ "tell", l_tell },

@@ -42,7 +42,7 @@ struct stream {
 	struct timer restart;
 	double restarted, restart_after;
 	bool over;
-	bool asked;
+	struct ticket *ticket;
 	bool well; /* so was the latest push */
 
 	/* the web thread's */
@@ -196,9 +196,9 @@ const char *pusher_target(const struct pusher *p, size_t i)
 	return p->streams[i].target;
 }
 
-bool *pusher_asked(struct pusher *p, size_t i)
+struct ticket **pusher_ticket(struct pusher *p, size_t i)
 {
-	return &p->streams[i].asked;
+	return &p->streams[i].ticket;
 }
 
 /* ---- the task of a stream ---- */

@@ -23,6 +23,7 @@
 #include "run/exporter.h"
 
 struct pusher;
+struct ticket;
 
 struct pusher_stream {
 	struct exporter *exporter; /* loaded */
@@ -90,9 +91,10 @@ bool pusher_count(struct pusher *pusher, size_t i, const char *family,
 bool pusher_state(struct pusher *pusher, size_t i, const char *family,
 		  const char *extra, double value);
 
-/* A question about stream I that its exporter has not answered yet, which may
- * be later than its asker waits: one at a time. */
-bool *pusher_asked(struct pusher *pusher, size_t i);
+/* Where l_pages.c keeps the question about stream I that its exporter has not
+ * answered yet, which may be later than its asker waits; NULL: there is none.
+ */
+struct ticket **pusher_ticket(struct pusher *pusher, size_t i);
 
 /* The name of the target in labels and in the log: its URL without
  * credentials and query, and a number where an exporter has it twice. */

@@ -93,8 +93,11 @@ function Stream:attempt(fn, ...)
   end
 end
 
+-- A collection that is under way is waited for, but not for longer than one
+-- that begins now: what the end is for still has to be done.
 function Stream:stop()
   self.stopping = true
+  pages.hurry(self.index, ASK_LAST)
   self.alarm:call()
   self.work:call()
   self.pause:call()

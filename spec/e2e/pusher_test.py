@@ -164,6 +164,20 @@ class Gateways(Pushed):
         self.assertIn("nothing to push", lunex.log)
         self.assertEqual([], gateway.groups())
 
+    def test_a_slow_collection_does_not_keep_the_group_at_the_end(self):
+        gateway = Pushgateway(self)
+        self.script(COUNT.replace("if config.fail then", """times = times + 1
+            if times > 1 then print "it begins" require("task").sleep(60)""")
+            .replace("return {", "local times = 0\n\nreturn {"), "slow")
+        lunex = self.serve('{ "slow.lua", timeout = 60, push = { url = "%s", '
+                           'interval = 0.1, on_shutdown = "delete" } }'
+                           % gateway.url)
+        lunex.wait_log("it begins")
+        self.assertEqual(1, len(gateway.groups()))
+        self.assertEqual(0, lunex.stop())
+        self.assertNotIn("did not end in time", lunex.log)
+        eventually(lambda: not gateway.groups(), "it is deleted")
+
     def test_delete_at_the_end_removes_the_group_and_no_other(self):
         gateway = Gateway(self)
         lunex = self.serve(
