@@ -75,20 +75,21 @@ local function overview(host)
   return OVERVIEW:format(table.concat(lines, "\n") .. "\n")
 end
 
--- A script may have a table with the key `exporters`, too; a configuration is
--- no script.
+-- Does the file at PATH, which is no script, list exporters? A script may have
+-- a table with the key `exporters`, too.
 local function is_configuration(path, host)
   local text = host.read(path)
-  return text and configuration().is(text) and not script_of.load(path, host)
+  return text and configuration().is(text)
 end
 
 -- A script to run. nil, a sentence and a status.
 local function load_script(path, host)
-  if is_configuration(path, host) then
+  local script, message, status = script_of.load(path, host)
+  if not script and is_configuration(path, host) then
     return nil, ("%s is a configuration: lunex --config %s"):format(path,
       path), USAGE
   end
-  return script_of.load(path, host)
+  return script, message, status
 end
 
 local function usage_line(script)
@@ -337,8 +338,9 @@ function verbs.check(arguments, host)
     local path, message = scripts.resolve(word, host, {})
     local good
     if path then
-      local check = is_configuration(path, host) and check_configuration
-        or check_script
+      local lists = is_configuration(path, host)
+        and not script_of.load(path, host)
+      local check = lists and check_configuration or check_script
       good, message = check(plan, path, lines, host)
     end
     if not good then
