@@ -49,13 +49,12 @@ static bool is_word(char c)
 	return isalnum((unsigned char)c) || c == '_';
 }
 
-/* Does `KEY =` begin at P, in one of its two spellings? */
+/* Is KEY, which is at P, all of `KEY =`, in one of its two spellings? */
 static bool assigns(const char *text, const char *p, const char *key)
 {
-	size_t len = strlen(key);
-	const char *end = p + len;
+	const char *end = p + strlen(key);
 
-	if (strncmp(p, key, len) != 0 || is_word(*end))
+	if (is_word(*end))
 		return false;
 	if (p > text && is_word(p[-1]))
 		return false;
@@ -70,10 +69,11 @@ static bool assigns(const char *text, const char *p, const char *key)
 
 static const char *find(const char *text, const char *from, const char *key)
 {
-	for (const char *p = from; *p; p++)
-		if (assigns(text, p, key))
-			return p;
-	return NULL;
+	const char *p = strstr(from, key);
+
+	while (p && !assigns(text, p, key))
+		p = strstr(p + 1, key);
+	return p;
 }
 
 /* Where the last `return` at the start of a line begins. */
