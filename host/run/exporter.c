@@ -15,6 +15,7 @@
 #include "run/collect.h"
 #include "run/prober.h"
 #include "run/respond.h"
+#include "run/thread.h"
 #include "vm/state.h"
 #include "vm/task.h"
 
@@ -441,14 +442,9 @@ void exporter_stop(struct exporter *exporter)
 
 bool exporter_free(struct exporter *e, double seconds)
 {
-	struct timespec until;
-	long ns = (long)((seconds - (double)(long)seconds) * 1e9);
 	bool all;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += (time_t)seconds + (until.tv_nsec + ns) / 1000000000;
-	until.tv_nsec = (until.tv_nsec + ns) % 1000000000;
-	if (pthread_timedjoin_np(e->thread, NULL, &until))
+	if (!thread_join(e->thread, seconds))
 		return false;
 	all = loop_free(e->loop);
 	page_slot_set(&e->slot, NULL);

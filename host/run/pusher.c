@@ -18,6 +18,7 @@
 #include "run/l_pages.h"
 #include "run/l_remote_write.h"
 #include "run/push_metrics.h"
+#include "run/thread.h"
 #include "vm/state.h"
 #include "vm/task.h"
 
@@ -392,16 +393,11 @@ void pusher_start(struct pusher *p)
 
 bool pusher_stop(struct pusher *p, double seconds)
 {
-	double wait = seconds + stuck_after;
-	struct timespec until;
-
 	if (!p->started)
 		return true;
 	p->seconds = seconds;
 	loop_post(p->loop, &p->stop);
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += (time_t)wait + 1;
-	p->started = pthread_timedjoin_np(p->thread, NULL, &until) != 0;
+	p->started = !thread_join(p->thread, seconds + stuck_after);
 	return !p->started;
 }
 
