@@ -23,7 +23,9 @@ struct node {
 
 struct spool {
 	struct spool_folder *folder; /* NULL: in memory */
-	struct node *first, **last;
+	struct err trouble;	     /* of the folder, at last */
+	struct node *first, **last;  /* behind what is in the folder */
+	bool stored;		     /* what first() found is in the folder */
 	size_t bytes_max;
 	struct spool_counts counts;
 	uint64_t head;	/* number of the oldest record */
@@ -45,6 +47,7 @@ static void add_node(struct spool *spool, struct str record, uint32_t samples)
 	spool->counts.records++;
 	spool->counts.bytes += SPOOL_RECORD + record.len;
 	spool->counts.samples += samples;
+	spool->counts.in_memory += samples;
 }
 
 static void drop_node(struct spool *spool)
@@ -54,6 +57,7 @@ static void drop_node(struct spool *spool)
 	spool->counts.records--;
 	spool->counts.bytes -= SPOOL_RECORD + node->len;
 	spool->counts.samples -= node->samples;
+	spool->counts.in_memory -= node->samples;
 	spool->first = node->next;
 	if (!spool->first)
 		spool->last = &spool->first;
@@ -65,8 +69,10 @@ static void drop_node(struct spool *spool)
 /* What the oldest record counts for; false when there is none. */
 static bool first(struct spool *spool, uint32_t *samples)
 {
-	if (spool->folder)
-		return spool_folder_first(spool->folder, samples);
+	spool->stored =
+		spool->folder && spool_folder_first(spool->folder, samples);
+	if (spool->stored)
+		return true;
 	if (!spool->first)
 		return false;
 	*samples = spool->first->samples;
@@ -75,7 +81,7 @@ static bool first(struct spool *spool, uint32_t *samples)
 
 static bool read_first(struct spool *spool, struct str *record)
 {
-	if (spool->folder)
+	if (spool->stored)
 		return spool_folder_read(spool->folder, record);
 	*record = (struct str){ spool->first->data, spool->first->len };
 	return true;
@@ -83,7 +89,7 @@ static bool read_first(struct spool *spool, struct str *record)
 
 static void drop_first(struct spool *spool)
 {
-	if (spool->folder)
+	if (spool->stored)
 		spool_folder_drop(spool->folder);
 	else
 		drop_node(spool);
@@ -99,6 +105,23 @@ static void push_out(struct spool *spool)
 		spool->counts.dropped_samples += samples;
 		drop_first(spool);
 	}
+}
+
+/* What is in memory goes into the folder, as far as that takes it. */
+static void store(struct spool *spool)
+{
+	struct node *node;
+
+	while (spool->folder && (node = spool->first) &&
+	       spool_folder_add(spool->folder,
+				(struct str){ node->data, node->len },
+				node->samples, &spool->trouble))
+		drop_node(spool);
+}
+
+const char *spool_trouble(const struct spool *spool)
+{
+	return spool->folder && spool->first ? spool->trouble.text : NULL;
 }
 
 static size_t segment_max(size_t bytes_max)
@@ -145,24 +168,18 @@ void spool_close(struct spool *spool)
 bool spool_put(struct spool *spool, struct str record, uint32_t samples,
 	       struct err *err)
 {
-	bool added;
-
 	if (record.len >= UINT32_MAX ||
 	    SPOOL_RECORD + record.len > spool->bytes_max) {
-		added = err_set(err, ERR_LIMIT,
-				"a record of %zu bytes is larger than the "
-				"queue, which has %zu",
-				record.len, spool->bytes_max);
-	} else if (spool->folder) {
-		added = spool_folder_add(spool->folder, record, samples, err);
-	} else {
-		add_node(spool, record, samples);
-		added = true;
-	}
-	if (!added)
 		spool->counts.dropped_samples += samples;
+		return err_set(err, ERR_LIMIT,
+			       "a record of %zu bytes is larger than the "
+			       "queue, which has %zu",
+			       record.len, spool->bytes_max);
+	}
+	add_node(spool, record, samples);
+	store(spool);
 	push_out(spool);
-	return added;
+	return true;
 }
 
 bool spool_peek(struct spool *spool, struct str *record, uint32_t *samples)

@@ -2,11 +2,12 @@
 /*
  * A bounded queue of records, in memory or in a folder: what waits to be sent.
  * When it is full the oldest records go, and are counted. In a folder it
- * survives the end of the process, also a sudden one: what spool_put()
- * confirmed is there when the folder is opened again, and what was taken, but
- * for the last record perhaps, is not. A record that was cut off is dropped
- * then, and counted. A power failure may cost the last seconds, because nothing
- * waits for the disk. One thread; one process: the folder is locked.
+ * survives the end of the process, also a sudden one: what is in it is there
+ * when the folder is opened again, and what was taken, but for the last record
+ * perhaps, is not. A record that was cut off is dropped then, and counted. A
+ * power failure may cost the last seconds, because nothing waits for the disk.
+ * What the folder cannot take, when the disk is full for one, waits in memory
+ * until it can. One thread; one process: the folder is locked.
  */
 #ifndef NET_SPOOL_H
 #define NET_SPOOL_H
@@ -32,6 +33,7 @@ enum { SPOOL_RECORD = 16 };
 struct spool_counts {
 	size_t records, bytes;
 	uint64_t samples;	  /* of the records in it */
+	uint64_t in_memory;	  /* of these, those in no folder */
 	uint64_t dropped_samples; /* since it was opened: it was full */
 	uint64_t damaged;	  /* records that could not be read back */
 };
@@ -43,8 +45,12 @@ struct spool *spool_open(const struct spool_options *options, struct err *err);
 /* What is in a folder stays there. NULL is allowed. */
 void spool_close(struct spool *spool);
 
+/* Why the folder does not take what is added; NULL when it does, or there is
+ * none. Borrowed until the next call. */
+const char *spool_trouble(const struct spool *spool);
+
 /* Adds a record; SAMPLES is what it counts for. False and ERR when it is larger
- * than the queue or cannot be written; then it counts as dropped. */
+ * than the queue; then it counts as dropped. */
 bool spool_put(struct spool *spool, struct str record, uint32_t samples,
 	       struct err *err);
 

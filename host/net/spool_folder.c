@@ -291,7 +291,7 @@ static bool open_first(struct spool_folder *folder)
 bool spool_folder_first(struct spool_folder *folder, uint32_t *samples)
 {
 	while (!folder->known) {
-		if (folder->counts->records == 0)
+		if (!folder->nsegments || !folder->segments[0].records)
 			return false;
 		folder->known = open_first(folder) &&
 				spool_segment_head(folder->in, folder->at,

@@ -14,7 +14,8 @@
 struct spool_folder;
 
 /* Segments end at SEGMENT_MAX bytes, but have one record at least. COUNTS are
- * kept up to date, and live as long as the folder. */
+ * kept up to date with what comes and goes, beside what else they count, and
+ * live as long as the folder. */
 struct spool_folder *spool_folder_open(const char *path, size_t segment_max,
 				       struct spool_counts *counts,
 				       struct err *err);

@@ -86,7 +86,7 @@ static void on_request(void *arg, struct str body, size_t samples)
 }
 
 /* writer:write(page | nil, milliseconds, spool) -> samples | nil, message.
- * What does not go into the spool is counted there as dropped. */
+ * What is too large for the spool is counted there as dropped. */
 static int l_write(lua_State *L)
 {
 	struct remote_write **writer = luaL_checkudata(L, 1, WRITER);
@@ -157,22 +157,30 @@ static int l_take(lua_State *L)
 	return 0;
 }
 
+/* spool:trouble() -> message | nil: why it is in memory, having a folder */
+static int l_trouble(lua_State *L)
+{
+	lua_pushstring(L, spool_trouble(check_spool(L, 1)));
+	return 1;
+}
+
 static void set_count(lua_State *L, const char *name, uint64_t count)
 {
 	lua_pushinteger(L, (lua_Integer)count);
 	lua_setfield(L, -2, name);
 }
 
-/* spool:counts() -> { records =, bytes =, samples =, dropped_samples =,
- * damaged = } */
+/* spool:counts() -> { records =, bytes =, samples =, in_memory =,
+ * dropped_samples =, damaged = } */
 static int l_counts(lua_State *L)
 {
 	struct spool_counts counts = spool_counts(check_spool(L, 1));
 
-	lua_createtable(L, 0, 5);
+	lua_createtable(L, 0, 6);
 	set_count(L, "records", counts.records);
 	set_count(L, "bytes", counts.bytes);
 	set_count(L, "samples", counts.samples);
+	set_count(L, "in_memory", counts.in_memory);
 	set_count(L, "dropped_samples", counts.dropped_samples);
 	set_count(L, "damaged", counts.damaged);
 	return 1;
@@ -199,8 +207,8 @@ static const luaL_Reg writer_metas[] = {
 };
 
 static const luaL_Reg spool_methods[] = {
-	{ "close", l_close }, { "counts", l_counts }, { "peek", l_peek },
-	{ "take", l_take },   { NULL, NULL },
+	{ "close", l_close }, { "counts", l_counts },	{ "peek", l_peek },
+	{ "take", l_take },   { "trouble", l_trouble }, { NULL, NULL },
 };
 
 static const luaL_Reg spool_metas[] = {

@@ -79,7 +79,6 @@ local function open_queue(stream)
     log.error("the queue is in memory", { exporter = stream.exporter,
       target = stream.target, error = message })
   end
-  stream.folder = spool and options.queue
   return spool or assert(remote.spool { bytes = bytes })
 end
 
@@ -89,7 +88,7 @@ local function open(stream)
   stream.request = request_of(stream)
   stream.writer = assert(remote.writer(labels))
   stream.spool = open_queue(stream)
-  stream.dropped, stream.time, stream.written = 0, 0, true
+  stream.dropped, stream.time = 0, 0
   local damaged = stream.spool:counts().damaged
   if damaged > 0 then
     log.warn("records of the queue cannot be read", { exporter = stream.exporter,
@@ -107,23 +106,31 @@ local function next_time(stream)
   return stream.time
 end
 
--- Of samples that go into no queue the receiver knows nothing: a line of its
--- own, once.
-local function say_written(stream, written, message)
+-- Of what happens before anything is sent the receiver knows nothing: a line of
+-- its own, when it is another one than before. SENTENCE is nil when all is well.
+local function say_queue(stream, sentence, message)
   local fields = { exporter = stream.exporter, target = stream.target,
     error = message }
-  if not written and stream.written then
-    log.warn("samples do not go into the queue", fields)
+  if sentence == stream.said then
+    return
+  elseif sentence then
+    log.warn(sentence, fields)
     pages.tell(stream.index, message)
-  elseif written and not stream.written then
+  else
     log.info("samples go into the queue again", fields)
   end
-  stream.written = written
+  stream.said = sentence
 end
 
 local function write(stream, page, time)
   local written, message = stream.writer:write(page, time, stream.spool)
-  say_written(stream, written, message)
+  local trouble = stream.spool:trouble()
+  if not written then
+    say_queue(stream, "samples do not go into the queue", message)
+  else
+    say_queue(stream, trouble and "samples wait in memory: the queue's folder "
+      .. "does not take them", trouble)
+  end
   show_queue(stream)
   stream.work:call()
 end
@@ -204,8 +211,8 @@ end
 -- Whatever it is that ends the task.
 local function say_lost(end_of)
   local stream = end_of.stream
-  local samples = stream.spool:counts().samples
-  if stream.stopping and samples > 0 and not stream.folder then
+  local samples = stream.spool:counts().in_memory
+  if stream.stopping and samples > 0 then
     log.warn("samples are lost: the queue was in memory", { samples = samples,
       exporter = stream.exporter, target = stream.target })
   end

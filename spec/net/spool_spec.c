@@ -515,45 +515,91 @@ static void a_folder_without_permission_is_told(void **state)
 	assert_int_equal(status, 0);
 }
 
-static void a_full_disk_is_told_and_costs_only_the_new(void **state)
+/* A disk of 256 KiB, which takes about 80 records of 3001 bytes; false when it
+ * cannot be: root alone may. */
+static bool make_disk(char path[300])
 {
-	uint64_t i = 1, stored = 0, lost = 0;
+	snprintf(path, 300, "%s/disk", top);
+	assert_int_equal(mkdir(path, 0700), 0);
+	if (mount("none", path, "tmpfs", 0, "size=256k") != 0)
+		return false;
+	strcat(path, "/q");
+	return true;
+}
+
+static void remove_disk(char path[300])
+{
+	path[strlen(path) - 2] = '\0';
+	assert_int_equal(umount(path), 0);
+}
+
+static struct spool *put_until(struct spool *spool, uint64_t *next,
+			       uint64_t last)
+{
 	struct err err = { 0 };
+
+	for (; *next <= last; ++*next)
+		assert_true(put(spool, *next, 3001, &err));
+	return spool;
+}
+
+static void take_until(struct spool *spool, uint64_t *next, uint64_t last)
+{
+	for (; *next <= last; ++*next)
+		assert_int_equal(take(spool), *next);
+}
+
+static void what_a_full_disk_does_not_take_waits_in_memory(void **state)
+{
+	uint64_t added = 1, taken = 1, in_memory = 0;
 	struct spool *spool;
 	char path[300];
 
 	(void)state;
-	snprintf(path, sizeof path, "%s/disk", top);
-	assert_int_equal(mkdir(path, 0700), 0);
-	if (mount("none", path, "tmpfs", 0, "size=256k") != 0)
-		skip(); /* root alone may */
-	strcat(path, "/q");
-	spool = open_at(path, 1 << 20);
-	for (; i < 400; i++) {
-		if (put(spool, i, 3001, &err)) {
-			stored = i;
-			continue;
-		}
-		assert_non_null(
-			strstr(err.text, ".spool: No space left on device"));
-		lost += i % 100;
-	}
-	assert_in_range(stored, 60, 90);
-	assert_int_equal(spool_counts(spool).dropped_samples, lost);
+	if (!make_disk(path))
+		skip();
+	spool = put_until(open_at(path, 1 << 20), &added, 60);
+	assert_null(spool_trouble(spool));
+	put_until(spool, &added, 300);
+	assert_non_null(strstr(spool_trouble(spool),
+			       ".spool: No space left on device"));
+	for (uint64_t i = 100; i < 300; i++)
+		in_memory += i % 100;
+	assert_true(spool_counts(spool).in_memory >= in_memory);
+	take_until(spool, &taken, 200);
+	put_until(spool, &added, 301);
+	assert_non_null(spool_trouble(spool));
+	take_until(spool, &taken, 270);
+	put_until(spool, &added, 302);
+	assert_null(spool_trouble(spool));
+	assert_int_equal(spool_counts(spool).in_memory, 0);
+	assert_int_equal(spool_counts(spool).dropped_samples, 0);
 	spool_close(spool);
 	spool = open_at(path, 1 << 20);
-	assert_int_equal(spool_counts(spool).damaged, 0);
-	for (uint64_t k = 1; k <= stored; k++) /* and now there is room */
-		assert_int_equal(take(spool), k);
+	take_until(spool, &taken, 302);
 	assert_empty(spool);
-	assert_true(put(spool, i, 3001, &err));
-	spool_close(spool);
-	spool = open_at(path, 1 << 20);
-	assert_int_equal(take(spool), i);
 	assert_int_equal(spool_counts(spool).damaged, 0);
 	spool_close(spool);
-	path[strlen(path) - 2] = '\0';
-	assert_int_equal(umount(path), 0);
+	remove_disk(path);
+}
+
+static void a_full_queue_loses_its_oldest_wherever_they_are(void **state)
+{
+	uint64_t added = 1, taken = 301;
+	struct spool *spool;
+	char path[300];
+
+	(void)state;
+	if (!make_disk(path))
+		skip();
+	spool = put_until(open_at(path, 300 * 3017), &added, 600);
+	assert_int_equal(spool_counts(spool).records, 300);
+	assert_int_equal(spool_counts(spool).dropped_samples, 3 * 4950);
+	take_until(spool, &taken, 600);
+	assert_empty(spool);
+	assert_int_equal(spool_counts(spool).in_memory, 0);
+	spool_close(spool);
+	remove_disk(path);
 }
 
 static void files_of_others_stay(void **state)
@@ -898,7 +944,8 @@ int main(void)
 		SPEC(a_folder_in_use_says_by_whom),
 		SPEC(a_folder_that_cannot_be_is_told),
 		SPEC(a_folder_without_permission_is_told),
-		SPEC(a_full_disk_is_told_and_costs_only_the_new),
+		SPEC(what_a_full_disk_does_not_take_waits_in_memory),
+		SPEC(a_full_queue_loses_its_oldest_wherever_they_are),
 		SPEC(files_of_others_stay),
 		SPEC(garbage_under_a_name_of_ours_is_counted_and_removed),
 		SPEC(what_a_newer_lunex_wrote_is_not_touched),
