@@ -187,8 +187,8 @@ class Gateways(Pushed):
         self.assertEqual(0, lunex.stop())
         self.assertNotIn("did not end in time", lunex.log)
         self.assertEqual(2, lunex.log.count("nothing to push"))
-        eventually(lambda: gateway.groups() ==
-                   [[("job", "left")]], "one is left")
+        eventually(lambda: [labels for labels, _ in gateway.groups()] ==
+                   [{"job": "left"}], "one is left")
 
     def test_delete_at_the_end_removes_the_group_and_no_other(self):
         gateway = Gateway(self)
