@@ -201,6 +201,12 @@ describe("a script is found", function()
     assert.same({}, plan("lunex check s.lua").errors)
   end)
 
+  it("and what reads configurations is not loaded for it", function()
+    package.loaded["cli.configuration"] = nil
+    plan "lunex meter"
+    assert.is_nil(package.loaded["cli.configuration"])
+  end)
+
   it("and may require its neighbours and what LUA_PATH names", function()
     files["./s.lua"] = METER
     environment.LUA_PATH = "./?.lua;/opt/?.lua;;"
