@@ -67,21 +67,29 @@ local function help_of(item)
   return table.concat(parts, " ")
 end
 
+-- Where SOURCE, from START on, first gives KEY a value. KEY is found as a text:
+-- a pattern would be tried at every letter.
 local function position(source, key, start)
-  local pattern = "%f[%w_]" .. key:gsub("%p", "%%%0") .. "%f[^%w_]%s*="
-  return source:find(pattern, start) or math.huge
+  local first, last = source:find(key, start, true)
+  while first do
+    if source:find("^%s*=", last + 1)
+      and not source:sub(first - 1, first - 1):find "[%w_]" then
+      return first
+    end
+    first, last = source:find(key, first + 1, true)
+  end
 end
 
 -- The items in the order of the source text: as their author thought of them.
 local function ordered(config, source)
-  local start = source:find "%f[%w_]config%s*=" or 1
+  local start = position(source, "config", 1) or 1
   local items = {}
   for key, entry in pairs(config) do
     items[#items + 1] = {
       key = key,
       entry = entry,
       type = type_of(entry),
-      order = position(source, key, start),
+      order = position(source, key, start) or math.huge,
     }
   end
   table.sort(items, function(a, b)
