@@ -1,12 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 # What lunex stands on. Small libraries are linked statically where Debian has
-# an archive (each shared object costs start-up time and pages); libmicrohttpd
-# and ISA-L are shared; libcurl is loaded when it is first needed.
+# an archive (each shared object costs start-up time and pages); ISA-L is
+# shared; libcurl is loaded when it is first needed.
 
-find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
-pkg_check_modules(MHD REQUIRED IMPORTED_TARGET libmicrohttpd)
+# libmicrohttpd; with its archive host/web/no_tls.c is in the place of GnuTLS
+find_path(MHD_INCLUDE_DIR microhttpd.h REQUIRED)
+find_library(MHD_LIBRARY NAMES libmicrohttpd.a microhttpd REQUIRED)
+if(MHD_LIBRARY MATCHES "[.]a$")
+  add_library(lunex_mhd STATIC IMPORTED)
+  add_library(lunex_no_tls STATIC host/web/no_tls.c)
+  target_link_libraries(lunex_mhd INTERFACE lunex_no_tls Threads::Threads)
+else()
+  add_library(lunex_mhd SHARED IMPORTED)
+endif()
+set_target_properties(lunex_mhd PROPERTIES
+  IMPORTED_LOCATION ${MHD_LIBRARY}
+  INTERFACE_INCLUDE_DIRECTORIES ${MHD_INCLUDE_DIR})
 
 # libuv
 find_path(UV_INCLUDE_DIR uv.h REQUIRED)

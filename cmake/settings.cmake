@@ -52,9 +52,9 @@ elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
     -D_FORTIFY_SOURCE=2)
 endif()
 
-# Start-up counts: functions of GnuTLS, which libmicrohttpd brings along, are
-# bound when they are first called, that is mostly never; the C++ runtime, of
-# which a few kilobytes are used, is not a shared object of its own.
+# Start-up counts: functions of shared libraries are bound when they are first
+# called, that is mostly never; the C++ runtime, of which a few kilobytes are
+# used, is not a shared object of its own.
 add_link_options(LINKER:-z,lazy -static-libgcc)
 add_link_options($<$<LINK_LANGUAGE:CXX>:-static-libstdc++>)
 

@@ -419,6 +419,16 @@ class Running(Command):
             process.send_signal(number)
             self.assertEqual(0, process.wait(SECONDS))
 
+    def test_it_opens_no_library_before_it_is_needed(self):
+        process = self.start("meter", "--web.listen-address",
+                             f"127.0.0.1:{self.free_port()}")
+        self.wait_until_it_listens(process)
+        maps = Path(f"/proc/{process.pid}/maps").read_text()
+        names = re.findall(r"/lib([a-z0-9]+)[^/\n]*[.]so", maps)
+        self.assertIn("c", names)
+        self.assertEqual(set(), set(names) & {
+            "cares", "curl", "gnutls", "microhttpd", "snappy", "xml2"})
+
     def test_a_secret_is_not_in_the_process_list(self):
         listen = f"--web.listen-address=127.0.0.1:{self.free_port()}"
         process = self.start("cloud", "--token=abc", "--token", "s3cret",
