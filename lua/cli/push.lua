@@ -70,6 +70,15 @@ local function secret(reader, made, key)
   return value
 end
 
+-- Of what stands in labels.
+local function label_text(reader, made, key)
+  local value = open_text(reader, made, key)
+  if value and not utf8.len(value) then
+    read.refuse(reader, made, key, "push.%s: the string is not UTF-8", key)
+  end
+  return value
+end
+
 local function path(reader, made, key)
   local value = open_text(reader, made, key)
   return value and (value:find "^/" and value or reader.folder .. value)
@@ -121,6 +130,12 @@ local function boolean(reader, made, key)
     "push." .. key)
 end
 
+-- The port that stands in a URL, or nil.
+local function port_of(value)
+  local host = value:match("^%a+://([^/?]*)"):match "[^@]*$"
+  return host:match "^[^:]*:(%d+)$" or host:match "%]:(%d+)$"
+end
+
 -- Credentials in a URL are taken as such, but a wrong URL is not shown.
 local function url(reader, made, kind)
   local value = open_text(reader, made, "url")
@@ -131,6 +146,13 @@ local function url(reader, made, kind)
     read.refuse(reader, made, "url", "push.url: expected http:// or https://, "
       .. "a host and at most a path%s",
       kind == "remote_write" and " and a query" or "")
+  elseif kind == "pushgateway" and value:find "/metrics/job[/@]" then
+    read.refuse(reader, made, "url", "push.url: expected it without "
+      .. "/metrics/job/...: that is push.job and push.grouping")
+  end
+  local port = tonumber(port_of(value) or 1)
+  if port < 1 or port > 65535 then
+    read.refuse(reader, made, "url", "push.url: expected a port, 1 to 65535")
   end
   return value
 end
@@ -198,7 +220,7 @@ end
 local function own_values(reader, made, kind)
   if kind == "pushgateway" then
     return {
-      job = open_text(reader, made, "job"),
+      job = label_text(reader, made, "job"),
       grouping = labels(reader, made, "grouping", "job"),
       method = word(reader, made, "method", { "PUT", "POST" }),
     }

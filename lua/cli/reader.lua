@@ -107,6 +107,9 @@ function M.labels(reader, made, key, name)
     elseif type(value) ~= "string" or value:find("\0", 1, true) then
       M.refuse(reader, labels, label, "%s.%s: expected a string, got a %s",
         name, label, type(value))
+    elseif not utf8.len(value) then
+      M.refuse(reader, labels, label, "%s.%s: the string is not UTF-8", name,
+        label)
     elseif M.is_hidden(reader, value) then
       M.refuse(reader, labels, label, "%s.%s: the text of a file would be "
         .. "shown to everybody", name, label)

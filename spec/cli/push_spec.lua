@@ -79,6 +79,13 @@ describe("push", function()
       .. "url = 'http://p:9090/api/v1/write?tenant=a' }"))
   end)
 
+  it("may have any port and a login in its URL", function()
+    for _, url in ipairs { "http://g:1", "https://u:9999999@g:65535/x",
+      "http://[fe80::99999]", "http://[::1]:9091/" } do
+      assert.equal(url, targets("{ url = '" .. url .. "' }")[1].url)
+    end
+  end)
+
   it("keeps all that it says", function()
     environment.TOKEN = "t0ken"
     assert.same({ {
@@ -157,6 +164,17 @@ describe("push", function()
         .. "a host and at most a path",
       ["{ url = 'http://g/?a=b' }"] = "push.url: expected http:// or "
         .. "https://, a host and at most a path",
+      ["{ url = 'http://g/metrics/job/x' }"] = "push.url: expected it without "
+        .. "/metrics/job/...: that is push.job and push.grouping",
+      ["{ url = 'http://g:65536/x' }"] = "push.url: expected a port, 1 to "
+        .. "65535",
+      ["{ url = 'http://[::1]:0' }"] = "push.url: expected a port, 1 to 65535",
+      ["{ url = 'http://g', job = '\\xff' }"] =
+        "push.job: the string is not UTF-8",
+      ["{ url = 'http://g', grouping = { a = '\\xff' } }"] =
+        "push.grouping.a: the string is not UTF-8",
+      ["{ type = 'remote_write', url = 'http://g', labels = { a = '\\xff' } }"] =
+        "push.labels.a: the string is not UTF-8",
       ["{ type = 'remote_write', url = 'ftp://g' }"] = "push.url: expected "
         .. "http:// or https://, a host and at most a path and a query",
       ["{ url = 'http://g', job = '' }"] = "push.job: the string is empty",
