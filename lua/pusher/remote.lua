@@ -14,6 +14,7 @@ local pages = require "pages"
 local remote = require "remote_write"
 local streams = require "pusher.stream"
 local task = require "task"
+local times = require "pusher.time"
 
 local M = {}
 
@@ -98,11 +99,16 @@ end
 
 -- ---- from pages to requests ----
 
--- Milliseconds since the epoch, rising always: of all samples of a tick, as a
--- scrape has one time, at its beginning.
+-- Milliseconds since the epoch: of all samples of a tick, as a scrape has one
+-- time, at its beginning.
 local function next_time(stream)
-  stream.time =
-    math.max(math.floor(clock.now() * 1000), stream.time + 1)
+  local set_back
+  stream.time, set_back =
+    times.after(stream.time, math.floor(clock.now() * 1000))
+  if set_back then
+    log.warn("the clock was set back: samples are older than those before",
+      { exporter = stream.exporter, target = stream.target })
+  end
   return stream.time
 end
 

@@ -4,6 +4,7 @@
 
 local page = require "page"
 local remote = require "remote_write"
+local times = require "pusher.time"
 
 -- A path that is not there, and nothing is left of after the spec.
 local function folder()
@@ -163,5 +164,22 @@ describe("a spool", function()
     spool:take()
     assert.equal(0, spool:counts().records)
     assert.is_nil(spool:peek())
+  end)
+end)
+
+describe("the time of a sample", function()
+  it("is that of the clock", function()
+    assert.same({ 7000, false }, { times.after(0, 7000) })
+    assert.same({ 9000, false }, { times.after(7000, 9000) })
+  end)
+
+  it("rises while a clock that was set back a little catches up", function()
+    assert.same({ 600001, false }, { times.after(600000, 600000) })
+    assert.same({ 600001, false }, { times.after(600000, 0) })
+  end)
+
+  it("follows one that was far ahead", function()
+    assert.same({ 5, true }, { times.after(600006, 5) })
+    assert.same({ 6, false }, { times.after(5, 6) })
   end)
 end)
