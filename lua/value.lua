@@ -164,7 +164,7 @@ local NAMED <const> = {
   end,
   port = function(data)
     local number = math.tointeger(M.num(data) or 0) or 0
-    return number > 0 and number < 65536, "a port"
+    return number > 0 and number < 65536, "a port, 1 to 65535"
   end,
   boolean = function(data) return type(data) == "boolean", "a boolean" end,
 }
@@ -231,13 +231,32 @@ function M.check(data, shape)
   return found
 end
 
--- The JSON in a file; MISTAKES, a list, gets what is wrong with it.
+local TOKENS <const> = { T_OBJ_BEGIN = "'{'", T_OBJ_END = "'}'",
+  T_ARR_BEGIN = "'['", T_ARR_END = "']'", T_COLON = "':'", T_COMMA = "','",
+  T_STRING = "a string", T_NUMBER = "a number", T_BOOLEAN = "a boolean",
+  T_NULL = "null", T_END = "the end" }
+
+-- What lua-cjson says about TEXT, for one who looks at the file: in its words a
+-- token is a constant of C, and its place a number of bytes.
+local function for_readers(message, text)
+  return (message:gsub("T_[%u_]+", TOKENS):gsub(" at character (%d+)$",
+    function(place)
+      local before = text:sub(1, place - 1)
+      local _, lines = before:gsub("\n", "")
+      return (" in line %d, column %d"):format(lines + 1,
+        #before:match "[^\n]*$" + 1)
+    end))
+end
+
+-- The JSON in a file, which Windows may begin with a mark; MISTAKES, a list,
+-- gets what is wrong with it.
 function M.read(path, shape, mistakes)
   local text, message = require "files".read(path)
   local data
   if text then
+    text = text:gsub("^\u{FEFF}", "")
     data, message = require "json".decode(text)
-    message = message and path .. ": " .. message
+    message = message and path .. ": " .. for_readers(message, text)
   end
   local found = message and {} or M.check(data, shape)
   for _, mistake in ipairs(found) do

@@ -32,7 +32,7 @@ bool hostname_check(const char *name, struct err *err)
 	if (len > 0 && name[len - 1] == '.')
 		len--;
 	if (len == 0)
-		return err_set(err, ERR_IO, "the name of a host is empty");
+		return err_set(err, ERR_IO, "'': not the name of a host");
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)name[i] < ' ')
 			return err_set(err, ERR_IO,

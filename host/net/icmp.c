@@ -124,7 +124,7 @@ static void arm(struct icmp *icmp)
 	if (!echo)
 		return;
 	deadline = echo->state.deadline;
-	if (icmp->timer_at && icmp->timer_at <= deadline)
+	if (icmp->timer_at > 0 && icmp->timer_at <= deadline)
 		return;
 	icmp->timer_at = deadline;
 	timer_start(&icmp->timer, deadline - loop_now(icmp->loop));

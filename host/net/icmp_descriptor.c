@@ -119,10 +119,10 @@ void icmp_descriptor_explain(int error, struct err *err)
 	}
 	n = readlink("/proc/self/exe", program, sizeof program - 1);
 	program[n > 0 ? n : 0] = '\0';
-	err_set(err, ERR_IO,
+	err_set(err, ERR_DENIED,
 		"icmp: this process may not ping: either open datagram "
 		"sockets to its group, "
-		"sysctl -w net.ipv4.ping_group_range=\"%u %u\", or raw "
+		"sysctl -w net.ipv4.ping_group_range='%u %u', or raw "
 		"sockets to the program, setcap cap_net_raw+ep %s",
 		group, group, n > 0 ? program : "lunex");
 }

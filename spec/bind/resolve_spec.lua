@@ -84,7 +84,7 @@ describe("resolve.lookup without a server", function()
     _, message = lookup "a\nb"
     assert.equal("a...: not the name of a host", message)
     _, message = lookup ""
-    assert.equal("the name of a host is empty", message)
+    assert.equal("'': not the name of a host", message)
   end)
 
   it("refuses what is no name or no option", function()

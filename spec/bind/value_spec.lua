@@ -244,14 +244,28 @@ describe("value.read", function()
     data, mistakes = read('{"a": s3cret}', { a = "number" })
     assert.is_nil(data)
     assert.equal(1, #mistakes)
-    assert.matches("^JSON: .*character 7$", mistakes[1])
+    assert.matches("^JSON: .* in line 1, column 7$", mistakes[1])
     for text, mistake in pairs { ["null"] = "expected an object, got null",
       ["false"] = "expected an object, got a boolean",
-      [""] = "JSON: Expected value but found T_END at character 1" } do
+      [""] = "JSON: Expected value but found the end in line 1, column 1",
+      ["[1,\n  2,]"] = "JSON: Expected value but found ']' in line 2, column 5",
+      ["\n\n{}\n1"] = "JSON: Expected the end but found a number in line 4, " ..
+        "column 1",
+      ['{"T_END": 1\n"a": 2}'] = "JSON: Expected comma or object end but found " ..
+        "a string in line 2, column 1" } do
       data, mistakes = read(text, {})
       assert.is_nil(data)
       assert.same({ mistake }, mistakes)
     end
+  end)
+
+  it("takes the mark that Windows begins a text with, once", function()
+    local data, mistakes = read('\u{FEFF}{"a": 1}', { a = "number" })
+    assert.same({ a = 1 }, data)
+    assert.same({}, mistakes)
+    data, mistakes = read('\u{FEFF}\u{FEFF}{"a": 1}', { a = "number" })
+    assert.is_nil(data)
+    assert.matches("line 1, column 1$", mistakes[1])
   end)
 
   it("adds to the mistakes that are there", function()

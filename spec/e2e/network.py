@@ -32,6 +32,8 @@ NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 CLONE_NEWNET = 0x40000000
 REFUSED = ("network namespaces are not permitted here: this test wants root "
            "with CAP_SYS_ADMIN and CAP_NET_ADMIN")
+NO_MOUNT = ("`ip netns` wants / to be a mount point: in a chroot, "
+            "`mount --rbind FOLDER FOLDER` before FOLDER is entered")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count()
@@ -52,6 +54,11 @@ def run(*command, given=""):
                              f"{done.returncode}\n{given}{done.stdout}"
                              f"{done.stderr}")
     return done.stdout
+
+
+def root_is_mounted():
+    with open("/proc/self/mountinfo") as mounts:
+        return any(line.split()[4] == "/" for line in mounts)
 
 
 def remove(name):
@@ -86,6 +93,8 @@ class Host:
     def __init__(self, label):
         self.label = label
         self.name = f"lunex-{os.getpid()}-{next(_numbers)}-{label}"
+        if not root_is_mounted():
+            raise AssertionError(NO_MOUNT)
         try:
             run("ip", "netns", "add", self.name)
         except AssertionError as e:

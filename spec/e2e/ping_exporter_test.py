@@ -246,13 +246,14 @@ class Mistakes(PingCase):
         path = self.folder / "push.json"
         good = {"ip_pushgateway": "127.0.0.1", "port_pushgateway": 9091,
                 "username_pushgateway": "u", "pass_pushgateway": PASSWORD}
-        self.told(f"{path}: JSON: Expected value but found invalid token at "
-                  "character 1", push="no")
+        self.told(f"{path}: JSON: Expected value but found invalid token in "
+                  "line 1, column 1", push="no")
         self.told(f"{path}: missing key 'pass_pushgateway'",
                   f"{path}: unknown key 'password'",
                   push={**{k: v for k, v in good.items() if "pass" not in k},
                         "password": PASSWORD})
-        self.told(f"{path}: port_pushgateway: expected a port, got a string",
+        self.told(f"{path}: port_pushgateway: expected a port, 1 to 65535, "
+                  "got a string",
                   push={**good, "port_pushgateway": "http"})
         self.told(f"{path}: pass_pushgateway: expected a string, got a number",
                   push={**good, "pass_pushgateway": 5})
@@ -271,7 +272,8 @@ class Mistakes(PingCase):
         self.told(
             f"{first}: conf.interval: expected a number above 0",
             f"{first}: jobs: expected a list, got an object",
-            f"{second}: JSON: Expected value but found T_END at character 10",
+            f"{second}: JSON: Expected value but found the end in "
+            "line 1, column 10",
             f"{third}: conf.interval: expected a number above 0, got a string",
             f"{third}: conf.prom_id: expected a string, not empty, "
             "without zero bytes",
