@@ -75,15 +75,15 @@ class Answer:
 
 class Lunex:
     """A running lunex that listens on a port of its own choice; INSIDE a host
-    of network.py, and started by the command `under`."""
+    of network.py, started by the command `under`, or a copy of the program."""
 
     inside = None
 
     def __init__(self, *arguments, env=None, listen="127.0.0.1:0", cwd=None,
-                 inside=None, under=()):
+                 inside=None, under=(), copy=None):
         self.inside = inside
-        command = [*(inside.prefix if inside else ()), *under, program(),
-                   *map(str, arguments)]
+        command = [*(inside.prefix if inside else ()), *under,
+                   copy or program(), *map(str, arguments)]
         if listen:
             command.append(f"--web.listen-address={listen}")
         self._start(command, env or {}, cwd or TOP)

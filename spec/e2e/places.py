@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Places in networks (network.py, wire.py) where an exporter is tested."""
 
-from spec.e2e.lunex import Case
+import shutil
+from pathlib import Path
+
+from spec.e2e.lunex import Case, program
 from spec.e2e.names import Names
 from spec.e2e.network import NOBODY, Network
 from spec.e2e.wire import Wire
@@ -29,8 +32,20 @@ class Here(Case):
         kind = kind or self.kind
         allowed = "0 2147483647" if kind == "datagram" else "1 0"
         self.here.settings(("net.ipv4.ping_group_range", allowed))
-        under = () if kind == "raw" else NOBODY
-        return self.lunex(*arguments, inside=self.here, under=under, **options)
+        if kind != "raw":
+            options |= {"under": NOBODY, "copy": self.copy(),
+                        "cwd": self.folder}
+        return self.lunex(*arguments, inside=self.here, **options)
+
+    def copy(self):
+        """Of the program, for one who may not look into this tree: it may be
+        in a home."""
+        prefix, there = Path(program()).parent.parent, self.folder / "lunex"
+        if not there.exists():
+            shutil.copytree(prefix / "share/lunex", there / "share/lunex")
+            (there / "bin").mkdir()
+            shutil.copy(program(), there / "bin")
+        return there / "bin" / Path(program()).name
 
     def assertWithin(self, least, most, seconds):
         self.assertIsNotNone(seconds)
