@@ -117,7 +117,7 @@ static void copy_bounds(struct metadata *m, const struct metadata_desc *d)
 	m->le = mem_array(d->nbounds + 1, sizeof *m->le);
 	for (unsigned i = 0; i < d->nbounds; i++) {
 		m->bounds[i] = d->bounds[i];
-		m->le[i] = mem_copy(text, number_format(text, d->bounds[i]));
+		m->le[i] = mem_copy(text, number_bound(text, d->bounds[i]));
 	}
 	m->le[d->nbounds] = mem_string("+Inf");
 }

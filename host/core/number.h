@@ -42,4 +42,11 @@ bool number_parse(const char *s, size_t len, double *value)
  */
 size_t number_shortest(char *out, double value);
 
+/*
+ * A finite VALUE as client_golang spells the bounds of buckets: "0.0001",
+ * "100000", "1e-05", "1e+06". They are values of labels, so the spelling is the
+ * series' identity, and a dashboard may have it. OUT as above.
+ */
+size_t number_bound(char *out, double value);
+
 #endif

@@ -12,6 +12,7 @@
 #include "net/icmp.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -214,14 +215,22 @@ static struct slot *find_slot(const struct family *family,
 	return packet->outcome != ICMP_REPLY && slot->echo ? slot : NULL;
 }
 
+/* The clocks count nanoseconds; what a double has beyond them is noise that
+ * would stand on the page. */
+static double nanoseconds(double seconds)
+{
+	return (double)llrint(seconds * 1e9) / 1e9;
+}
+
 static void believe(struct icmp *icmp, struct icmp_echo *echo,
 		    const struct icmp_arrival *arrival)
 {
 	const struct icmp_packet *packet = &arrival->packet;
 	double sent = echo->state.sent;
 
-	echo->rtt =
-		(arrival->time < sent ? arrival->latest : arrival->time) - sent;
+	echo->rtt = nanoseconds(
+		(arrival->time < sent ? arrival->latest : arrival->time) -
+		sent);
 	echo->from = arrival->from;
 	echo->ttl = arrival->ttl;
 	echo->code = packet->code;

@@ -481,6 +481,32 @@ static void ignores_the_locale(void **state)
 	setlocale(LC_ALL, "C");
 }
 
+static void spells_bounds_as_client_golang(void **state)
+{
+	static const struct {
+		double value;
+		const char *text;
+	} bounds[] = {
+		{ 0, "0" },
+		{ 0.00001, "1e-05" },
+		{ 0.00025, "0.00025" },
+		{ 0.0001, "0.0001" },
+		{ 2.5, "2.5" },
+		{ 100000, "100000" },
+		{ 999999.5, "999999.5" },
+		{ 1000000, "1e+06" },
+		{ 1234567, "1.234567e+06" },
+		{ -0.0001, "-0.0001" },
+	};
+	char text[NUMBER_MAX + 1];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
+		text[number_bound(text, bounds[i].value)] = '\0';
+		assert_string_equal(text, bounds[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -507,6 +533,7 @@ int main(void)
 		cmocka_unit_test(reads_no_further_than_the_length),
 		cmocka_unit_test(reads_random_decimal_texts_like_strtod),
 		cmocka_unit_test(ignores_the_locale),
+		cmocka_unit_test(spells_bounds_as_client_golang),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
