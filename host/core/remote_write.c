@@ -236,6 +236,22 @@ static void part(struct sets *a, struct sets *b,
 	b->count = left_b;
 }
 
+/* The label sets that BEFORE has and AFTER, the family of that name (NULL:
+ * there is none), does not. */
+static struct sets gone_sets(const struct page_family *before,
+			     const struct page_family *after)
+{
+	struct sets gone = sets_of(before, after), come;
+
+	if (!after)
+		return gone;
+	come = sets_of(after, before);
+	part(&gone, &come, by_address);
+	part(&gone, &come, by_text);
+	free(come.labels);
+	return gone;
+}
+
 static void end_kinds(struct writing *w, const struct sets *sets,
 		      const bool ends[REMOTE_KINDS_MAX], unsigned kinds)
 {
@@ -247,37 +263,39 @@ static void end_kinds(struct writing *w, const struct sets *sets,
 	}
 }
 
-/* Ends what OLD shows and NEW, the family of that name (NULL: there is none),
- * does not: rows, and kinds of series where they are not the same any more. */
-static void end_family(struct writing *w, const struct page_family *old,
-		       const struct page_family *new)
+/* Ends the kinds of series, such as buckets, that the rows which stay had and
+ * have no more: those of BEFORE but for GONE. */
+static void end_lost_kinds(struct writing *w, const struct page_family *before,
+			   const struct page_family *after, struct sets *gone,
+			   unsigned kinds)
 {
-	unsigned kinds = remote_series_family(&w->series, old->metadata);
-	struct sets gone = sets_of(old, new), come = { 0 }, all = { 0 };
-	bool every[REMOTE_KINDS_MAX], changed[REMOTE_KINDS_MAX] = { 0 };
+	bool lost[REMOTE_KINDS_MAX] = { 0 }, any = false;
+	struct sets rows;
+
+	for (unsigned k = 0; k < kinds; k++)
+		any |= lost[k] = !remote_series_has_kind(before->metadata, k,
+							 after->metadata);
+	if (!any)
+		return;
+	rows = sets_of(before, NULL);
+	part(&rows, gone, by_text);
+	end_kinds(w, &rows, lost, kinds);
+	free(rows.labels);
+}
+
+/* Ends what BEFORE shows and AFTER (NULL: there is none) does not. */
+static void end_family(struct writing *w, const struct page_family *before,
+		       const struct page_family *after)
+{
+	unsigned kinds = remote_series_family(&w->series, before->metadata);
+	struct sets gone = gone_sets(before, after);
+	bool every[REMOTE_KINDS_MAX];
 
 	memset(every, true, sizeof every);
-	if (new) {
-		come = sets_of(new, old);
-		part(&gone, &come, by_address);
-		part(&gone, &come, by_text);
-	}
 	end_kinds(w, &gone, every, kinds);
-	if (new &&new->metadata != old->metadata) {
-		bool any = false;
-
-		for (unsigned k = 0; k < kinds; k++)
-			any |= changed[k] = !remote_series_has_kind(
-				old->metadata, k, new->metadata);
-		if (any) {
-			all = sets_of(old, NULL);
-			part(&all, &gone, by_text);
-			end_kinds(w, &all, changed, kinds);
-		}
-	}
+	if (after && after->metadata != before->metadata)
+		end_lost_kinds(w, before, after, &gone, kinds);
 	free(gone.labels);
-	free(come.labels);
-	free(all.labels);
 }
 
 /* ---- pages ---- */

@@ -293,13 +293,6 @@ static int l_text(lua_State *L)
 	return 1;
 }
 
-/* page:series() -> how many it has */
-static int l_series(lua_State *L)
-{
-	lua_pushinteger(L, (lua_Integer)check_page(L, 1)->series);
-	return 1;
-}
-
 /* ---- saying what happened ---- */
 
 /* pages.tell(i, text): of the latest push; "": it was well */
@@ -378,7 +371,6 @@ static const luaL_Reg rendering_metas[] = {
 };
 
 static const luaL_Reg page_methods[] = {
-	{ "series", l_series },
 	{ "text", l_text },
 	{ NULL, NULL },
 };

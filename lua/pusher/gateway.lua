@@ -7,20 +7,13 @@ local streams = require "pusher.stream"
 
 local M = {}
 
-local TRANSPORT <const> = { "username", "password", "bearer", "ca_file",
-  "cert_file", "key_file", "server_name", "insecure", "proxy" }
-
 local function options_of(stream, text)
-  local options = {
-    job = stream.options.job,
-    grouping = stream.grouping,
-    method = text and stream.options.method or nil,
-    timeout = stream.timeout,
-    headers = next(stream.headers) and stream.headers or nil,
-  }
-  for _, key in ipairs(TRANSPORT) do
-    options[key] = stream.options[key]
-  end
+  local options = stream:transport()
+  options.job = stream.options.job
+  options.grouping = stream.grouping
+  options.method = text and stream.options.method or nil
+  options.username = stream.options.username
+  options.headers = stream.headers
   return options
 end
 

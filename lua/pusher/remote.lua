@@ -35,19 +35,15 @@ local client <const> = clients.new { cookies = false, connections = 1000 }
 client.gate = nil -- a pause that a receiver asks for is that of its stream
 
 local function request_of(stream)
-  local options, headers = stream.options, {}
+  local request, headers = stream:transport(), {}
   for name, value in pairs(stream.headers) do
     headers[name] = value
   end
   for name, value in pairs(HEADERS) do
     headers[name] = value
   end
-  local request = { headers = headers, timeout = stream.timeout, redirects = 0,
-    user = options.username }
-  for _, key in ipairs { "password", "bearer", "ca_file", "cert_file",
-    "key_file", "server_name", "insecure", "proxy" } do
-    request[key] = options[key]
-  end
+  request.headers, request.redirects = headers, 0
+  request.user = stream.options.username
   return request
 end
 

@@ -25,6 +25,10 @@ local SAID <const> = {
   slow = "the target does not answer in time",
 }
 
+-- As the options of http have them, too.
+local TRANSPORT <const> = { "password", "bearer", "ca_file", "cert_file",
+  "key_file", "server_name", "insecure", "proxy" }
+
 local Stream = {}
 Stream.__index = Stream
 
@@ -101,6 +105,15 @@ function Stream:stop()
   self.alarm:call()
   self.work:call()
   self.pause:call()
+end
+
+-- How to get to the target: a fresh table of options.
+function Stream:transport()
+  local options = { timeout = self.timeout }
+  for _, key in ipairs(TRANSPORT) do
+    options[key] = self.options[key]
+  end
+  return options
 end
 
 -- ---- saying what happened ----
