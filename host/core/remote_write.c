@@ -15,9 +15,12 @@
 #include "core/snappy.h"
 #include "core/wire.h"
 
-/* Raw bytes of a request: the one that crosses REMOTE_WRITE_BYTES is the last,
- * and it is no longer than its labels. */
-enum { RAW_MAX = REMOTE_WRITE_BYTES + (1 << 24) };
+enum {
+	/* Raw bytes of a request: what crosses REMOTE_WRITE_BYTES is the last,
+	 * and it is no longer than its labels. */
+	RAW_MAX = REMOTE_WRITE_BYTES + (1 << 24),
+	TEXT_MAX = 1 << 16, /* of a help text; a longer one stays at home */
+};
 
 struct remote_write {
 	struct label_pair *labels;
@@ -122,7 +125,8 @@ static void put_metadata(struct buf *out, const struct metadata *m)
 	wire_put_tag(out, 1, WIRE_VARINT);
 	wire_put_varint(out, types[m->type]);
 	put_text(out, 2, m->name);
-	put_text(out, 4, m->help);
+	if (strlen(m->help) <= TEXT_MAX)
+		put_text(out, 4, m->help);
 	put_text(out, 5, m->unit);
 	wire_close(out, mark);
 }

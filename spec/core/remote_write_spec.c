@@ -666,6 +666,28 @@ static void a_page_goes_in_requests_of_bounded_size(void **state)
 	free(value);
 }
 
+static void a_help_text_is_no_longer_than_a_request(void **state)
+{
+	size_t len = (size_t)20 << 20;
+	char *help = malloc(len + 1);
+	struct family *family;
+
+	(void)state;
+	assert_non_null(help);
+	memset(help, 'x', len);
+	help[len] = '\0';
+	family = declare(registry,
+			 (struct metadata_desc){ .type = METRIC_GAUGE,
+						 .name = "a",
+						 .help = help },
+			 NULL, 0);
+	free(help);
+	family_set(family, row(family, NULL, NULL), LIVE, 7, 0);
+	publish(1000);
+	assert_int_equal(got.samples, 1);
+	assert_in_range(got.largest, 1, REMOTE_WRITE_BYTES);
+}
+
 static void metadata_go_along_when_new_and_every_minute(void **state)
 {
 	static const struct metadata_desc hist = { .type = METRIC_HISTOGRAM,
@@ -871,6 +893,7 @@ int main(void)
 		SPEC(a_label_that_is_not_valid_is_told),
 		SPEC(long_labels_arrive_whole),
 		SPEC(a_page_goes_in_requests_of_bounded_size),
+		SPEC(a_help_text_is_no_longer_than_a_request),
 		SPEC(metadata_go_along_when_new_and_every_minute),
 		SPEC(a_second_page_of_the_same_time_is_a_millisecond_later),
 		SPEC(a_series_that_is_gone_is_ended_once),
