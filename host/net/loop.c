@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/log.h"
 #include "core/mem.h"
@@ -65,24 +66,46 @@ static void on_wake(uv_async_t *wake)
 	deliver_all(wake->data);
 }
 
-struct loop *loop_new(void)
+static int start(struct loop *loop)
 {
-	struct loop *loop = mem_alloc(sizeof *loop);
 	int status = uv_loop_init(&loop->uv);
 
-	if (!status)
-		status = uv_async_init(&loop->uv, &loop->wake, on_wake);
-	if (!status)
-		status = uv_mutex_init(&loop->lock);
+	if (status)
+		return status;
+	status = uv_async_init(&loop->uv, &loop->wake, on_wake);
+	if (status)
+		uv_loop_close(&loop->uv);
+	return status;
+}
+
+struct loop *loop_try(struct err *err)
+{
+	struct loop *loop = mem_alloc(sizeof *loop);
+	int status = start(loop);
+
 	if (status) {
-		/* Descriptors or memory ran out: nothing can go on. */
-		log_error("cannot make an event loop", "error",
-			  uv_strerror(status));
-		abort();
+		free(loop);
+		err_set(err, ERR_IO, "cannot make an event loop: %s%s",
+			uv_strerror(status),
+			status == UV_EMFILE ? " (ulimit -n)" : "");
+		return NULL;
 	}
+	uv_mutex_init(&loop->lock);
 	loop->uv.data = loop;
 	loop->wake.data = loop;
 	loop->last = &loop->first;
+	return loop;
+}
+
+struct loop *loop_new(void)
+{
+	struct err err;
+	struct loop *loop = loop_try(&err);
+
+	if (!loop) {
+		log_error(err.text);
+		_exit(EXIT_FAILURE);
+	}
 	return loop;
 }
 

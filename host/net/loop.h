@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "core/err.h"
+
 struct loop;
 
 /*
@@ -23,6 +25,10 @@ struct message {
 	struct message *next; /* private */
 };
 
+/* NULL when descriptors run out. */
+struct loop *loop_try(struct err *err);
+
+/* One that the program cannot be without: it ends with a sentence otherwise. */
 struct loop *loop_new(void);
 
 /*

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "bind/modules.h"
@@ -26,7 +27,8 @@ struct exporter {
 	struct exporter_options options;
 	char *path;
 	pthread_t thread;
-	struct loop *loop;
+	bool threaded;	   /* there is one */
+	struct loop *loop; /* NULL: there were no descriptors for it */
 	struct message start, stop;
 
 	/* the thread's */
@@ -410,23 +412,37 @@ static void deliver_stop(struct message *message)
 	loop_stop(e->loop);
 }
 
+static bool start_thread(struct exporter *e, struct err *err)
+{
+	int status;
+
+	e->loop = loop_try(err);
+	if (!e->loop)
+		return false;
+	timer_init(e->loop, &e->schedule, schedule_fired);
+	timer_init(e->loop, &e->restart, run_start);
+	status = pthread_create(&e->thread, NULL, thread_main, e);
+	e->threaded = status == 0;
+	if (e->threaded)
+		return true;
+	unload(e);
+	return err_set(err, ERR_IO, "cannot make a thread: %s",
+		       strerror(status));
+}
+
 struct exporter *exporter_new(const struct exporter_options *options)
 {
 	struct exporter *e = mem_alloc(sizeof *e);
+	struct err err;
 
 	e->options = *options;
 	e->path = mem_string(options->path);
-	e->loop = loop_new();
 	e->start.deliver = deliver_start;
 	e->stop.deliver = deliver_stop;
 	e->live.part = REGISTRY_LIVE;
 	e->restart_after = restart_first;
-	timer_init(e->loop, &e->schedule, schedule_fired);
-	timer_init(e->loop, &e->restart, run_start);
-	if (pthread_create(&e->thread, NULL, thread_main, e)) {
-		log_error("cannot create a thread", "script", options->path);
-		abort();
-	}
+	if (!start_thread(e, &err))
+		options->loaded(options->arg, &err);
 	return e;
 }
 
@@ -437,14 +453,15 @@ void exporter_start(struct exporter *exporter)
 
 void exporter_stop(struct exporter *exporter)
 {
-	loop_post(exporter->loop, &exporter->stop);
+	if (exporter->threaded)
+		loop_post(exporter->loop, &exporter->stop);
 }
 
 bool exporter_free(struct exporter *e, double seconds)
 {
 	bool all;
 
-	if (!thread_join(e->thread, seconds))
+	if (e->threaded && !thread_join(e->thread, seconds))
 		return false;
 	all = loop_free(e->loop);
 	page_slot_set(&e->slot, NULL);

@@ -41,7 +41,7 @@ struct exporter_options {
 	const char *lua_path, *lua_cpath;
 	bool held; /* once loaded, it waits for exporter_start() */
 	/* Called once in the exporter's thread when it has loaded (ERR NULL) or
-	 * cannot run. */
+	 * cannot run; from exporter_new() when there can be no thread. */
 	void (*loaded)(void *arg, const struct err *err);
 	/* Called in the exporter's thread after each collection, before it is
 	 * answered for; ERR is the first failure. May be NULL. */

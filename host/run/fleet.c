@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/fleet.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "core/log.h"
 #include "core/mem.h"
@@ -15,6 +18,9 @@ static const double stalled_after = 1;
 
 /* Descriptors of an exporter that has no socket yet, and some for the rest. */
 enum { DESCRIPTORS_EACH = 16, DESCRIPTORS_ELSE = 256 };
+
+/* What is kept for the rest when the limit cannot be raised. */
+enum { DESCRIPTORS_SPARE = 64 };
 
 enum state { LOADING, LOADED, FAILED };
 
@@ -197,11 +203,33 @@ static void want_descriptors(size_t exporters)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static void refuse(struct slot *slot)
+/*
+ * Are there enough for one more? Some are left over, since scripts are read,
+ * and pages asked for, while the loops of all exporters are there. Descriptors
+ * are numbered from 0 without gaps, more or less.
+ */
+static bool descriptors_left(void)
+{
+	struct rlimit limit;
+	rlim_t spare;
+	int next = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+
+	if (next < 0)
+		return errno != EMFILE;
+	close(next);
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return true;
+	spare = limit.rlim_cur / 4;
+	if (spare > DESCRIPTORS_SPARE)
+		spare = DESCRIPTORS_SPARE;
+	return (rlim_t)next + spare < limit.rlim_cur;
+}
+
+static void refuse(struct slot *slot, const char *mistake)
 {
 	struct err err;
 
-	err_set(&err, ERR_USAGE, "%s", slot->entry->mistake);
+	err_set(&err, ERR_USAGE, "%s", mistake);
 	settle(slot, &err);
 }
 
@@ -228,6 +256,17 @@ static void load(struct slot *slot)
 	slot->exporter = exporter_new(&options);
 }
 
+static void load_or_refuse(struct slot *slot)
+{
+	if (slot->entry->mistake)
+		refuse(slot, slot->entry->mistake);
+	else if (descriptors_left())
+		load(slot);
+	else
+		refuse(slot, "too many open files: raise their limit "
+			     "(ulimit -n)");
+}
+
 void fleet_load(struct fleet *fleet, fleet_fits *fits, void (*done)(void *arg),
 		void *arg)
 {
@@ -241,11 +280,7 @@ void fleet_load(struct fleet *fleet, fleet_fits *fits, void (*done)(void *arg),
 	if (listed)
 		timer_start(&fleet->timer, patience);
 	for (size_t i = 0; i < fleet->n; i++)
-		if (!fleet->slots[i].entry->mistake)
-			load(&fleet->slots[i]);
-	for (size_t i = 0; i < fleet->n; i++)
-		if (fleet->slots[i].entry->mistake)
-			refuse(&fleet->slots[i]);
+		load_or_refuse(&fleet->slots[i]);
 }
 
 /* ---- what there is ---- */

@@ -262,7 +262,7 @@ static void start_web(struct supervisor *s)
 {
 	if (pthread_create(&s->web_thread, NULL, web_main, s)) {
 		log_error("cannot create a thread");
-		abort();
+		_exit(EXIT_FAILURE);
 	}
 }
 
@@ -342,7 +342,7 @@ static void watch_signals(struct supervisor *s)
 	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s->signals < 0) {
 		log_error("cannot watch signals", "error", strerror(errno));
-		abort();
+		_exit(EXIT_FAILURE);
 	}
 	s->signals_poll = mem_alloc(sizeof *s->signals_poll);
 	uv_poll_init(loop_uv(s->loop), s->signals_poll, s->signals);

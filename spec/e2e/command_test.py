@@ -279,6 +279,14 @@ class Failures(Command):
         self.refused(1, "bad.lua:1: script ran for more than 1 s without "
                      "waiting", "bad.lua")
 
+    def test_too_few_descriptors(self):
+        for limit in range(8, 14):
+            done = self.run_it(f"--nofile={limit}", LUNEX, "once", "meter",
+                               program="prlimit")
+            self.assertRegex(done.stderr,
+                             r"\A[^\n]*[Tt]oo many open files[^\n]*\n\Z")
+            self.assertIn(done.returncode, (1, 2))  # 2: cannot read it
+
     def test_port_in_use(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             address = f"127.0.0.1:{taken.getsockname()[1]}"

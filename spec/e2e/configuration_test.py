@@ -371,6 +371,22 @@ class Clashes(Configured):
         self.assertEqual(["queue"], [name for name, _, _ in told])
         self.assertIn("label name 'host' is given twice", told[0][2])
 
+    def test_those_that_get_no_descriptors_are_told(self):
+        self.configuration(*(
+            f'{{ "queue.lua", name = "q{i}", labels = {{ n = "{i}" }} }}'
+            for i in range(40)))
+        done = subprocess.run(
+            ["prlimit", "--nofile=64", program(), "once", "--config",
+             "lunex.lua"], cwd=self.folder, text=True, timeout=20,
+            stdin=subprocess.DEVNULL, capture_output=True)
+        shown = re.findall(r'^queue_up\{n="\d+"\} 1$', done.stdout, re.M)
+        told = re.findall(r'the exporter cannot run.*oo many open files',
+                          done.stderr)
+        self.assertEqual(40, len(shown) + len(told), done.stderr)
+        self.assertTrue(shown)
+        self.assertTrue(told)
+        self.assertEqual(1, done.returncode)
+
     def test_nothing_runs_when_no_exporter_can(self):
         self.script(BROKEN, "broken")
         self.configuration('{ "broken.lua" }')

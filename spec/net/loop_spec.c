@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -301,6 +303,27 @@ static void a_timer_that_was_left_is_inert_after_its_loop(void **state)
 	assert_int_equal(0, alarm.count);
 }
 
+static void is_not_made_without_descriptors(void **state)
+{
+	struct rlimit before, none;
+	struct loop *loop;
+	struct err err;
+	int next;
+
+	(void)state;
+	next = dup(STDERR_FILENO);
+	close(next);
+	assert_int_equal(0, getrlimit(RLIMIT_NOFILE, &before));
+	none = (struct rlimit){ (rlim_t)next, before.rlim_max };
+	assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &none));
+	loop = loop_try(&err);
+	assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &before));
+	assert_null(loop);
+	assert_string_equal("cannot make an event loop: too many open files "
+			    "(ulimit -n)",
+			    err.text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +337,7 @@ int main(void)
 		cmocka_unit_test(
 			a_timer_may_be_released_and_freed_while_it_fires),
 		cmocka_unit_test(a_timer_that_was_left_is_inert_after_its_loop),
+		cmocka_unit_test(is_not_made_without_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
