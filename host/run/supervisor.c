@@ -10,12 +10,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "core/exposition.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "run/exporter.h"
 #include "run/fleet.h"
 #include "run/host_metrics.h"
+#include "run/once.h"
 #include "run/pusher.h"
 #include "run/routes.h"
 #include "run/scrape.h"
@@ -51,8 +51,7 @@ struct supervisor {
 	struct timer look;
 	bool loaded;
 	bool signalled;
-	bool told;   /* news have come */
-	size_t open; /* questions of `once` without an answer */
+	bool told; /* news have come */
 };
 
 /* A message to the main thread. */
@@ -479,102 +478,13 @@ bool supervisor_run(const struct supervisor_options *options, struct err *err)
 
 /* ---- once ---- */
 
-struct asking {
-	struct exporter_question question;
-	struct supervisor *supervisor;
-	bool again;
-};
-
-/* The first answer of an exporter without `collect` may come before `start` has
- * run to its first wait; the second one comes later. */
-static void once_collected(struct exporter_question *question)
-{
-	struct asking *asking = (void *)question;
-
-	if (!exporter_declaration(question->exporter)->nparts &&
-	    !asking->again) {
-		asking->again = true;
-		exporter_ask(question);
-	} else if (--asking->supervisor->open == 0)
-		loop_stop(question->asker);
-}
-
-/* Asks all of them and waits for the answers. */
-static void collect_once(struct supervisor *s)
-{
-	struct asking *all = mem_array(s->nexporters, sizeof *all);
-
-	s->open = s->nexporters;
-	for (size_t i = 0; i < s->nexporters; i++) {
-		all[i].supervisor = s;
-		all[i].question.exporter = s->exporters[i];
-		all[i].question.asker = s->loop;
-		all[i].question.seconds = 1e9;
-		all[i].question.answered = once_collected;
-		exporter_ask(&all[i].question);
-	}
-	while (s->open)
-		loop_run(s->loop);
-	free(all);
-}
-
-static void print_exposition(struct exposition *exposition)
-{
-	for (size_t i = 0; i < exposition_blocks(exposition); i++) {
-		struct bytes *text = exposition_text(exposition, i);
-
-		fwrite(text->data, 1, text->len, stdout);
-		bytes_unref(text);
-	}
-	fflush(stdout);
-}
-
-static void print_pages(const struct supervisor *s)
-{
-	struct page **pages = mem_array(s->nexporters + 1, sizeof *pages);
-	const struct exporter **owners =
-		mem_array(s->nexporters + 1, sizeof *owners);
-	const struct duplicates *duplicates;
-	struct exposition *exposition;
-	size_t n = 0;
-
-	for (size_t i = 0; i < s->nexporters; i++) {
-		owners[n] = s->exporters[i];
-		pages[n] = exporter_page(s->exporters[i]);
-		n += pages[n] != NULL;
-	}
-	exposition = exposition_new(pages, n, NULL);
-	print_exposition(exposition);
-	duplicates = exposition_duplicates(exposition);
-	if (duplicates->count)
-		scrape_tell_duplicates(duplicates, owners);
-	exposition_unref(exposition);
-	while (n)
-		page_unref(pages[--n]);
-	free(owners);
-	free(pages);
-}
-
-static bool check_one(const struct exporter *exporter, struct err *err)
-{
-	const struct exporter_status *status = exporter_status(exporter);
-	const char *name = exporter_name(exporter);
-
-	if (atomic_load(&status->collections_failed))
-		return err_set(err, ERR_IO, "%s: the collection failed", name);
-	if (atomic_load(&status->starts_failed))
-		return err_set(err, ERR_IO, "%s: start failed", name);
-	return true;
-}
-
 static bool check_once(const struct supervisor *s, struct err *err)
 {
 	size_t n;
 	const struct fleet_failure *failures = fleet_failures(s->fleet, &n);
 
-	for (size_t i = 0; i < s->nexporters; i++)
-		if (!check_one(s->exporters[i], err))
-			return false;
+	if (!once_succeeded(s->exporters, s->nexporters, err))
+		return false;
 	if (n)
 		*err = *failures[0].err;
 	return n == 0;
@@ -588,8 +498,8 @@ static bool run_once(struct supervisor *s, struct err *err)
 	if (!ok)
 		return false;
 	fleet_start(s->fleet);
-	collect_once(s);
-	print_pages(s);
+	once_collect(s->loop, s->exporters, s->nexporters);
+	once_print(s->exporters, s->nexporters);
 	return check_once(s, err);
 }
 
