@@ -2,9 +2,7 @@
 /*
  * A collection sets series in the same order each time, so the row behind the
  * last one is tried before the index is asked: that saves hashing, and memory
- * is walked in order. A row that a part has staged over keeps what it showed in
- * the chunk of its segment, which is brought up to date before; families are
- * not sorted while anything is staged, so it stays at the same place.
+ * is walked in order.
  */
 #include "core/family.h"
 
@@ -13,7 +11,6 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "core/snapshot.h"
 
 enum { SEGMENT_NUMBERS = 512, SEGMENT_SHIFT_MIN = 3 };
 
@@ -407,124 +404,9 @@ bool child_row(struct child *child, uint32_t *row, struct err *err)
 	return true;
 }
 
-/* ---- values ---- */
+/* ---- removing ---- */
 
-static inline void mark_changed(struct family *family, struct segment *segment)
-{
-	segment->changed = true;
-	family->changed = true;
-}
-
-/* The value of the row is shown from NOW on. */
-static inline void touch(struct family *family, struct segment *segment,
-			 uint32_t place, double now)
-{
-	mark_changed(family, segment);
-	if (!segment->expires)
-		return;
-	segment->expires[place] = now + family->ttl;
-	if (segment->expires[place] < family->expires)
-		family->expires = segment->expires[place];
-}
-
-/* Books a set of the row; the caller writes the value. */
-static inline void stage(struct family *family, uint32_t row, unsigned part,
-			 double now)
-{
-	struct segment *segment = family_segment(family, row);
-	uint32_t place = family_place(family, row);
-	uint8_t *state = &segment->states[place];
-
-	segment->owners[place] = (uint8_t)part;
-	if (part == REGISTRY_LIVE) {
-		family->staged -= (*state & ROW_STAGED) != 0;
-		*state = ROW_SHOWN | ROW_LASTING;
-		touch(family, segment, place, now);
-	} else if (!(*state & ROW_STAGED)) {
-		if (segment->changed && *state & ROW_SHOWN)
-			snapshot_segment(family, row >> family->shift);
-		*state |= ROW_STAGED;
-		family->staged++;
-	}
-}
-
-void family_set(struct family *family, uint32_t row, unsigned part,
-		double value, double now)
-{
-	struct segment *segment = family_segment(family, row);
-	uint32_t place = family_place(family, row);
-
-	stage(family, row, part, now);
-	if (!segment->values)
-		family_segment_own(family, segment);
-	segment->values[place * family->width] = value;
-}
-
-void family_set_state(struct family *family, uint32_t row, unsigned part,
-		      int state, double now)
-{
-	struct segment *segment = family_segment(family, row);
-	uint32_t place = family_place(family, row);
-
-	stage(family, row, part, now);
-	family_segment_own(family, segment);
-	for (unsigned i = 0; i < family->width; i++)
-		segment->values[place * family->width + i] = (int)i == state;
-}
-
-/* Readies the row for counting and returns its numbers. */
-static double *own(struct family *family, uint32_t row)
-{
-	struct segment *segment = family_segment(family, row);
-	uint32_t place = family_place(family, row);
-
-	if (!(segment->states[place] & ROW_STAGED)) {
-		segment->states[place] = ROW_SHOWN | ROW_LASTING;
-		segment->owners[place] = REGISTRY_LIVE;
-		if (segment->expires)
-			segment->expires[place] = INFINITY;
-		mark_changed(family, segment);
-	}
-	family_segment_own(family, segment);
-	return segment->values + place * family->width;
-}
-
-void family_inc(struct family *family, uint32_t row, double by)
-{
-	*own(family, row) += by;
-}
-
-/* The first bucket whose bound is not below VALUE; +Inf, the last, takes the
- * rest, NaN among it. */
-static unsigned bucket_of(const struct metadata *metadata, double value)
-{
-	unsigned low = 0, high = metadata->nbounds;
-
-	while (low < high) {
-		unsigned middle = low + (high - low) / 2;
-
-		if (value <= metadata->bounds[middle])
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return value != value ? metadata->nbounds : low;
-}
-
-void family_observe(struct family *family, uint32_t row, double value)
-{
-	double *numbers = own(family, row);
-
-	numbers[0] += value;
-	if (family->metadata->type == METRIC_HISTOGRAM)
-		numbers[1 + bucket_of(family->metadata, value)] += 1;
-	else
-		numbers[1] += 1;
-}
-
-/* ---- the end of a part ---- */
-
-static void remove_row(struct family *family, uint32_t row)
+void family_remove_row(struct family *family, uint32_t row)
 {
 	struct segment *segment = family_segment(family, row);
 	uint32_t place = family_place(family, row), cursor, found;
@@ -556,109 +438,6 @@ bool family_remove(struct family *family, const struct str *values)
 	if (!family_row(family, values, &row, NULL))
 		return false;
 	was = family_segment(family, row)->states[family_place(family, row)];
-	remove_row(family, row);
+	family_remove_row(family, row);
 	return was;
-}
-
-static bool alive(const struct segment *segment, uint32_t place, double now)
-{
-	return segment->expires && segment->expires[place] > now;
-}
-
-static void commit_row(struct family *family, struct segment *segment,
-		       uint32_t row, uint32_t place, double now)
-{
-	if (segment->states[place] & ROW_STAGED) {
-		segment->states[place] = ROW_SHOWN;
-		family->staged--;
-		touch(family, segment, place, now);
-	} else if (!alive(segment, place, now)) {
-		remove_row(family, row);
-	}
-}
-
-/* Forgets the staged value; what the row showed is in the chunk. */
-static void restore_row(struct family *family, struct segment *segment,
-			uint32_t place)
-{
-	size_t at = place * family->width;
-
-	memcpy(segment->values + at, segment->chunk->values + at,
-	       family->width * sizeof(double));
-	segment->states[place] &= (uint8_t)~ROW_STAGED;
-	if (segment->states[place] & ROW_LASTING)
-		segment->owners[place] = REGISTRY_LIVE;
-	family->staged--;
-}
-
-static void drop_row(struct family *family, struct segment *segment,
-		     uint32_t row, uint32_t place, double now)
-{
-	uint8_t state = segment->states[place];
-	bool stays = state & ROW_LASTING || family->keep ||
-		     alive(segment, place, now);
-
-	if (!(state & ROW_SHOWN) || !stays)
-		remove_row(family, row);
-	else if (state & ROW_STAGED)
-		restore_row(family, segment, place);
-}
-
-typedef void (*end_row)(struct family *family, struct segment *segment,
-			uint32_t row, uint32_t place, double now);
-
-/* Calls END for each row that belongs to PART; rows that never got a value go
- * on this occasion. */
-static inline void end_part(struct family *family, unsigned part, double now,
-			    end_row end)
-{
-	for (uint32_t s = 0; s < family->nsegments; s++) {
-		struct segment *segment = &family->segments[s];
-		uint32_t n = family_segment_rows(family, s),
-			 row = s << family->shift;
-
-		for (uint32_t i = 0; i < n; i++) {
-			if (segment->owners[i] == part && segment->states[i])
-				end(family, segment, row + i, i, now);
-			else if (!segment->states[i] &&
-				 segment->rows->labels[i])
-				remove_row(family, row + i);
-		}
-	}
-}
-
-void family_commit(struct family *family, unsigned part, double now)
-{
-	end_part(family, part, now, commit_row);
-}
-
-void family_drop(struct family *family, unsigned part, double now)
-{
-	end_part(family, part, now, drop_row);
-}
-
-void family_expire(struct family *family, double now)
-{
-	double earliest = INFINITY;
-
-	if (now < family->expires)
-		return;
-	for (uint32_t row = 0; row < family->rows; row++) {
-		struct segment *segment = family_segment(family, row);
-		uint32_t place = family_place(family, row);
-		uint8_t state = segment->states[place];
-
-		if (!(state & ROW_SHOWN))
-			continue;
-		if (segment->expires[place] > now) {
-			if (segment->expires[place] < earliest)
-				earliest = segment->expires[place];
-		} else if (state & ROW_STAGED) {
-			segment->states[place] = ROW_STAGED;
-			mark_changed(family, segment);
-		} else {
-			remove_row(family, row);
-		}
-	}
-	family->expires = earliest;
 }

@@ -109,6 +109,9 @@ void family_segments_free(struct segment *segments, uint32_t n);
 /* Puts every row into the index anew, with ROOM for more. */
 void family_reindex(struct family *family, uint32_t room);
 
+/* Makes a hole of a row that has a set. */
+void family_remove_row(struct family *family, uint32_t row);
+
 /* The end of a part, and of the time of values with a ttl. */
 void family_commit(struct family *family, unsigned part, double now);
 void family_drop(struct family *family, unsigned part, double now);
