@@ -45,8 +45,8 @@ else()
 endif()
 
 # lunex_opened(LIBRARY HEADER): headers of what is opened when it is first used,
-# not linked (host/net/curl.c, host/core/snappy.c, host/core/xml2.c), and the
-# name of the shared object, as LUNEX_LIBRARY.
+# not linked (host/core/opened.h), and the name of the shared object, as
+# LUNEX_LIBRARY.
 function(lunex_opened library header)
   string(TOUPPER ${library} name)
   find_path(${name}_INCLUDE_DIR ${header} PATH_SUFFIXES lib${library} REQUIRED)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/snappy.h"
 
-#include <dlfcn.h>
 #include <snappy-c.h>
 #include <stdatomic.h>
-#include <stdint.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "core/mem.h"
+#include "core/opened.h"
 
 #define SNAPPY_FUNCTIONS(X)                                                    \
 	X(snappy_compress)                                                     \
@@ -19,39 +19,24 @@ struct snappy {
 #undef MEMBER
 };
 
-static bool find_functions(struct snappy *snappy, void *library,
-			   struct err *err)
-{
-#define FIND(name)                                                             \
-	snappy->name =                                                         \
-		(__typeof__(snappy->name))(uintptr_t)dlsym(library, #name);    \
-	if (!snappy->name)                                                     \
-		return err_set(err, ERR_IO, "remote write: %s has no " #name,  \
-			       LUNEX_SNAPPY);
-	SNAPPY_FUNCTIONS(FIND)
-#undef FIND
-	return true;
-}
+static const struct opened_symbol symbols[] = {
+#define SYMBOL(name) { #name, offsetof(struct snappy, name) },
+	SNAPPY_FUNCTIONS(SYMBOL)
+#undef SYMBOL
+};
 
 /* Threads that come at the same time each make a table; one of them stays. */
 const struct snappy *snappy_get(struct err *err)
 {
 	static struct snappy *_Atomic loaded;
 	struct snappy *snappy = atomic_load(&loaded), *other = NULL;
-	void *library;
 
 	if (snappy)
 		return snappy;
-	library = dlopen(LUNEX_SNAPPY, RTLD_NOW | RTLD_LOCAL);
-	if (!library) {
-		err_set(err, ERR_IO, "remote write needs libsnappy: %s",
-			dlerror());
-		return NULL;
-	}
 	snappy = mem_alloc(sizeof *snappy);
-	if (!find_functions(snappy, library, err)) {
+	if (!opened_fill(snappy, LUNEX_SNAPPY, "remote write needs libsnappy",
+			 symbols, sizeof symbols / sizeof *symbols, err)) {
 		free(snappy);
-		dlclose(library);
 		return NULL;
 	}
 	if (atomic_compare_exchange_strong(&loaded, &other, snappy))

@@ -1,24 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/xml2.h"
 
-#include <dlfcn.h>
 #include <stdatomic.h>
-#include <stdint.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "core/mem.h"
+#include "core/opened.h"
 
-static bool find_functions(struct xml2 *xml2, void *library, struct err *err)
-{
-#define FIND(name)                                                             \
-	xml2->name = (__typeof__(xml2->name))(uintptr_t)dlsym(library, #name); \
-	if (!xml2->name)                                                       \
-		return err_set(err, ERR_IO, "xml: %s has no " #name,           \
-			       LUNEX_XML2);
-	XML2_FUNCTIONS(FIND)
-#undef FIND
-	return true;
-}
+static const struct opened_symbol symbols[] = {
+#define SYMBOL(name) { #name, offsetof(struct xml2, name) },
+	XML2_FUNCTIONS(SYMBOL)
+#undef SYMBOL
+};
 
 /* Threads that come at the same time each make a table; one of them stays. The
  * library is opened once all the same, and guards its initialisation. */
@@ -26,19 +20,13 @@ const struct xml2 *xml2_get(struct err *err)
 {
 	static struct xml2 *_Atomic loaded;
 	struct xml2 *xml2 = atomic_load(&loaded), *other = NULL;
-	void *library;
 
 	if (xml2)
 		return xml2;
-	library = dlopen(LUNEX_XML2, RTLD_NOW | RTLD_LOCAL);
-	if (!library) {
-		err_set(err, ERR_IO, "xml: %s", dlerror());
-		return NULL;
-	}
 	xml2 = mem_alloc(sizeof *xml2);
-	if (!find_functions(xml2, library, err)) {
+	if (!opened_fill(xml2, LUNEX_XML2, "xml needs libxml2", symbols,
+			 sizeof symbols / sizeof *symbols, err)) {
 		free(xml2);
-		dlclose(library);
 		return NULL;
 	}
 	xml2->xmlInitParser();

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/curl.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stddef.h>
+
+#include "core/opened.h"
 
 static struct curl functions;
 static struct err failure;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static const struct {
-	const char *name;
-	size_t offset;
-} symbols[] = {
+static const struct opened_symbol symbols[] = {
 #define X(name) { "curl_" #name, offsetof(struct curl, name) },
 	CURL_FUNCTIONS(X)
 #undef X
@@ -20,24 +18,9 @@ static const struct {
 
 static void load(void)
 {
-	void *library = dlopen(LUNEX_CURL, RTLD_NOW | RTLD_LOCAL);
-
-	if (!library) {
-		err_set(&failure, ERR_IO, "http needs libcurl: %s", dlerror());
-		return;
-	}
-	for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
-		void *symbol = dlsym(library, symbols[i].name);
-
-		if (!symbol) {
-			err_set(&failure, ERR_IO,
-				"http needs a newer libcurl: %s has no %s",
-				LUNEX_CURL, symbols[i].name);
-			return;
-		}
-		*(void **)((char *)&functions + symbols[i].offset) = symbol;
-	}
-	if (functions.global_init(CURL_GLOBAL_DEFAULT))
+	if (opened_fill(&functions, LUNEX_CURL, "http needs libcurl", symbols,
+			sizeof symbols / sizeof *symbols, &failure) &&
+	    functions.global_init(CURL_GLOBAL_DEFAULT))
 		err_set(&failure, ERR_IO, "%s cannot be initialised",
 			LUNEX_CURL);
 }
