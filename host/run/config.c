@@ -3,6 +3,7 @@
 
 #include <lauxlib.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/mem.h"
 
@@ -143,6 +144,52 @@ void push_config(lua_State *L, const struct config *config)
 		push_value(L, &config->values[i]);
 		lua_setfield(L, -2, config->values[i].key);
 	}
+}
+
+/* ---- comparing ---- */
+
+static bool same_list(char **a, char **b)
+{
+	while (*a && *b && strcmp(*a, *b) == 0)
+		a++, b++;
+	return !*a && !*b;
+}
+
+static bool same_value(const struct config_value *a,
+		       const struct config_value *b)
+{
+	if (a->type != b->type)
+		return false;
+	switch (a->type) {
+	case CONFIG_STRING: return strcmp(a->string, b->string) == 0;
+	case CONFIG_INTEGER: return a->integer == b->integer;
+	case CONFIG_NUMBER: return a->number == b->number;
+	case CONFIG_BOOLEAN: return a->boolean == b->boolean;
+	case CONFIG_LIST: return same_list(a->list, b->list);
+	}
+	return false;
+}
+
+/* The order comes from a table of Lua. */
+static bool has_value(const struct config *config,
+		      const struct config_value *value)
+{
+	for (size_t i = 0; i < config->count; i++)
+		if (strcmp(config->values[i].key, value->key) == 0)
+			return same_value(&config->values[i], value);
+	return false;
+}
+
+bool config_equal(const struct config *a, const struct config *b)
+{
+	size_t na = a ? a->count : 0, nb = b ? b->count : 0;
+
+	if (na != nb)
+		return false;
+	for (size_t i = 0; i < na; i++)
+		if (!has_value(b, &a->values[i]))
+			return false;
+	return true;
 }
 
 void config_free(struct config *config)

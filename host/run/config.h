@@ -41,6 +41,10 @@ struct config *config_from_lua(lua_State *L, int index);
 /* Leaves the table on the stack; may raise. */
 void push_config(lua_State *L, const struct config *config);
 
+/* The same values under the same keys, whatever their order. NULL is like an
+ * empty one. */
+bool config_equal(const struct config *a, const struct config *b);
+
 void config_free(struct config *config);
 
 #endif

@@ -50,8 +50,7 @@ struct exporter {
 	bool stopping;
 
 	/* everybody's */
-	struct page_slot slot;
-	struct exporter_status status;
+	struct board *board;
 };
 
 /* ---- publishing ---- */
@@ -62,18 +61,18 @@ static void publish(void *arg)
 	struct page *page = registry_publish(e->registry, loop_now(e->loop));
 	struct vm *vm = atomic_load(&e->vm);
 
-	atomic_store_explicit(&e->status.series, page->series,
+	atomic_store_explicit(&e->board->status.series, page->series,
 			      memory_order_relaxed);
-	atomic_store_explicit(&e->status.memory, vm_memory(vm),
+	atomic_store_explicit(&e->board->status.memory, vm_memory(vm),
 			      memory_order_relaxed);
-	atomic_store_explicit(&e->status.cpu_seconds, vm_cpu_seconds(vm),
+	atomic_store_explicit(&e->board->status.cpu_seconds, vm_cpu_seconds(vm),
 			      memory_order_relaxed);
 	if (page == e->shown) {
 		page_unref(page);
 		return;
 	}
 	e->shown = page;
-	page_slot_set(&e->slot, page);
+	page_slot_set(&e->board->slot, page);
 }
 
 /* ---- questions ---- */
@@ -106,9 +105,9 @@ static void deliver_question(struct message *message)
 	struct exporter_question *question = (void *)message;
 	struct exporter *e = question->exporter;
 	double seconds = exporter_timeout(e);
-	bool first =
-		e->declaration->nparts &&
-		!atomic_load_explicit(&e->status.ready, memory_order_relaxed);
+	bool first = e->declaration->nparts &&
+		     !atomic_load_explicit(&e->board->status.ready,
+					   memory_order_relaxed);
 
 	if (e->stopping) {
 		answer(question);
@@ -183,13 +182,14 @@ static void collected(void *arg, const struct err *err)
 {
 	struct exporter *e = arg;
 
-	atomic_fetch_add_explicit(err ? &e->status.collections_failed
-				      : &e->status.collections_ok,
+	atomic_fetch_add_explicit(err ? &e->board->status.collections_failed
+				      : &e->board->status.collections_ok,
 				  1, memory_order_relaxed);
 	if (!err)
-		atomic_store_explicit(&e->status.last_success, epoch(),
+		atomic_store_explicit(&e->board->status.last_success, epoch(),
 				      memory_order_relaxed);
-	atomic_store_explicit(&e->status.ready, true, memory_order_release);
+	atomic_store_explicit(&e->board->status.ready, true,
+			      memory_order_release);
 	if (e->options.collected)
 		e->options.collected(e->options.arg, err);
 	answer_all(e);
@@ -219,7 +219,7 @@ static void start_failed(struct exporter *e, const struct err *err)
 {
 	log_warn("start failed", "exporter", exporter_name(e), "error",
 		 err->text);
-	atomic_fetch_add_explicit(&e->status.starts_failed, 1,
+	atomic_fetch_add_explicit(&e->board->status.starts_failed, 1,
 				  memory_order_relaxed);
 	if (!e->declaration->nparts)
 		collector_set_up(e->collector, false);
@@ -346,7 +346,7 @@ static void begin(struct exporter *e)
 	else if (!e->declaration->nparts)
 		collector_set_up(e->collector, true);
 	if (!e->declaration->nparts)
-		atomic_store(&e->status.ready, true);
+		atomic_store(&e->board->status.ready, true);
 	if (e->declaration->nparts && exporter_interval(e) > 0) {
 		e->started = loop_now(e->loop) - exporter_interval(e);
 		schedule_fired(&e->schedule);
@@ -437,6 +437,7 @@ struct exporter *exporter_new(const struct exporter_options *options)
 
 	e->options = *options;
 	e->path = mem_string(options->path);
+	e->board = board_new();
 	e->start.deliver = deliver_start;
 	e->stop.deliver = deliver_stop;
 	e->live.part = REGISTRY_LIVE;
@@ -464,7 +465,7 @@ bool exporter_free(struct exporter *e, double seconds)
 	if (e->threaded && !thread_join(e->thread, seconds))
 		return false;
 	all = loop_free(e->loop);
-	page_slot_set(&e->slot, NULL);
+	board_unref(e->board);
 	outline_free(e->outline);
 	declaration_free(e->declaration);
 	free(e->path);
@@ -492,7 +493,7 @@ const struct outline *exporter_outline(const struct exporter *exporter)
 
 const struct exporter_status *exporter_status(const struct exporter *exporter)
 {
-	return &exporter->status;
+	return &exporter->board->status;
 }
 
 double exporter_busy_seconds(const struct exporter *exporter)
@@ -535,10 +536,11 @@ bool exporter_wants_asking(const struct exporter *e)
 {
 	return exporter_on_scrape(e) || e->declaration->has_start ||
 	       e->declaration->nroutes || e->declaration->has_ttl ||
-	       !atomic_load_explicit(&e->status.ready, memory_order_acquire);
+	       !atomic_load_explicit(&e->board->status.ready,
+				     memory_order_acquire);
 }
 
 struct page *exporter_page(struct exporter *exporter)
 {
-	return page_slot_get(&exporter->slot);
+	return page_slot_get(&exporter->board->slot);
 }

@@ -7,13 +7,13 @@
 #ifndef RUN_EXPORTER_H
 #define RUN_EXPORTER_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
-#include <stdint.h>
+#include <stddef.h>
 
 #include "core/err.h"
 #include "core/page.h"
 #include "net/loop.h"
+#include "run/board.h"
 #include "run/config.h"
 #include "run/declaration.h"
 #include "run/outline.h"
@@ -47,18 +47,6 @@ struct exporter_options {
 	 * answered for; ERR is the first failure. May be NULL. */
 	void (*collected)(void *arg, const struct err *err);
 	void *arg;
-};
-
-/* What anybody may read at any time. */
-struct exporter_status {
-	_Atomic uint64_t collections_ok;
-	_Atomic uint64_t collections_failed;
-	_Atomic uint64_t starts_failed;
-	_Atomic uint64_t series;
-	_Atomic uint64_t memory;
-	_Atomic double cpu_seconds;
-	_Atomic double last_success; /* seconds since the epoch; 0: never */
-	_Atomic bool ready;	     /* one collection is over */
 };
 
 struct exporter;

@@ -26,7 +26,7 @@ enum state { LOADING, LOADED, FAILED };
 
 struct slot {
 	struct fleet *fleet;
-	const struct fleet_entry *entry;
+	const struct entry *entry;
 	struct exporter *exporter; /* NULL: gone */
 	enum state state;
 	bool stopping;
@@ -49,7 +49,7 @@ struct fleet {
 	size_t loading;
 	bool stopped;
 	struct exporter **running;
-	const struct fleet_entry **entries; /* of those */
+	const struct entry **entries; /* of those */
 	size_t nrunning;
 	struct fleet_failure *failures;
 	size_t nfailures;
@@ -235,7 +235,7 @@ static void refuse(struct slot *slot, const char *mistake)
 
 static void load(struct slot *slot)
 {
-	const struct fleet_entry *entry = slot->entry;
+	const struct entry *entry = slot->entry;
 	struct exporter_options options = {
 		.path = entry->script,
 		.name = entry->name,
@@ -297,8 +297,7 @@ const struct fleet_failure *fleet_failures(const struct fleet *fleet, size_t *n)
 	return fleet->failures;
 }
 
-const struct fleet_entry *fleet_running_entry(const struct fleet *fleet,
-					      size_t i)
+const struct entry *fleet_running_entry(const struct fleet *fleet, size_t i)
 {
 	return fleet->entries[i];
 }
@@ -331,7 +330,7 @@ void fleet_look(struct fleet *fleet)
 
 /* ---- life ---- */
 
-struct fleet *fleet_new(struct loop *loop, const struct fleet_entry *entries,
+struct fleet *fleet_new(struct loop *loop, struct entry *const *entries,
 			size_t n)
 {
 	struct fleet *fleet =
@@ -344,7 +343,7 @@ struct fleet *fleet_new(struct loop *loop, const struct fleet_entry *entries,
 	fleet->failures = mem_array(n, sizeof *fleet->failures);
 	for (size_t i = 0; i < n; i++) {
 		fleet->slots[i].fleet = fleet;
-		fleet->slots[i].entry = &entries[i];
+		fleet->slots[i].entry = entries[i];
 	}
 	timer_init(loop, &fleet->timer, patience_ended);
 	return fleet;

@@ -13,38 +13,19 @@
 
 #include "core/err.h"
 #include "net/loop.h"
+#include "run/entry.h"
 #include "run/exporter.h"
-
-/* An exporter that is wanted. */
-struct fleet_entry {
-	const char *script; /* path */
-	const char *name;
-	const char *where; /* it is listed: "lunex.lua:12"; NULL: on the
-			      command line, alone */
-	const struct config *config;
-	struct label_pair *labels;
-	unsigned nlabels;
-	struct exporter_profile *profiles;
-	size_t nprofiles;
-	const struct config **push; /* where its pages are sent: see
-				       lua/cli/push.lua */
-	size_t npush;
-	double interval, timeout; /* < 0: the script's */
-	const char *lua_path, *lua_cpath;
-	const char *mistake; /* of the script, known already: it cannot run; or
-				NULL */
-};
 
 /* One that cannot run, and why. */
 struct fleet_failure {
-	const struct fleet_entry *entry;
+	const struct entry *entry;
 	const struct err *err;
 };
 
 struct fleet;
 
 /* ENTRIES, N of them, outlive it. LOOP is the main thread's. */
-struct fleet *fleet_new(struct loop *loop, const struct fleet_entry *entries,
+struct fleet *fleet_new(struct loop *loop, struct entry *const *entries,
 			size_t n);
 
 /* Begins to load all of them; LOADED is called in the loop when each of them
@@ -62,8 +43,7 @@ const struct fleet_failure *fleet_failures(const struct fleet *fleet,
 					   size_t *n);
 
 /* What is wanted of number I of those that run. */
-const struct fleet_entry *fleet_running_entry(const struct fleet *fleet,
-					      size_t i);
+const struct entry *fleet_running_entry(const struct fleet *fleet, size_t i);
 
 /* Lets them go. */
 void fleet_start(struct fleet *fleet);

@@ -2,7 +2,6 @@
 #include "run/plan.h"
 
 #include <malloc.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,45 +23,10 @@ static void free_list(char **list)
 	free(list);
 }
 
-/* What is constant for everybody else is the plan's. */
-static void drop(const void *memory)
-{
-	free((void *)(uintptr_t)memory);
-}
-
-static void drop_config(const struct config *config)
-{
-	config_free((struct config *)(uintptr_t)config);
-}
-
-static void release_entry(struct fleet_entry *entry)
-{
-	drop(entry->script);
-	drop(entry->name);
-	drop(entry->where);
-	drop(entry->lua_path);
-	drop(entry->lua_cpath);
-	drop(entry->mistake);
-	drop_config(entry->config);
-	for (unsigned i = 0; i < entry->nlabels; i++) {
-		drop(entry->labels[i].name);
-		drop(entry->labels[i].value);
-	}
-	for (size_t i = 0; i < entry->nprofiles; i++) {
-		drop(entry->profiles[i].name);
-		drop_config(entry->profiles[i].config);
-	}
-	for (size_t i = 0; i < entry->npush; i++)
-		drop_config(entry->push[i]);
-	free(entry->labels);
-	free(entry->profiles);
-	free(entry->push);
-}
-
 void plan_release(struct plan *plan)
 {
 	for (size_t i = 0; i < plan->nexporters; i++)
-		release_entry(&plan->exporters[i]);
+		entry_unref(plan->exporters[i]);
 	free(plan->exporters);
 	free(plan->command);
 	free(plan->configuration);
@@ -125,7 +89,7 @@ static size_t count_keys(lua_State *L)
 }
 
 /* A table of strings: checked in Lua. */
-static void take_labels(lua_State *L, struct fleet_entry *entry)
+static void take_labels(lua_State *L, struct entry *entry)
 {
 	if (lua_getfield(L, -1, "labels") == LUA_TTABLE) {
 		entry->labels = mem_array(count_keys(L), sizeof *entry->labels);
@@ -140,7 +104,7 @@ static void take_labels(lua_State *L, struct fleet_entry *entry)
 	lua_pop(L, 1);
 }
 
-static void take_profiles(lua_State *L, struct fleet_entry *entry)
+static void take_profiles(lua_State *L, struct entry *entry)
 {
 	if (lua_getfield(L, -1, "profiles") == LUA_TTABLE) {
 		entry->profiles =
@@ -157,7 +121,7 @@ static void take_profiles(lua_State *L, struct fleet_entry *entry)
 }
 
 /* A list of targets. */
-static void take_push(lua_State *L, struct fleet_entry *entry)
+static void take_push(lua_State *L, struct entry *entry)
 {
 	size_t n;
 
@@ -174,7 +138,7 @@ static void take_push(lua_State *L, struct fleet_entry *entry)
 	lua_pop(L, 1);
 }
 
-static void take_entry(lua_State *L, struct fleet_entry *entry)
+static void take_entry(lua_State *L, struct entry *entry)
 {
 	entry->script = take_string(L, "script");
 	entry->name = take_string(L, "name");
@@ -205,7 +169,8 @@ static void take_exporters(lua_State *L, struct plan *plan)
 			size_t i = plan->nexporters++;
 
 			lua_rawgeti(L, -1, (lua_Integer)i + 1);
-			take_entry(L, &plan->exporters[i]);
+			plan->exporters[i] = entry_new();
+			take_entry(L, plan->exporters[i]);
 			lua_pop(L, 1);
 		}
 		lua_pop(L, 1);
@@ -213,12 +178,20 @@ static void take_exporters(lua_State *L, struct plan *plan)
 	}
 	lua_pop(L, 1);
 	if (lua_getfield(L, -1, "script") == LUA_TSTRING) {
+		plan->exporters[0] = entry_new();
 		plan->nexporters = 1;
 		lua_pop(L, 1);
-		take_entry(L, &plan->exporters[0]);
+		take_entry(L, plan->exporters[0]);
 		return;
 	}
 	lua_pop(L, 1);
+}
+
+/* For one collection: without their intervals they collect when asked. */
+static void forget_intervals(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->nexporters; i++)
+		plan->exporters[i]->interval = 0;
 }
 
 static void take_plan(lua_State *L, struct plan *plan)
@@ -235,6 +208,8 @@ static void take_plan(lua_State *L, struct plan *plan)
 	take_list(L, "errors", &plan->errors);
 	plan->status = (int)take_number(L, "status", 0);
 	take_exporters(L, plan);
+	if (plan->command && strcmp(plan->command, "once") == 0)
+		forget_intervals(plan);
 }
 
 /* A refusal, nil, message, status, is a plan too: to print the message. */

@@ -11,11 +11,11 @@
 #include <stddef.h>
 
 #include "core/err.h"
-#include "run/fleet.h"
+#include "run/entry.h"
 
 struct plan {
 	char *command; /* "run", "once", "check", "test" or "print" */
-	struct fleet_entry *exporters;
+	struct entry **exporters; /* a reference each */
 	size_t nexporters;
 	char *configuration;  /* the file that lists them, or NULL */
 	char **listen;	      /* NULL: none given */

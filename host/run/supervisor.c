@@ -282,8 +282,7 @@ static void log_unpushed(const struct supervisor *s)
 static void add_streams(const struct supervisor *s, struct buf *streams)
 {
 	for (size_t i = 0; i < s->nexporters; i++) {
-		const struct fleet_entry *entry =
-			fleet_running_entry(s->fleet, i);
+		const struct entry *entry = fleet_running_entry(s->fleet, i);
 
 		for (size_t k = 0; k < entry->npush; k++) {
 			const struct pusher_stream stream = { s->exporters[i],
@@ -503,32 +502,15 @@ static bool run_once(struct supervisor *s, struct err *err)
 	return check_once(s, err);
 }
 
-/* Without their intervals: they collect when they are asked. */
-static struct fleet_entry *unscheduled(const struct supervisor_options *options)
-{
-	size_t n = options->nexporters;
-	struct fleet_entry *entries = mem_array(n, sizeof *entries);
-
-	for (size_t i = 0; i < n; i++) {
-		entries[i] = options->exporters[i];
-		entries[i].interval = 0;
-	}
-	return entries;
-}
-
 bool supervisor_once(const struct supervisor_options *options, struct err *err)
 {
-	struct supervisor_options once = *options;
-	struct fleet_entry *entries = unscheduled(options);
 	struct supervisor s;
 	bool ok;
 
-	once.exporters = entries;
-	supervisor_init(&s, &once);
+	supervisor_init(&s, options);
 	ok = run_once(&s, err);
 	stop_fleet(&s, ok ? NULL : err);
 	supervisor_release(&s);
-	free(entries);
 	return ok;
 }
 

@@ -13,7 +13,7 @@
 #include "run/fleet.h"
 
 struct supervisor_options {
-	const struct fleet_entry *exporters;
+	struct entry *const *exporters;
 	size_t nexporters;
 	const char *configuration;  /* the file that lists them; NULL: none */
 	const char *const *listen;  /* NULL-terminated; NULL: the script's */
@@ -25,7 +25,8 @@ struct supervisor_options {
  * that cannot run is logged and left out. */
 bool supervisor_run(const struct supervisor_options *options, struct err *err);
 
-/* One collection of each exporter, their merged page to standard output. False
+/* One collection of each exporter (their entries say that they are collected
+ * when asked), their merged page to standard output. False
  * and ERR when a part failed; what the other parts said is printed
  * nevertheless. */
 bool supervisor_once(const struct supervisor_options *options, struct err *err);
