@@ -151,7 +151,7 @@ static struct chunk *copy(const struct chunk *chunk, unsigned width)
 	for (uint32_t i = 0; i < rows->count; i++)
 		if (chunk->rows->labels[i])
 			rows->labels[i] = labels_ref(chunk->rows->labels[i]);
-	return chunk_new(rows, values);
+	return chunk_new(rows, values, NULL);
 }
 
 static void leave_out(struct chunk *chunk, uint32_t row)

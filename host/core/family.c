@@ -12,7 +12,7 @@
 
 #include "core/mem.h"
 
-enum { SEGMENT_NUMBERS = 512, SEGMENT_SHIFT_MIN = 3 };
+enum { SEGMENT_NUMBERS = CHUNK_ROWS_MAX, SEGMENT_SHIFT_MIN = 3 };
 
 /* ---- life ---- */
 

@@ -26,6 +26,7 @@ enum {
 	ROW_SHOWN = 1,	 /* in the next page */
 	ROW_STAGED = 2,	 /* the value belongs to a part that has not returned */
 	ROW_LASTING = 4, /* what is shown is no part's: set live, or counted */
+	ROW_OWN = 8,	 /* all of what is shown was counted, nothing set */
 };
 
 /* What the families of a registry share. */
@@ -55,6 +56,7 @@ struct family {
 	struct label_schema *schema;
 	bool keep;
 	bool exempt;
+	bool counted; /* a row has been own */
 	double ttl;
 	unsigned width;
 	unsigned shift; /* rows of a segment: 1 << shift */
@@ -111,6 +113,21 @@ void family_reindex(struct family *family, uint32_t room);
 
 /* Makes a hole of a row that has a set. */
 void family_remove_row(struct family *family, uint32_t row);
+
+/* Adds what another registry counted, a number for each of the row's. False,
+ * and nothing added, when something of what the row shows was set. */
+bool family_count(struct family *family, uint32_t row, const double *numbers);
+
+/* The staged values of a family, put aside to reach what lies beneath them. */
+struct family_staged {
+	struct staged_row *rows;
+	double *values;
+	uint32_t count;
+};
+
+/* Between the two, rows may be made and counted, and nothing else. */
+void family_unstage(struct family *family, struct family_staged *staged);
+void family_restage(struct family *family, struct family_staged *staged);
 
 /* The end of a part, and of the time of values with a ttl. */
 void family_commit(struct family *family, unsigned part, double now);

@@ -6,9 +6,11 @@
  * sorted while anything is staged, so it stays at the same place.
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/family.h"
+#include "core/mem.h"
 #include "core/snapshot.h"
 
 /* ---- values ---- */
@@ -76,6 +78,15 @@ void family_set_state(struct family *family, uint32_t row, unsigned part,
 		segment->values[place * family->width + i] = (int)i == state;
 }
 
+/* The state of a row that is counted. What was set before stays mirrored: its
+ * number is the source's, however much is added. */
+static inline uint8_t counted(uint8_t state)
+{
+	uint8_t own = state & ROW_SHOWN ? state & ROW_OWN : ROW_OWN;
+
+	return ROW_SHOWN | ROW_LASTING | own;
+}
+
 /* Readies the row for counting and returns its numbers. */
 static double *own(struct family *family, uint32_t row)
 {
@@ -83,8 +94,9 @@ static double *own(struct family *family, uint32_t row)
 	uint32_t place = family_place(family, row);
 
 	if (!(segment->states[place] & ROW_STAGED)) {
-		segment->states[place] = ROW_SHOWN | ROW_LASTING;
+		segment->states[place] = counted(segment->states[place]);
 		segment->owners[place] = REGISTRY_LIVE;
+		family->counted = true;
 		if (segment->expires)
 			segment->expires[place] = INFINITY;
 		mark_changed(family, segment);
@@ -96,6 +108,20 @@ static double *own(struct family *family, uint32_t row)
 void family_inc(struct family *family, uint32_t row, double by)
 {
 	*own(family, row) += by;
+}
+
+bool family_count(struct family *family, uint32_t row, const double *numbers)
+{
+	uint8_t state =
+		family_segment(family, row)->states[family_place(family, row)];
+	double *to;
+
+	if ((state & (ROW_SHOWN | ROW_OWN)) == ROW_SHOWN)
+		return false;
+	to = own(family, row);
+	for (unsigned i = 0; i < family->width; i++)
+		to[i] += numbers[i];
+	return true;
 }
 
 /* The first bucket whose bound is not below VALUE; +Inf, the last, takes the
@@ -229,4 +255,69 @@ void family_expire(struct family *family, double now)
 		}
 	}
 	family->expires = earliest;
+}
+
+/* ---- putting aside what is staged ---- */
+
+struct staged_row {
+	uint32_t row;
+	uint8_t part;
+};
+
+static void forget_row(struct family *family, struct segment *segment,
+		       uint32_t place)
+{
+	memset(segment->values + place * family->width, 0,
+	       family->width * sizeof(double));
+	segment->states[place] = 0;
+	segment->owners[place] = REGISTRY_LIVE;
+	family->staged--;
+}
+
+static void put_aside(struct family *family, uint32_t row,
+		      struct family_staged *staged)
+{
+	struct segment *segment = family_segment(family, row);
+	uint32_t place = family_place(family, row), i = staged->count++;
+	size_t bytes = family->width * sizeof(double);
+
+	staged->rows[i] = (struct staged_row){ row, segment->owners[place] };
+	memcpy(staged->values + i * family->width,
+	       segment->values + place * family->width, bytes);
+	if (segment->states[place] & ROW_SHOWN)
+		restore_row(family, segment, place);
+	else
+		forget_row(family, segment, place);
+}
+
+void family_unstage(struct family *family, struct family_staged *staged)
+{
+	*staged = (struct family_staged){ 0 };
+	if (!family->staged)
+		return;
+	staged->rows = mem_array(family->staged, sizeof *staged->rows);
+	staged->values = mem_array((size_t)family->staged * family->width,
+				   sizeof *staged->values);
+	for (uint32_t row = 0; row < family->rows; row++)
+		if (family_segment(family, row)
+			    ->states[family_place(family, row)] &
+		    ROW_STAGED)
+			put_aside(family, row, staged);
+}
+
+void family_restage(struct family *family, struct family_staged *staged)
+{
+	for (uint32_t i = 0; i < staged->count; i++) {
+		uint32_t row = staged->rows[i].row;
+		struct segment *segment = family_segment(family, row);
+
+		stage(family, row, staged->rows[i].part, 0);
+		family_segment_own(family, segment);
+		memcpy(segment->values +
+			       family_place(family, row) * family->width,
+		       staged->values + i * family->width,
+		       family->width * sizeof(double));
+	}
+	free(staged->rows);
+	free(staged->values);
 }

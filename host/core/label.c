@@ -412,6 +412,24 @@ bool labels_next(const struct labels *labels, size_t *at, struct str *pair)
 	return true;
 }
 
+struct str label_value(struct str pair, char *out)
+{
+	const char *p = (const char *)memchr(pair.data, '"', pair.len) + 1;
+	const char *end = pair.data + pair.len - 1;
+	size_t n = 0;
+
+	if (p == end || !memchr(p, '\\', (size_t)(end - p)))
+		return (struct str){ p, (size_t)(end - p) };
+	for (; p < end; p++) {
+		char c = *p;
+
+		if (c == '\\')
+			c = *++p == 'n' ? '\n' : *p;
+		out[n++] = c;
+	}
+	return (struct str){ out, n };
+}
+
 /* ---- hash ---- */
 
 /* Multiply and fold (as in wyhash and FxHash): fast on short strings; the seed

@@ -85,6 +85,10 @@ uint64_t labels_hash(const struct labels *labels,
  * begins with 0. False at the end. */
 bool labels_next(const struct labels *labels, size_t *at, struct str *pair);
 
+/* The raw value of a PAIR of labels_next(): the bytes in it where none is
+ * escaped, else written to OUT, which has room for PAIR's. */
+struct str label_value(struct str pair, char *out);
+
 bool utf8_valid(const char *s, size_t len);
 
 /* Copies S to OUT, each byte that is not UTF-8 replaced by U+FFFD. */

@@ -191,6 +191,11 @@ static bool same_bounds(const struct metadata *a, const struct metadata *b)
 	return true;
 }
 
+bool metadata_alike(const struct metadata *a, const struct metadata *b)
+{
+	return a->type == b->type && same_states(a, b) && same_bounds(a, b);
+}
+
 bool metadata_agree(const struct metadata *a, const struct metadata *b,
 		    struct err *err)
 {

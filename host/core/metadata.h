@@ -77,6 +77,9 @@ bool metric_type_parse(const char *name, enum metric_type *type);
 bool metadata_agree(const struct metadata *a, const struct metadata *b,
 		    struct err *err);
 
+/* Do their numbers mean the same: same type, states and bounds? */
+bool metadata_alike(const struct metadata *a, const struct metadata *b);
+
 /* Have their samples different names, so that one page may show both? Otherwise
  * ERR says which of them meet. */
 bool metadata_apart(const struct metadata *a, const struct metadata *b,

@@ -31,15 +31,20 @@ void rows_unref(struct rows *rows)
 	free(rows);
 }
 
-struct chunk *chunk_new(struct rows *rows, double *values)
+struct chunk *chunk_new(struct rows *rows, double *values, const uint8_t *marks)
 {
-	struct chunk *chunk = mem_alloc(sizeof *chunk);
+	size_t size = marks ? chunk_marks_size(rows->count) : 0;
+	struct chunk *chunk = mem_alloc(sizeof *chunk + size);
 
 	atomic_init(&chunk->refs, 1);
 	chunk->rows = rows;
 	chunk->values = values;
 	for (uint32_t i = 0; i < rows->count; i++)
-		chunk->shown += rows->labels[i] != NULL;
+		if (rows->labels[i])
+			chunk->shown++;
+	chunk->counted = marks;
+	if (marks)
+		memcpy(chunk->marks, marks, size);
 	return chunk;
 }
 
@@ -94,17 +99,21 @@ void page_unref(struct page *page)
 		page_free(page);
 }
 
-static const struct page_family *find(const struct page *page, const char *name)
+static int by_name(const void *name, const void *family)
 {
-	for (uint32_t i = 0; i < page->nfamilies; i++)
-		if (strcmp(page->families[i].metadata->name, name) == 0)
-			return &page->families[i];
-	return NULL;
+	return strcmp(name,
+		      ((const struct page_family *)family)->metadata->name);
+}
+
+const struct page_family *page_find(const struct page *page, const char *name)
+{
+	return bsearch(name, page->families, page->nfamilies,
+		       sizeof page->families[0], by_name);
 }
 
 struct page *page_pick(const struct page *page, const char *name)
 {
-	const struct page_family *from = find(page, name);
+	const struct page_family *from = page_find(page, name);
 	struct page *picked = page_new(from ? 1 : 0);
 	struct page_family *to = picked->families;
 

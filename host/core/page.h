@@ -7,6 +7,10 @@
  * 100 000 series the text would be most of the memory, and every format is
  * rendered from the same chunks (exposition.h keeps what was rendered).
  *
+ * A chunk also says which of its rows are *own*: all that they show was counted
+ * here, by inc and observe, and nothing of it was set. That is what a new
+ * version of the exporter goes on with (carry.h).
+ *
  * Pages, chunks and rows are made by a registry in the exporter's thread and
  * read, and released, by any thread.
  */
@@ -14,11 +18,14 @@
 #define CORE_PAGE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "core/label.h"
 #include "core/metadata.h"
+
+enum { CHUNK_ROWS_MAX = 512, CHUNK_MARKS_MAX = CHUNK_ROWS_MAX / 8 };
 
 /* The label sets of the series of a chunk; holes are NULL. */
 struct rows {
@@ -29,9 +36,11 @@ struct rows {
 
 struct chunk {
 	_Atomic uint32_t refs;
-	uint32_t shown; /* rows that are not holes */
+	uint16_t shown; /* rows that are not holes */
+	bool counted;	/* a row is own; else there are no marks */
 	struct rows *rows;
-	double *values; /* rows->count * metadata->width */
+	double *values;	 /* rows->count * metadata->width */
+	uint8_t marks[]; /* a bit for each row: own */
 };
 
 struct page_family {
@@ -52,16 +61,31 @@ struct page {
 struct rows *rows_new(uint32_t count);
 void rows_unref(struct rows *rows);
 
-/* Takes over the caller's reference to ROWS, and VALUES (free() frees them). */
-struct chunk *chunk_new(struct rows *rows, double *values);
+/* Takes over the caller's reference to ROWS, and VALUES (free() frees them).
+ * MARKS are copied; NULL: no row is own. */
+struct chunk *chunk_new(struct rows *rows, double *values,
+			const uint8_t *marks);
 struct chunk *chunk_ref(struct chunk *chunk);
 void chunk_unref(struct chunk *chunk);
+
+static inline size_t chunk_marks_size(uint32_t count)
+{
+	return (count + 7) / 8;
+}
+
+static inline bool chunk_is_own(const struct chunk *chunk, uint32_t row)
+{
+	return chunk->counted && chunk->marks[row / 8] >> row % 8 & 1;
+}
 
 /* An empty page for NFAMILIES families, which the caller fills with references
  * and sorts by name. */
 struct page *page_new(uint32_t nfamilies);
 struct page *page_ref(struct page *page);
 void page_unref(struct page *page);
+
+/* The family NAME, or NULL. Borrowed. */
+const struct page_family *page_find(const struct page *page, const char *name);
 
 /* A page of the family NAME of PAGE alone; an empty one, when it is not there.
  */

@@ -286,6 +286,11 @@ size_t registry_series(const struct registry *registry)
 	return registry->pool.series;
 }
 
+const struct labels *registry_constant(const struct registry *registry)
+{
+	return registry->constant;
+}
+
 const char *const *registry_names(struct registry *registry)
 {
 	return registry->names;

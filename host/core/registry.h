@@ -12,7 +12,8 @@
  *   after it was shown, whatever happens to its part, and no longer. A value
  *   set as part REGISTRY_LIVE is shown at once and stays.
  * - own: `inc` and `observe` count what happened here. They show at once and
- *   persist. A staged value that is incremented stays staged.
+ *   persist. A staged value that is incremented stays staged, and one that was
+ *   set and is incremented stays mirrored.
  *
  * family_remove() ends a series of either kind.
  *
@@ -76,6 +77,9 @@ struct family *registry_add(struct registry *registry,
 			    struct err *err);
 struct family *registry_find(struct registry *registry, const char *name);
 size_t registry_series(const struct registry *registry);
+
+/* The constant labels as a set; NULL: none. Borrowed. */
+const struct labels *registry_constant(const struct registry *registry);
 
 /* Names of all families, NULL-terminated; valid until the next add. */
 const char *const *registry_names(struct registry *registry);

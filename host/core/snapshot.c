@@ -131,6 +131,35 @@ static double *show_values(const struct family *family, struct segment *segment,
 	return values;
 }
 
+/* Marks the rows that show what was counted; false: there are none. A staged
+ * value hides what a row shows, but its state tells of what is shown. */
+static bool show_marks(const struct family *family,
+		       const struct segment *segment, uint32_t n,
+		       uint8_t *marks)
+{
+	unsigned own = ROW_SHOWN | ROW_OWN;
+	bool any = false;
+
+	if (!family->counted)
+		return false;
+	memset(marks, 0, chunk_marks_size(n));
+	for (uint32_t i = 0; i < n; i++) {
+		if ((segment->states[i] & own) != own)
+			continue;
+		marks[i / 8] |= (uint8_t)(1u << i % 8);
+		any = true;
+	}
+	return any;
+}
+
+static bool same_marks(const struct chunk *chunk, const uint8_t *marks)
+{
+	if (!marks || !chunk->counted)
+		return !marks && !chunk->counted;
+	return memcmp(chunk->marks, marks,
+		      chunk_marks_size(chunk->rows->count)) == 0;
+}
+
 static bool same_rows(const struct rows *a, const struct rows *b)
 {
 	return a == b || (a->count == b->count &&
@@ -143,6 +172,7 @@ void snapshot_segment(struct family *family, uint32_t s)
 	struct segment *segment = &family->segments[s];
 	struct chunk *old = segment->chunk;
 	uint32_t n = family_segment_rows(family, s);
+	uint8_t room[CHUNK_MARKS_MAX], *marks;
 	struct rows *rows;
 	double *values;
 
@@ -150,15 +180,16 @@ void snapshot_segment(struct family *family, uint32_t s)
 		return;
 	segment->changed = false;
 	rows = show_rows(segment, n);
+	marks = show_marks(family, segment, n, room) ? room : NULL;
 	values = show_values(family, segment, n);
-	if (old && same_rows(old->rows, rows) &&
+	if (old && same_rows(old->rows, rows) && same_marks(old, marks) &&
 	    memcmp(old->values, values, n * family->width * sizeof(double)) ==
 		    0) {
 		rows_unref(rows);
 		free(values);
 		return;
 	}
-	segment->chunk = chunk_new(rows, values);
+	segment->chunk = chunk_new(rows, values, marks);
 	chunk_unref(old);
 }
 

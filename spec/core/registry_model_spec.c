@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "core/carry.h"
 #include "core/number.h"
 #include "core/registry.h"
 #include "core/text.h"
@@ -26,6 +27,7 @@ static const unsigned parts[] = { 0, 1, 253, REGISTRY_PARTS_MAX };
 
 struct state {
 	bool exists, shown, staged, lasting;
+	bool own; /* what is shown was counted */
 	unsigned owner;
 	double now[NUMBERS];  /* what is shown */
 	double next[NUMBERS]; /* what is staged */
@@ -167,6 +169,7 @@ static void model_set(struct world *w, struct model_family *f, int key,
 	s->staged = !live;
 	if (live) {
 		s->shown = s->lasting = true;
+		s->own = false;
 		s->expires = f->ttl > 0 ? w->now + f->ttl : INFINITY;
 	}
 }
@@ -178,6 +181,7 @@ static double *model_own(struct model_family *f, int key)
 
 	if (s->staged)
 		return s->next;
+	s->own |= !s->shown;
 	s->shown = s->lasting = true;
 	s->owner = LIVE;
 	s->expires = INFINITY;
@@ -190,7 +194,7 @@ static void model_commit(struct world *w, struct model_family *f,
 	if (s->staged) {
 		memcpy(s->now, s->next, sizeof s->now);
 		s->shown = true;
-		s->staged = s->lasting = false;
+		s->staged = s->lasting = s->own = false;
 		s->expires = f->ttl > 0 ? w->now + f->ttl : INFINITY;
 	} else if (f->ttl <= 0 || s->expires <= w->now) {
 		remove_series(w, s);
@@ -243,7 +247,7 @@ static void model_expire(struct world *w)
 			if (!s->shown || s->expires > w->now)
 				continue;
 			if (s->staged)
-				s->shown = s->lasting = false;
+				s->shown = s->lasting = s->own = false;
 			else
 				remove_series(w, s);
 		}
@@ -303,6 +307,8 @@ static void add_series(struct lines *lines, const struct model_family *f,
 
 	labels_of(key, labels);
 	lines->shown++;
+	if (f->series[key].own)
+		buf_addf(&lines->text, "own %s{%s}\n", name, labels);
 	switch (f->type) {
 	case METRIC_HISTOGRAM:
 		add_histogram(lines, name, labels, numbers);
@@ -339,15 +345,30 @@ static char **sorted(char *text, size_t *count)
 	return list;
 }
 
+static void render_marks(struct buf *out, const struct metadata *metadata,
+			 const struct chunk *chunk)
+{
+	for (uint32_t i = 0; i < chunk->rows->count; i++) {
+		const struct labels *labels = chunk->rows->labels[i];
+
+		if (chunk_is_own(chunk, i))
+			buf_addf(out, "own %s{%.*s}\n", metadata->name,
+				 (int)labels->len, labels->text);
+	}
+}
+
 static char *render(const struct page *page)
 {
 	struct buf out;
 
 	buf_init(&out, (size_t)1 << 30);
 	for (uint32_t f = 0; f < page->nfamilies; f++)
-		for (uint32_t i = 0; i < page->families[f].nchunks; i++)
+		for (uint32_t i = 0; i < page->families[f].nchunks; i++) {
 			text_chunk(&out, page->families[f].metadata,
 				   page->families[f].chunks[i]);
+			render_marks(&out, page->families[f].metadata,
+				     page->families[f].chunks[i]);
+		}
 	return buf_take(&out, NULL);
 }
 
@@ -521,6 +542,86 @@ static void op_collect(struct world *w)
 	}
 }
 
+static bool carries(const struct model_family *f)
+{
+	return has_observations(f) || f->type == METRIC_COUNTER;
+}
+
+/* Counts series KEY once in OTHER, which has nothing of it, and NUMBERS. */
+static void count_other(struct world *w, struct family *other, int key,
+			double *numbers)
+{
+	const struct metadata *m = family_metadata(other);
+	struct model_family f = { .family = other, .type = m->type };
+	struct state state = { 0 };
+	struct str values[2];
+	char texts[2][64];
+	uint32_t row;
+
+	f.series = &state;
+	values_of(w, key, values, texts);
+	assert_true(family_row(other, values, &row, NULL));
+	if (m->type == METRIC_COUNTER) {
+		state.now[0] = any_value(w);
+		family_inc(other, row, state.now[0]);
+	} else {
+		observe_row(w, &f, 0, row);
+	}
+	memcpy(numbers, state.now, sizeof state.now);
+}
+
+static void model_carry(struct world *w, struct model_family *f, int key,
+			const double *numbers)
+{
+	struct state *s = &f->series[key];
+
+	if (s->shown && !s->own)
+		return;
+	w->series += !s->exists;
+	s->exists = s->shown = s->lasting = s->own = true;
+	s->expires = INFINITY;
+	if (!s->staged)
+		s->owner = LIVE;
+	for (unsigned i = 0; i < width_of(f->type); i++)
+		s->now[i] += numbers[i];
+}
+
+/* Another registry counted, too, and that goes on here. */
+static void op_carry(struct world *w)
+{
+	static const struct label_pair constant = { "c", "k" };
+	static const char *const labels[] = { "n", "m" };
+	struct registry_options options = { .labels = &constant, .nlabels = 1 };
+	struct registry *other = registry_new(&options);
+	struct model_family *f = any_family(w);
+	const struct metadata *m = family_metadata(f->family);
+	struct family_options same = {
+		.metadata = { .type = m->type,
+			      .name = m->name,
+			      .bounds = m->bounds,
+			      .nbounds = m->nbounds },
+		.labels = labels,
+		.nlabels = 2,
+	};
+	struct carry_left left = { 0 };
+	double numbers[NUMBERS];
+	struct family *family;
+	struct page *page;
+
+	family = carries(f) ? registry_add(other, &same, NULL) : NULL;
+	for (int key = 0; family && key < f->keys; key++) {
+		if (any(w, 3) || w->series == w->series_max)
+			continue;
+		count_other(w, family, key, numbers);
+		model_carry(w, f, key, numbers);
+	}
+	page = registry_publish(other, 0);
+	registry_carry(w->registry, NULL, page, &left);
+	assert_int_equal(left.full, 0);
+	page_unref(page);
+	registry_free(other);
+}
+
 static void op_end(struct world *w)
 {
 	unsigned part = any_part(w);
@@ -649,6 +750,8 @@ static void run(struct world *w, uint32_t rare)
 		else if (any(w, rare) == 0)
 			op_end(w);
 		else if (any(w, rare) == 0)
+			op_carry(w);
+		else if (any(w, rare) == 0)
 			op_publish(w);
 	}
 	op_publish(w);
@@ -705,7 +808,7 @@ static void families_too_large_to_be_sorted_each_time(void **state)
 
 	(void)state;
 	/* Not every seed publishes right behind a large collection. */
-	for (uint64_t seed = 33; seed <= 34; seed++) {
+	for (uint64_t seed = 30; seed <= 31; seed++) {
 		shown = play(seed, 13000, 50, 100000, 15);
 		most = shown > most ? shown : most;
 	}
