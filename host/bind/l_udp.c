@@ -405,6 +405,18 @@ static int l_udp_connect(lua_State *L)
 	return task_await(L, &lookup->op, (lua_KContext)port, k_connect);
 }
 
+/*
+ * What a task opens that has no deadline, as `start` is, passes to the next
+ * version. What is opened in a collection, a route or a probe is closed at its
+ * end, and receives until then whatever becomes of the version.
+ */
+static struct ports *ports_for(lua_State *L)
+{
+	struct task *task = task_current(L);
+
+	return task && task_deadline(task) > 0 ? NULL : vm_ports(vm_of(L));
+}
+
 /* udp.listen(host, port) -> server | nil, message */
 static int l_udp_listen(lua_State *L)
 {
@@ -416,7 +428,8 @@ static int l_udp_listen(lua_State *L)
 	luaL_argcheck(L, port >= 0 && port <= 65535, 2,
 		      "expected a port, 0 to 65535");
 	socket = push_object(L, sizeof *socket, SERVER, 0);
-	socket->udp = udp_listen(vm_loop(vm_of(L)), host, (unsigned)port, &err);
+	socket->udp = udp_listen(vm_loop(vm_of(L)), ports_for(L), host,
+				 (unsigned)port, &err);
 	return socket->udp ? 1 : push_failure(L, &err);
 }
 

@@ -2,7 +2,8 @@
 /*
  * One libuv loop per thread and the message queue that wakes it. A loop belongs
  * to the thread that runs it; loop_post() alone may be called from any thread.
- * The queue's mutex is the only one in the program, and no Lua runs under it.
+ * The queue's mutex and that of net/ports.c are the only ones in the program,
+ * and no Lua runs under either.
  */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H

@@ -17,7 +17,14 @@
 
 #include "core/mem.h"
 
-enum { ROUND_MAX = 64, DRAIN_MAX = 4096 };
+enum {
+	ROUND_MAX = 64,
+	DRAIN_MAX = 4096,
+	/* What is asked of the kernel for a socket that may wait while one
+	 * version of a script hands it to the next; net.core.rmem_max and its
+	 * double are what it gives. */
+	KERNEL_BYTES = 4 << 20,
+};
 
 struct entry {
 	struct udp_datagram datagram;
@@ -26,10 +33,12 @@ struct entry {
 
 struct udp {
 	struct loop *loop;
-	int fd; /* -1 until connected */
+	struct port port; /* of those that listen */
+	int fd;		  /* -1 until connected */
 	sa_family_t family;
 	bool polled; /* `poll` was initialised */
 	bool failed; /* `failure` waits to be told */
+	bool taken;  /* a datagram, and nobody came back for the next */
 	uv_poll_t poll;
 	struct timer soon; /* calls `done` from the loop */
 	udp_done done;
@@ -40,7 +49,7 @@ struct udp {
 	size_t queued;
 	size_t queued_bytes;
 	unsigned long dropped;
-	unsigned port;
+	unsigned number; /* of its port */
 	char name[ADDRESS_TEXT_MAX];
 	char peer[ADDRESS_TEXT_MAX];
 	char label[ADDRESS_HOST_MAX + 8];
@@ -60,6 +69,12 @@ static bool queue_has_room(const struct udp *udp, size_t len)
 	       len <= UDP_QUEUE_BYTES - udp->queued_bytes;
 }
 
+/* Has everything been handled that arrived? */
+static void settle(struct udp *udp)
+{
+	ports_set_busy(&udp->port, udp->first || udp->taken);
+}
+
 static void queue_add(struct udp *udp, const char *data, size_t len,
 		      const struct sockaddr_storage *from)
 {
@@ -75,6 +90,7 @@ static void queue_add(struct udp *udp, const char *data, size_t len,
 	udp->last = &entry->next;
 	udp->queued++;
 	udp->queued_bytes += len;
+	settle(udp);
 }
 
 bool udp_pending(const struct udp *udp)
@@ -82,7 +98,7 @@ bool udp_pending(const struct udp *udp)
 	return udp->first;
 }
 
-bool udp_take(struct udp *udp, struct udp_datagram *datagram)
+static bool queue_take(struct udp *udp, struct udp_datagram *datagram)
 {
 	struct entry *entry = udp->first;
 
@@ -98,13 +114,23 @@ bool udp_take(struct udp *udp, struct udp_datagram *datagram)
 	return true;
 }
 
+bool udp_take(struct udp *udp, struct udp_datagram *datagram)
+{
+	if (!queue_take(udp, datagram))
+		return false;
+	udp->taken = true;
+	settle(udp);
+	return true;
+}
+
 static size_t queue_clear(struct udp *udp)
 {
 	struct udp_datagram datagram;
 	size_t n = 0;
 
-	for (; udp_take(udp, &datagram); n++)
+	for (; queue_take(udp, &datagram); n++)
 		free(datagram.data);
+	settle(udp);
 	return n;
 }
 
@@ -134,8 +160,10 @@ static bool receive_one(struct udp *udp)
 
 void udp_collect(struct udp *udp)
 {
-	for (int i = 0; i < ROUND_MAX && receive_one(udp); i++)
-		;
+	bool more = ports_reading(udp->port.ports);
+
+	for (int i = 0; i < ROUND_MAX && more; i++)
+		more = receive_one(udp);
 }
 
 /* Tells whoever waits, if there is something to tell. Must be the last use of
@@ -161,7 +189,19 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 
 static void watch(struct udp *udp)
 {
-	uv_poll_start(&udp->poll, UV_READABLE, on_poll);
+	if (ports_reading(udp->port.ports))
+		uv_poll_start(&udp->poll, UV_READABLE, on_poll);
+}
+
+static void on_turn(struct port *port, bool reading)
+{
+	struct udp *udp = (struct udp *)(void *)((char *)port -
+						 offsetof(struct udp, port));
+
+	if (reading)
+		watch(udp);
+	else
+		uv_poll_stop(&udp->poll);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -188,6 +228,8 @@ void udp_wait(struct udp *udp, udp_done done, void *arg)
 {
 	udp->done = done;
 	udp->arg = arg;
+	udp->taken = false;
+	settle(udp);
 	if (udp->first || udp->failed)
 		timer_start(&udp->soon, 0);
 }
@@ -204,6 +246,8 @@ size_t udp_drain(struct udp *udp)
 	char byte;
 
 	udp->failed = false;
+	if (!ports_reading(udp->port.ports))
+		return count;
 	for (int i = 0; i < DRAIN_MAX; i++) {
 		if (recv(udp->fd, &byte, 1, 0) >= 0)
 			count++;
@@ -233,13 +277,12 @@ static struct udp *make(struct loop *loop, const char *host, unsigned port)
 static void close_socket(struct udp *udp)
 {
 	if (udp->fd >= 0)
-		close(udp->fd);
+		ports_close(&udp->port, udp->fd);
 	udp->fd = -1;
 }
 
 static void open_socket(struct udp *udp, sa_family_t family)
 {
-	udp->family = family;
 	udp->fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
@@ -251,8 +294,9 @@ static bool begin(struct udp *udp)
 
 	if (getsockname(udp->fd, (struct sockaddr *)&own, &size))
 		return false;
+	udp->family = own.ss_family;
 	address_text((struct sockaddr *)&own, udp->name);
-	udp->port = address_port((struct sockaddr *)&own);
+	udp->number = address_port((struct sockaddr *)&own);
 	if (uv_poll_init(loop_uv(udp->loop), &udp->poll, udp->fd))
 		return false;
 	udp->polled = true;
@@ -272,7 +316,10 @@ void udp_free(struct udp *udp)
 		return;
 	udp->done = NULL;
 	timer_release(&udp->soon);
+	if (udp->first && !ports_reading(udp->port.ports))
+		ports_lost(&udp->port, udp->queued);
 	queue_clear(udp);
+	/* Before the descriptor: see ports_close(). */
 	if (udp->polled)
 		uv_close((uv_handle_t *)&udp->poll, on_closed);
 	close_socket(udp);
@@ -324,6 +371,12 @@ struct udp *udp_connect(struct loop *loop, const char *host,
 
 /* ---- listening ---- */
 
+struct place {
+	struct udp *udp;
+	const char *host;
+	unsigned port;
+};
+
 static bool bind_to(struct udp *udp, const char *host, unsigned port, bool both)
 {
 	struct sockaddr_storage own;
@@ -337,8 +390,7 @@ static bool bind_to(struct udp *udp, const char *host, unsigned port, bool both)
 		setsockopt(udp->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off,
 			   sizeof off);
 	return !bind(udp->fd, (struct sockaddr *)&own,
-		     address_len((struct sockaddr *)&own)) &&
-	       begin(udp);
+		     address_len((struct sockaddr *)&own));
 }
 
 /* Both families by one socket, or IPv4 alone where IPv6 is switched off. */
@@ -352,32 +404,64 @@ static bool bind_all(struct udp *udp, unsigned port)
 	return bind_to(udp, "0.0.0.0", port, false);
 }
 
-struct udp *udp_listen(struct loop *loop, const char *host, unsigned port,
-		       struct err *err)
+static int bind_new(void *arg)
+{
+	const struct place *place = arg;
+	struct udp *udp = place->udp;
+	bool bound = *place->host
+			     ? bind_to(udp, place->host, place->port, false)
+			     : bind_all(udp, place->port);
+
+	return bound ? udp->fd : -1;
+}
+
+/* A new socket, or a copy of another version's. */
+static bool open_place(struct place *place, struct ports *ports)
+{
+	const int bytes = KERNEL_BYTES;
+	struct udp *udp = place->udp;
+	int fd;
+
+	udp->port.turn = on_turn;
+	fd = ports_open(place->port ? ports : NULL, &udp->port, udp->label,
+			bind_new, place);
+	if (fd < 0)
+		return false;
+	udp->fd = fd;
+	if (udp->port.ports)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+	return begin(udp);
+}
+
+static bool check_place(const char *host, unsigned port, struct err *err)
 {
 	struct sockaddr_storage own;
-	struct udp *udp;
 
-	if (port > 65535) {
-		err_set(err, ERR_USAGE,
-			"udp listen %s: port %u is not from 0 "
-			"to 65535",
-			host, port);
+	if (port > 65535)
+		return err_set(err, ERR_USAGE,
+			       "udp listen %s: port %u is not from 0 to 65535",
+			       host, port);
+	if (*host && !address_set(&own, host, port))
+		return err_set(err, ERR_USAGE,
+			       "udp listen %.255s:%u: the host is not an IP "
+			       "address",
+			       host, port);
+	return true;
+}
+
+struct udp *udp_listen(struct loop *loop, struct ports *ports, const char *host,
+		       unsigned port, struct err *err)
+{
+	struct place place = { .host = host, .port = port };
+
+	if (!check_place(host, port, err))
 		return NULL;
-	}
-	if (*host && !address_set(&own, host, port)) {
-		err_set(err, ERR_USAGE,
-			"udp listen %.255s:%u: the host is not "
-			"an IP address",
-			host, port);
-		return NULL;
-	}
-	udp = make(loop, host, port);
-	if (*host ? bind_to(udp, host, port, false) : bind_all(udp, port))
-		return udp;
-	err_set(err, ERR_IO, "udp listen %s: %s", udp->label,
+	place.udp = make(loop, host, port);
+	if (open_place(&place, ports))
+		return place.udp;
+	err_set(err, ERR_IO, "udp listen %s: %s", place.udp->label,
 		uv_strerror(uv_translate_sys_error(errno)));
-	udp_free(udp);
+	udp_free(place.udp);
 	return NULL;
 }
 
@@ -443,5 +527,5 @@ const char *udp_label(const struct udp *udp)
 
 unsigned udp_port(const struct udp *udp)
 {
-	return udp->port;
+	return udp->number;
 }

@@ -20,6 +20,7 @@
 #include "core/err.h"
 #include "net/address.h"
 #include "net/loop.h"
+#include "net/ports.h"
 
 struct udp;
 
@@ -49,10 +50,15 @@ struct udp *udp_connect(struct loop *loop, const char *host,
 			const union address *addresses, size_t n, unsigned port,
 			struct err *err);
 
-/* Binds to HOST (a number; "": all addresses of both families) and PORT (0:
- * any), at once. */
-struct udp *udp_listen(struct loop *loop, const char *host, unsigned port,
-		       struct err *err);
+/*
+ * Binds to HOST (a number; "": all addresses of both families) and PORT (0:
+ * any), at once. With PORTS, which must outlive the socket, it is shared with
+ * other versions of the exporter that listen there by the same text, and it
+ * does not receive while the ports are held; a socket at any port is nobody
+ * else's and always does. NULL: none of this.
+ */
+struct udp *udp_listen(struct loop *loop, struct ports *ports, const char *host,
+		       unsigned port, struct err *err);
 
 /* Sends one datagram to the peer of a connected socket. Does not wait. That an
  * earlier one was refused is forgotten, it says nothing about this one. */
@@ -63,7 +69,7 @@ bool udp_send_to(struct udp *udp, const struct sockaddr *addr, const void *data,
 		 size_t len, struct err *err);
 
 /* Reads what has arrived without waiting for the loop to do it, for whoever is
- * about to say that nothing came. */
+ * about to say that nothing came. Nothing, while the socket is held. */
 void udp_collect(struct udp *udp);
 
 /* Has udp_take() something? */
@@ -80,8 +86,9 @@ bool udp_take(struct udp *udp, struct udp_datagram *datagram);
 void udp_wait(struct udp *udp, udp_done done, void *arg);
 void udp_forget(struct udp *udp);
 
-/* Drops everything that has arrived until now, also from the kernel, and
- * forgets that something was refused. Returns the number of datagrams. */
+/* Drops everything that has arrived until now, also from the kernel unless the
+ * socket is held, and forgets that something was refused. Returns the number of
+ * datagrams. */
 size_t udp_drain(struct udp *udp);
 
 /* Datagrams dropped because the queue was full. */

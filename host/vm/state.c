@@ -40,6 +40,7 @@ struct vm {
 	struct loop *loop;
 	const char *name;
 	void *owner;
+	struct ports *ports;
 	struct scheduler *scheduler;
 	struct slice slice;
 	size_t ceiling;
@@ -391,6 +392,7 @@ struct vm *vm_new(const struct vm_options *options, struct err *err)
 	vm->loop = options->loop;
 	vm->name = options->name;
 	vm->owner = options->owner;
+	vm->ports = options->ports;
 	vm->ceiling = options->memory ? options->memory : MEMORY_DEFAULT;
 	vm->fail_at = options->fail_at;
 	pool_init(&vm->pool);
@@ -439,6 +441,11 @@ void *vm_owner(const struct vm *vm)
 struct loop *vm_loop(const struct vm *vm)
 {
 	return vm->loop;
+}
+
+struct ports *vm_ports(const struct vm *vm)
+{
+	return vm->ports;
 }
 
 const char *vm_name(const struct vm *vm)

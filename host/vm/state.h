@@ -18,6 +18,7 @@
 #include "net/loop.h"
 
 struct vm;
+struct ports;
 struct scheduler;
 struct slice;
 
@@ -35,6 +36,7 @@ struct vm_options {
 	const char *lua_cpath;
 	void (*open)(lua_State *L); /* preloads our modules; may raise */
 	void *owner;		    /* for vm_owner(); not looked at */
+	struct ports *ports; /* of its listening sockets; borrowed; or NULL */
 	size_t fail_at; /* specs: this and later allocations fail; 0: none */
 };
 
@@ -54,6 +56,7 @@ void vm_free(struct vm *vm);
 struct vm *vm_of(lua_State *L);
 void *vm_owner(const struct vm *vm);
 struct loop *vm_loop(const struct vm *vm);
+struct ports *vm_ports(const struct vm *vm);
 const char *vm_name(const struct vm *vm);
 
 /* The name for the log, where a script tells it after loading; borrowed. */

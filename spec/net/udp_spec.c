@@ -87,7 +87,7 @@ static struct udp *connected(const char *host, unsigned port)
 static struct udp *listening(const char *host)
 {
 	struct err err;
-	struct udp *udp = udp_listen(loop, host, 0, &err);
+	struct udp *udp = udp_listen(loop, NULL, host, 0, &err);
 
 	if (!udp)
 		fail_msg("%s", err.text);
@@ -363,13 +363,13 @@ static void a_refusal_of_the_past_is_forgotten(void **state)
 
 	(void)state;
 	send_text(client, "x");
-	server = udp_listen(loop, "127.0.0.1", port, &err);
+	server = udp_listen(loop, NULL, "127.0.0.1", port, &err);
 	assert_non_null(server);
 	send_text(client, "y");
 	expect(server, "y");
 	udp_free(server);
 	send_text(client, "x");
-	server = udp_listen(loop, "127.0.0.1", port, &err);
+	server = udp_listen(loop, NULL, "127.0.0.1", port, &err);
 	assert_non_null(server);
 	assert_int_equal(0, udp_drain(client));
 	send_text(client, "z");
@@ -400,11 +400,11 @@ static void wrong_arguments_are_refused_at_once(void **state)
 	assert_null(udp_connect(loop, "h", &address, 1, 0, &err));
 	assert_string_equal("udp h: port 0 is not from 1 to 65535", err.text);
 	assert_null(udp_connect(loop, "h", &address, 1, 65536, &err));
-	assert_null(udp_listen(loop, "meter.lan", 5, &err));
+	assert_null(udp_listen(loop, NULL, "meter.lan", 5, &err));
 	assert_string_equal(
 		"udp listen meter.lan:5: the host is not an IP address",
 		err.text);
-	assert_null(udp_listen(loop, "", 65536, &err));
+	assert_null(udp_listen(loop, NULL, "", 65536, &err));
 }
 
 static void a_port_in_use_is_named(void **state)
@@ -414,7 +414,7 @@ static void a_port_in_use_is_named(void **state)
 	struct err err;
 
 	(void)state;
-	assert_null(udp_listen(loop, "127.0.0.1", udp_port(first), &err));
+	assert_null(udp_listen(loop, NULL, "127.0.0.1", udp_port(first), &err));
 	snprintf(expected, sizeof expected,
 		 "udp listen 127.0.0.1:%u: address already in use",
 		 udp_port(first));
