@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "core/json_text.h"
 #include "core/mem.h"
 
 static const char *const words[] = {
@@ -65,4 +66,34 @@ void report_text(const struct report *report, struct buf *text)
 		add_item(&report->items[i], text);
 	if (report->unchanged)
 		buf_addf(text, "%zu unchanged\n", report->unchanged);
+}
+
+static void add_json(const struct report_item *item, struct json_text *json)
+{
+	json_text_object(json, NULL);
+	if (item->exporter)
+		json_text_string(json, "exporter", item->exporter);
+	if (item->script)
+		json_text_string(json, "script", item->script);
+	json_text_string(json, "result", words[item->result]);
+	if (*item->text)
+		json_text_string(
+			json, item->result == REPORT_FAILED ? "error" : "note",
+			item->text);
+	json_text_end_object(json);
+}
+
+void report_json(const struct report *report, struct buf *text)
+{
+	struct json_text json;
+
+	json_text_init(&json, text);
+	json_text_object(&json, NULL);
+	json_text_bool(&json, "ok", report->ok);
+	json_text_count(&json, "unchanged", report->unchanged);
+	json_text_array(&json, "exporters");
+	for (size_t i = 0; i < report->n; i++)
+		add_json(&report->items[i], &json);
+	json_text_end_array(&json);
+	json_text_end_object(&json);
 }
