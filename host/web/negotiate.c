@@ -98,12 +98,23 @@ bool negotiate_gzip(const char *accept_encoding)
 	return gzip > 0 && gzip >= identity;
 }
 
-bool negotiate_html(const char *accept)
+/* Is TYPE named, with a q that text/plain does not exceed? */
+static bool prefers(const char *accept, const char *type)
 {
-	int html;
+	int q;
 
 	if (!accept)
 		return false;
-	html = quality_of(accept, "text/html");
-	return html > 0 && html >= quality_of(accept, "text/plain");
+	q = quality_of(accept, type);
+	return q > 0 && q >= quality_of(accept, "text/plain");
+}
+
+bool negotiate_html(const char *accept)
+{
+	return prefers(accept, "text/html");
+}
+
+bool negotiate_json(const char *accept)
+{
+	return prefers(accept, "application/json");
 }

@@ -19,4 +19,7 @@ bool negotiate_gzip(const char *accept_encoding);
  * exceed; a wildcard such as curl's does not count. */
 bool negotiate_html(const char *accept);
 
+/* Does it name application/json in the same way? */
+bool negotiate_json(const char *accept);
+
 #endif

@@ -27,7 +27,7 @@ struct request {
 	const char *method;
 	const char *path;
 	char *sent_path; /* NULL: the same as the path */
-	const void *route;
+	char *handler;	 /* NULL: none yet */
 	double started;
 	unsigned status; /* 0: not answered */
 	bool wants_wait; /* the handler suspended it */
@@ -294,7 +294,6 @@ void request_begin(struct request *request, const char *method,
 {
 	request->method = method;
 	request->path = path;
-	request->route = NULL;
 	request->started = loop_now(request->shared->loop);
 	request->status = 0;
 	request->wants_wait = false;
@@ -329,6 +328,8 @@ void request_end(struct request *request)
 	leave_list(request);
 	timer_stop(&request->timer);
 	buf_release(&request->body);
+	free(request->handler);
+	request->handler = NULL;
 	request->waits = false;
 }
 
@@ -342,12 +343,13 @@ double request_started(const struct request *request)
 	return request->started;
 }
 
-void request_set_route(struct request *request, const void *route)
+void request_set_handler(struct request *request, const char *handler)
 {
-	request->route = route;
+	free(request->handler);
+	request->handler = mem_string(handler);
 }
 
-const void *request_route(const struct request *request)
+const char *request_handler(const struct request *request)
 {
-	return request->route;
+	return request->handler;
 }

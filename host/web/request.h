@@ -114,8 +114,8 @@ void request_end(struct request *request);
 unsigned request_status(const struct request *request);
 /* loop_now() when its headers had arrived. */
 double request_started(const struct request *request);
-/* A pointer of the server for this request. */
-void request_set_route(struct request *request, const void *route);
-const void *request_route(const struct request *request);
+/* The name of what handles it, copied; NULL as long as it has none. */
+void request_set_handler(struct request *request, const char *handler);
+const char *request_handler(const struct request *request);
 
 #endif

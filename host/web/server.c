@@ -112,6 +112,11 @@ static const struct route *find_route(const struct server *server,
 	return found ? found : nearest_route(server, path, NULL);
 }
 
+static const char *handler_of(const struct route *route)
+{
+	return route ? route->handler : "other";
+}
+
 static void answer_method(const struct server *server, struct request *request)
 {
 	const char *headers[] = { "Allow", NULL, NULL };
@@ -146,10 +151,16 @@ static void answer_last(struct request *request, unsigned status,
 	response_unref(response);
 }
 
+/*
+ * The route is looked for now, when all of the request is there, and used at
+ * once: a client that sends its body slowly keeps no table of routes from being
+ * replaced.
+ */
 static void answer(struct server *server, struct request *request)
 {
-	const struct route *route = request_route(request);
+	const struct route *route = find_route(server, request);
 
+	request_set_handler(request, handler_of(route));
 	if (server->stopping)
 		answer_last(request, 503, "shutting down\n");
 	else if (request_too_large(request))
@@ -199,7 +210,6 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd,
 		*context = request = request_of(mhd);
 		server->in_flight++;
 		request_begin(request, method, url, server->body_max);
-		request_set_route(request, find_route(server, request));
 		if (request_asks_too_much(request))
 			answer_last(request, 413, "request body too large\n");
 		return MHD_YES;
@@ -216,28 +226,34 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd,
 
 static void on_grace(struct timer *timer);
 
+/* One that was given up amid its body has not come to a handler. */
+static void tell_finished(struct server *server, const struct request *request)
+{
+	const char *handler = request_handler(request);
+	unsigned status = request_status(request);
+
+	if (!handler)
+		handler = handler_of(find_route(server, request));
+	server->finished(server->arg, handler,
+			 status ? status : SERVER_CLIENT_GONE,
+			 loop_now(server->loop) - request_started(request));
+}
+
 static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 			 enum MHD_RequestTerminationCode code)
 {
 	struct server *server = arg;
 	struct request *request = *context;
-	const struct route *route;
-	unsigned status;
 
 	(void)mhd;
 	(void)code;
 	if (!request)
 		return;
 	*context = NULL;
-	route = request_route(request);
-	status = request_status(request);
+	if (server->finished)
+		tell_finished(server, request);
 	request_end(request);
 	server->in_flight--;
-	if (server->finished)
-		server->finished(server->arg, route ? route->handler : "other",
-				 status ? status : SERVER_CLIENT_GONE,
-				 loop_now(server->loop) -
-					 request_started(request));
 	if (server->stopping && !server->stopped && !server->in_flight)
 		timer_start(&server->grace, 0);
 }
@@ -407,10 +423,11 @@ static struct route *copy_routes(const struct route *routes)
 	struct route *copy;
 	size_t n = 0;
 
-	while (routes[n].path)
+	while (routes && routes[n].path)
 		n++;
 	copy = mem_array(n + 1, sizeof *copy);
-	memcpy(copy, routes, n * sizeof *copy);
+	if (n)
+		memcpy(copy, routes, n * sizeof *copy);
 	return copy;
 }
 
@@ -451,6 +468,14 @@ struct server *server_new(const struct server_options *options, struct err *err)
 			return NULL;
 		}
 	return server;
+}
+
+void server_set_routes(struct server *server, const struct route *routes)
+{
+	struct route *former = server->routes;
+
+	server->routes = copy_routes(routes);
+	free(former);
 }
 
 const char *server_address(const struct server *server, size_t i)

@@ -45,8 +45,8 @@ struct route {
 struct server_options {
 	struct loop *loop;
 	const char *const *addresses; /* see listen.h; NULL-terminated */
-	const struct route *routes;   /* ended by a NULL path; copied, but not
-					 the strings */
+	const struct route *routes;   /* see server_set_routes(); NULL: none yet
+				       */
 	size_t body_max;	      /* of a request; 0: 1 MiB */
 	unsigned connections_max;     /* for each address; 0: 512. An eighth of
 					 them is kept from any single client
@@ -64,6 +64,17 @@ struct server_options {
  * runs. */
 struct server *server_new(const struct server_options *options,
 			  struct err *err);
+
+/*
+ * Replaces the table of routes. ROUTES, ended by a NULL path, is copied; its
+ * strings and arguments are not: they must be good until the next call, and
+ * those of the former table are not looked at any more when this returns,
+ * whatever is open. For a request is handled by the table that is there when
+ * its last byte has arrived, and afterwards needs none: what a handler keeps
+ * for one that it suspended is the handler's business. Not from inside a
+ * handler. The last table must outlive the server.
+ */
+void server_set_routes(struct server *server, const struct route *routes);
 
 /* Stops accepting, answers every suspended request with 503 (its `expired` may
  * say better), waits at most GRACE seconds for answers that are being sent, and

@@ -107,6 +107,25 @@ static void a_browser_is_who_names_html(void **state)
 	CHECK(examples, negotiate_html);
 }
 
+static void json_is_for_who_names_it(void **state)
+{
+	static const struct example examples[] = {
+		{ NULL, false },
+		{ "*/*", false },
+		{ "application/*", false },
+		{ "application/json", true },
+		{ "Application/JSON; charset=utf-8", true },
+		{ "application/json;q=0", false },
+		{ "text/plain, application/json;q=0.9", false },
+		{ "text/plain;q=0.5, application/json", true },
+		{ "text/html, application/json;q=0.1", true },
+		{ "application/json-seq", false },
+	};
+
+	(void)state;
+	CHECK(examples, negotiate_json);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -115,6 +134,7 @@ int main(void)
 		cmocka_unit_test(the_higher_quality_of_identity_and_gzip_wins),
 		cmocka_unit_test(a_malformed_quality_is_not_an_offer),
 		cmocka_unit_test(a_browser_is_who_names_html),
+		cmocka_unit_test(json_is_for_who_names_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

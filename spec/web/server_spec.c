@@ -997,6 +997,147 @@ static void idle_connections_are_closed(void **state)
 	client_free(half);
 }
 
+/* ---- a new table of routes ---- */
+
+/* A table whose strings and arguments are freed when it was replaced, so that a
+ * sanitizer sees who looks at them. */
+struct own_routes {
+	struct route table[4];
+	char *strings[3];
+};
+
+static struct own_routes *own_routes(const char *path, const char *name,
+				     const char *text)
+{
+	struct own_routes *own = mem_alloc(sizeof *own);
+
+	own->strings[0] = mem_string(path);
+	own->strings[1] = mem_string(name);
+	own->strings[2] = mem_string(text);
+	own->table[0] =
+		(struct route){ own->strings[0], SERVER_GET | SERVER_POST,
+				own->strings[1], handle_hello,
+				own->strings[2] };
+	own->table[1] = (struct route){ "/wait", SERVER_GET, own->strings[1],
+					handle_park, &never };
+	server_set_routes(server, own->table);
+	return own;
+}
+
+static void replace(struct own_routes *own)
+{
+	server_set_routes(server, routes);
+	for (int i = 0; i < 3; i++)
+		free(own->strings[i]);
+	free(own);
+}
+
+static void a_new_table_answers_on_connections_that_are_open(void **state)
+{
+	struct client *client = client_new();
+	struct own_routes *own;
+
+	(void)state;
+	client_get(client, "GET", "/");
+	assert_int_equal(200, client_wait(client));
+	client_next(client);
+	own = own_routes("/new", "fresh", "from the new one");
+	client_get(client, "GET", "/new");
+	assert_int_equal(200, client_wait(client));
+	assert_string_equal("from the new one", client_body(client));
+	wait_finished(2);
+	assert_string_equal("fresh", seen.handler);
+	client_next(client);
+	client_get(client, "GET", "/page");
+	assert_int_equal(404, client_wait(client));
+	client_next(client);
+	client_get(client, "DELETE", "/new");
+	assert_int_equal(405, client_wait(client));
+	assert_non_null(strcasestr(client->data, "\r\nAllow: GET, HEAD, POST"));
+	replace(own);
+	client_free(client);
+}
+
+static void a_body_that_is_still_coming_finds_the_new_table(void **state)
+{
+	struct own_routes *own = own_routes("/body", "former", "the old one");
+	struct own_routes *next;
+	struct client *client = client_new(), *other = client_new();
+
+	(void)state;
+	client_send(client, "POST /body HTTP/1.1\r\nHost: h\r\n"
+			    "Content-Length: 4\r\n\r\n01");
+	client_get(other, "GET", "/body");
+	assert_int_equal(200, client_wait(other));
+	wait_finished(1);
+	replace(own);
+	next = own_routes("/body", "latter", "the new one");
+	client_send(client, "23");
+	assert_int_equal(200, client_wait(client));
+	assert_string_equal("the new one", client_body(client));
+	wait_finished(2);
+	assert_string_equal("latter", seen.handler);
+	replace(next);
+	client_free(client);
+	client_free(other);
+}
+
+static void a_suspended_request_outlives_its_table(void **state)
+{
+	struct own_routes *own = own_routes("/x", "former", "text");
+	struct client *client = client_new();
+
+	(void)state;
+	client_get(client, "GET", "/wait");
+	wait_parked();
+	replace(own);
+	request_answer_text(seen.parked, 200, "text/plain", "finally");
+	assert_int_equal(200, client_wait(client));
+	wait_finished(1);
+	assert_string_equal("former", seen.handler);
+	client_free(client);
+}
+
+static void who_leaves_amid_a_body_is_named_by_the_new_table(void **state)
+{
+	struct own_routes *own = own_routes("/body", "former", "text");
+	struct client *client = client_new(), *other = client_new();
+
+	(void)state;
+	client_send(client, "POST /body HTTP/1.1\r\nHost: h\r\n"
+			    "Content-Length: 4\r\n\r\n01");
+	client_get(other, "GET", "/body");
+	assert_int_equal(200, client_wait(other));
+	wait_finished(1);
+	replace(own);
+	client_free(client);
+	wait_finished(2);
+	assert_int_equal(SERVER_CLIENT_GONE, seen.status);
+	assert_string_equal("other", seen.handler);
+	client_free(other);
+}
+
+static void a_server_may_begin_without_routes(void **state)
+{
+	const char *const addresses[] = { "127.0.0.1:0", NULL };
+	struct server_options options = { .loop = loop,
+					  .addresses = addresses };
+	struct client *client;
+
+	(void)state;
+	stop_server(0);
+	server = server_new(&options, NULL);
+	seen.done = false;
+	client = client_new();
+	client_get(client, "GET", "/");
+	assert_int_equal(404, client_wait(client));
+	client_next(client);
+	server_set_routes(server, routes);
+	client_get(client, "GET", "/");
+	assert_int_equal(200, client_wait(client));
+	client_free(client);
+}
+
 #define test(function) cmocka_unit_test_setup_teardown(function, start, stop)
 
 int main(void)
@@ -1032,6 +1173,11 @@ int main(void)
 		test(a_bad_address_is_named),
 		test(serves_several_addresses_of_both_families),
 		test(idle_connections_are_closed),
+		test(a_new_table_answers_on_connections_that_are_open),
+		test(a_body_that_is_still_coming_finds_the_new_table),
+		test(a_suspended_request_outlives_its_table),
+		test(who_leaves_amid_a_body_is_named_by_the_new_table),
+		test(a_server_may_begin_without_routes),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
