@@ -13,6 +13,7 @@ int luaopen_icmp(lua_State *L);
 int luaopen_json(lua_State *L);
 int luaopen_log(lua_State *L);
 int luaopen_metric(lua_State *L);
+int luaopen_process(lua_State *L);
 int luaopen_protobuf(lua_State *L);
 int luaopen_resolve(lua_State *L);
 int luaopen_task(lua_State *L);
@@ -28,6 +29,7 @@ static const luaL_Reg modules[] = {
 	{ "json", luaopen_json },
 	{ "log", luaopen_log },
 	{ "metric", luaopen_metric },
+	{ "process", luaopen_process },
 	{ "protobuf", luaopen_protobuf },
 	{ "resolve", luaopen_resolve },
 	{ "task", luaopen_task },

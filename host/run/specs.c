@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "bind/icmp_call.h"
+#include "bind/l_process.h"
 #include "bind/modules.h"
 #include "bind/resolver.h"
 #include "net/loop.h"
@@ -51,10 +52,11 @@ static int l_references(lua_State *L)
 	return 1;
 }
 
-/* What a state keeps for the next echo and the next name is not left behind. */
+/* What a state keeps for the next echo, command and name is not left behind. */
 static int l_release(lua_State *L)
 {
 	icmp_release(L);
+	process_release(L);
 	resolver_drop(L);
 	return 0;
 }

@@ -3,8 +3,8 @@
 -- names of its file in lua/meta, no more and no fewer.
 
 local MODULES <const> = { "clock", "exporter", "files", "http", "icmp", "json",
-  "log", "metric", "protobuf", "push", "resolve", "session", "task", "udp",
-  "value", "xml" }
+  "log", "metric", "process", "protobuf", "push", "resolve", "session", "task",
+  "udp", "value", "xml" }
 
 local function documented(name)
   local names = {}
