@@ -82,6 +82,9 @@ static int name_len(const struct spawn *spawn)
 
 static const char *reason(int error)
 {
+	if (error == ENOEXEC || error == ELIBBAD) /* unknown to uv */
+		return "not a program for this machine, nor a script that "
+		       "begins with #!";
 	return uv_strerror(uv_translate_sys_error(error));
 }
 

@@ -178,9 +178,10 @@ describe("what cannot be run", function()
     local text, message = host.run([[
       local result, message, reason = require "process".run { "sleep", 100 }
       return message .. " / " .. reason
-    ]], { deadline = 0.5 })
+    ]], { deadline = 3 })
     assert.is_nil(message)
-    assert.equal("sleep: still running after 0.49 s, killed / timeout", text)
+    assert.matches("^sleep: still running after 2.9%d* s, killed / timeout$",
+      text)
   end)
 
   it("says too much", function()

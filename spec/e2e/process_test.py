@@ -114,9 +114,9 @@ class Process(Case):
         self.dead(pids)
 
     def test_a_collection_that_is_over_leaves_nothing(self):
-        lunex = self.long("collect", timeout=0.5)
+        lunex = self.long("collect", timeout=3)
         self.assertEqual(0, lunex.samples()["long_up"])
-        self.assertIn("sh: still running after 0.49 s, killed", lunex.log)
+        self.assertRegex(lunex.log, r"sh: still running after 2\.9\d* s, killed")
         self.dead(self.pids())
         eventually(lambda: not children(lunex.process.pid), "no zombie")
         self.assertEqual(0, lunex.stop())

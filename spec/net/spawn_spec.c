@@ -68,11 +68,19 @@ struct outcome {
 	size_t out_len;
 };
 
+static void release(struct outcome *outcome)
+{
+	free(outcome->out);
+	free(outcome->stderr_text);
+	outcome->out = outcome->stderr_text = NULL;
+}
+
 static void on_done(void *arg, struct spawn_result *result,
 		    const struct err *err)
 {
 	struct outcome *outcome = arg;
 
+	release(outcome);
 	outcome->calls++;
 	outcome->failed = err;
 	if (err) {
@@ -83,12 +91,6 @@ static void on_done(void *arg, struct spawn_result *result,
 	outcome->out_len = result->out.len;
 	outcome->out = mem_string(buf_text(&result->out));
 	outcome->stderr_text = mem_string(buf_text(&result->err));
-}
-
-static void release(struct outcome *outcome)
-{
-	free(outcome->out);
-	free(outcome->stderr_text);
 }
 
 static struct spawn_request request_of(const char *const *argv)
@@ -404,14 +406,11 @@ static void says_what_is_wrong_with_a_script(void **state)
 	expect_failure(ERR_IO, sentence, COMMAND(path));
 	unlink(path);
 	write_script(path, "echo no shell takes this\n");
-	snprintf(sentence, sizeof sentence, "%s: exec format error", path);
-	{
-		struct outcome outcome;
-
-		run(&outcome, COMMAND(path));
-		assert_true(outcome.failed);
-		assert_int_equal(ERR_IO, outcome.err.code);
-	}
+	snprintf(sentence, sizeof sentence,
+		 "%s: not a program for this machine, nor a script that begins "
+		 "with #!",
+		 path);
+	expect_failure(ERR_IO, sentence, COMMAND(path));
 	unlink(path);
 	rmdir(folder);
 }
@@ -667,10 +666,9 @@ static void runs_so_many_at_a_time(void **state)
 	while (outcome.calls < 2 * SPAWN_PLACES) {
 		turn();
 		assert_true(count_children() <= SPAWN_PLACES);
-		release(&outcome);
-		outcome.out = outcome.stderr_text = NULL;
 	}
 	assert_false(outcome.failed);
+	release(&outcome);
 	until_none_runs();
 }
 
@@ -827,6 +825,8 @@ static void on_worker_done(void *arg, struct spawn_result *result,
 		loop_stop(worker->loop);
 }
 
+static pthread_barrier_t all_worked;
+
 static void *work(void *arg)
 {
 	struct worker *worker = arg;
@@ -846,6 +846,9 @@ static void *work(void *arg)
 	for (int i = 0; i < SPAWN_PLACES; i++)
 		spawn_start(own, &request, on_worker_done, worker);
 	spawner_free(own);
+	/* uv closes a loop's descriptors unseen by the thread sanitizer, which
+	 * then takes their next use for a race. */
+	pthread_barrier_wait(&all_worked);
 	loop_free(worker->loop);
 	return NULL;
 }
@@ -855,6 +858,7 @@ static void works_in_many_threads(void **state)
 	struct worker workers[THREADS] = { 0 };
 
 	(void)state;
+	pthread_barrier_init(&all_worked, NULL, THREADS);
 	for (int i = 0; i < THREADS; i++) {
 		workers[i].number = i + 1;
 		pthread_create(&workers[i].thread, NULL, work, &workers[i]);
@@ -864,6 +868,7 @@ static void works_in_many_threads(void **state)
 		assert_int_equal(EACH, workers[i].ended);
 		assert_int_equal(0, workers[i].wrong);
 	}
+	pthread_barrier_destroy(&all_worked);
 	until_no_child();
 }
 
