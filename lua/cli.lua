@@ -8,7 +8,8 @@
     host.getenv(name)         text or nil
     host.exists(path)         is there a file? A pipe counts, a folder does not
     host.read(path)           its text, or nil and a sentence
-    host.list(folder)         names of the files in it
+    host.list(folder)         names of the files in it, sorted; or nil and a
+                              sentence
     host.absolute(path)       the path from the root
     host.nearest(name, names) the name that was probably meant, or nil
     host.declaration(path, paths, check)
@@ -19,11 +20,12 @@
 
   A plan is a table with a `command`:
 
-    run, once   listen, telemetry_path, log_level; and script, name, config,
-                interval, timeout, lua_path, lua_cpath, or a list `exporters`
-                of tables with those and labels, profiles, where, mistake; the
-                path of the `configuration` that lists them; secrets: texts of
-                ARGUMENTS that the process list should not show
+    run, once   listen, telemetry_path, log_level, lifecycle, watch; and script,
+                name, config, interval, timeout, lua_path, lua_cpath, or a list
+                `exporters` of tables with those and labels, profiles, where,
+                mistake; the `configuration` that lists them, a file or folders;
+                open: others may join them; secrets: texts of ARGUMENTS that
+                the process list should not show
     check       exporters of a configuration; text, errors, status
     test        files, log_level
     print       text; errors: sentences for standard error; status
@@ -38,27 +40,35 @@ local M = {}
 
 local USAGE <const> = 2
 local HINT <const> = "see lunex help"
+local PER_EXPORTER <const> = { interval = true, timeout = true }
 local COMMANDS <const> = { "check", "help", "once", "test", "version" }
 
 local OVERVIEW <const> = [[
 Usage: lunex SCRIPT.lua|NAME [flags]        run one exporter
        lunex --config FILE [flags]          run those that a file lists
+       lunex --scripts FOLDER [flags]       run all scripts in a folder
        lunex once SCRIPT.lua|NAME [flags]   collect once, print the page
        lunex once --config FILE             the same for all in a file
-       lunex check FILE|NAME...             load and validate
+       lunex once --scripts FOLDER          the same for all in a folder
+       lunex check FILE|FOLDER|NAME...      load and validate
        lunex test SPEC.lua...               run the specs of scripts
        lunex help [SCRIPT.lua|NAME]         show the flags of an exporter
        lunex version
 
 Bundled exporters:
 %s
-Common flags: --web.listen-address, --web.telemetry-path, --interval, --timeout,
---config.file-path, --log.level; lunex help NAME tells more.
+Common flags: --web.listen-address, --web.telemetry-path, --web.enable-lifecycle,
+--interval, --timeout, --config.file-path, --watch, --log.level; lunex help NAME
+tells more.
 ]]
 
 -- Loaded by those who have such a file: it is a third of the command line.
 local function configuration()
   return require "cli.configuration"
+end
+
+local function folder()
+  return require "cli.folder"
 end
 
 local function print_plan(text)
@@ -88,6 +98,8 @@ local function load_script(path, host)
   if not script and is_configuration(path, host) then
     return nil, ("%s is a configuration: lunex --config %s"):format(path,
       path), USAGE
+  elseif not script and host.list(path) then
+    return nil, ("%s is a folder: lunex --scripts %s"):format(path, path), USAGE
   end
   return script, message, status
 end
@@ -233,25 +245,67 @@ local function words_of(verb, arguments, host)
   return plan and words, plan, message
 end
 
--- "lunex --config FILE", "lunex once --config FILE": a plan, or one that prints
--- what is wrong with the file.
-local function plan_configuration(command, path, parsed, host)
+-- The folders that --scripts names; nil without one.
+local function folders_of(parsed)
+  local folders = parsed.scripts
+  return #folders > 0 and folders or nil
+end
+
+-- "lunex --scripts FOLDER": a plan; nil and a list of sentences.
+local function read_folders(folders, parsed, host)
+  local sources, message = config.sources(host, env_file_of(parsed))
+  local entries
+  if sources then
+    entries, message = folder().entries(folders, {
+      names = {},
+      listed = {},
+      sources = sources,
+      advice = {},
+    }, host)
+  end
+  if not entries then
+    return nil, { message }
+  end
+  return {
+    configuration = table.concat(folders, ", "),
+    open = true,
+    exporters = entries,
+  }
+end
+
+local function read_configuration(parsed, host)
+  local folders = folders_of(parsed)
+  if not wants(parsed, "config") then
+    return read_folders(folders, parsed, host)
+  end
+  return configuration().read(parsed.config[1], false, host,
+    { env_file = env_file_of(parsed), folders = folders })
+end
+
+-- "lunex --config FILE", "lunex --scripts FOLDER", "lunex once" with those: a
+-- plan, or one that prints what is wrong with the file or folder.
+local function plan_configuration(command, parsed, host)
   local flagged, message = add_common({}, parsed, flags.common)
   if not flagged then
     return nil, message, USAGE
   end
-  local plan, mistakes = configuration().read(path, false, host,
-    env_file_of(parsed))
+  local plan, mistakes = read_configuration(parsed, host)
   if not plan then
     return { command = "print", errors = mistakes, status = USAGE }
+  elseif command == "once" and #plan.exporters == 0 then
+    return nil, plan.configuration .. ": there is no script", USAGE
   end
   plan.command = command
-  plan.listen = flagged.listen or plan.listen
-  plan.telemetry_path = flagged.telemetry_path or plan.telemetry_path
-  plan.log_level = flagged.log_level or plan.log_level
+  for _, flag in ipairs(flags.common) do
+    local value = flag.target and flagged[flag.target]
+    if value ~= nil and not PER_EXPORTER[flag.target] then
+      plan[flag.target] = value
+    end
+  end
   for _, entry in ipairs(plan.exporters) do
-    entry.interval = flagged.interval or entry.interval
-    entry.timeout = flagged.timeout or entry.timeout
+    for key in pairs(PER_EXPORTER) do
+      entry[key] = flagged[key] or entry[key]
+    end
   end
   return plan
 end
@@ -269,14 +323,15 @@ local function plan_flags(command, arguments, missing, host)
     return print_plan(overview(host))
   elseif #parsed.config > 1 then
     return nil, "--config is given twice", USAGE
-  elseif not wants(parsed, "config") then
+  elseif not wants(parsed, "config") and not wants(parsed, "scripts") then
     return nil, missing .. "; " .. HINT, USAGE
   end
-  return plan_configuration(command, parsed.config[1], parsed, host)
+  return plan_configuration(command, parsed, host)
 end
 
-local function refuse_both(word)
-  return nil, ("--config and '%s' exclude each other"):format(word), USAGE
+local function refuse_both(before, word)
+  return nil, ("--%s and '%s' exclude each other"):format(
+    before.config and "config" or "scripts", word), USAGE
 end
 
 -- Adds to PLAN and LINES what there is to say about the configuration at PATH;
@@ -311,6 +366,39 @@ local function check_script(plan, path, lines, host)
   return true
 end
 
+-- The script or configuration that WORD means; nil and a sentence.
+local function check_file(plan, word, lines, host)
+  local path, message = scripts.resolve(word, host, {})
+  if not path then
+    return nil, message
+  end
+  local lists = is_configuration(path, host)
+    and not script_of.load(path, host)
+  local check = lists and check_configuration or check_script
+  return check(plan, path, lines, host)
+end
+
+-- Each of PATHS, the scripts in FOLDER, alone.
+local function check_folder(plan, folder_path, paths, lines, host)
+  for _, path in ipairs(paths) do
+    check_script(plan, path, lines, host)
+  end
+  if #paths == 0 then
+    lines[#lines + 1] = folder_path .. ": there is no script"
+  end
+  return true
+end
+
+local function check_word(plan, word, lines, host)
+  local paths = folder().scripts(word, host)
+  local bundled = paths and not scripts.is_path(word)
+    and scripts.find(word, host)
+  if paths and not bundled then
+    return check_folder(plan, word, paths, lines, host)
+  end
+  return check_file(plan, word, lines, host)
+end
+
 -- The verbs: each takes the arguments behind it.
 local verbs = {}
 
@@ -321,8 +409,8 @@ function verbs.once(arguments, host)
     return nil, message, USAGE
   elseif not word then
     return plan_flags("once", rest, "once needs a script or a name", host)
-  elseif before.config then
-    return refuse_both(word)
+  elseif before.config or before.scripts then
+    return refuse_both(before, word)
   end
   return plan_word("once", word, rest, host)
 end
@@ -335,14 +423,7 @@ function verbs.check(arguments, host)
   local lines = {}
   plan = print_plan ""
   for _, word in ipairs(words) do
-    local path, message = scripts.resolve(word, host, {})
-    local good
-    if path then
-      local lists = is_configuration(path, host)
-        and not script_of.load(path, host)
-      local check = lists and check_configuration or check_script
-      good, message = check(plan, path, lines, host)
-    end
+    local good, message = check_word(plan, word, lines, host)
     if not good then
       return nil, message, USAGE
     end
@@ -394,8 +475,8 @@ function M.main(argv0, arguments, host)
   elseif not word then
     return plan_flags("run", rest,
       "there is no script and no name of an exporter", host)
-  elseif before.config then
-    return refuse_both(word)
+  elseif before.config or before.scripts then
+    return refuse_both(before, word)
   elseif verbs[word] then
     return verbs[word](rest, host)
   end

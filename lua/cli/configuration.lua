@@ -6,6 +6,7 @@
 ]]
 
 local config = require "cli.config"
+local folder = require "cli.folder"
 local push = require "cli.push"
 local read = require "cli.reader"
 local script_of = require "cli.script"
@@ -15,8 +16,8 @@ local source_map = require "cli.source_map"
 local M = {}
 
 local NAME_MAX <const> = 200
-local TOP <const> = { "listen", "telemetry_path", "log_level", "push",
-  "exporters" }
+local TOP <const> = { "listen", "telemetry_path", "log_level", "lifecycle",
+  "watch", "push", "scripts", "exporters" }
 local ENTRY <const> =
   { "name", "labels", "interval", "timeout", "config", "profiles", "push" }
 local SAFE <const> = {
@@ -27,7 +28,8 @@ local SAFE <const> = {
 -- Is TEXT a configuration rather than a script?
 function M.is(text)
   local good = load(text, "=text", "t") ~= nil
-  return good and source_map.has_key(text, "exporters")
+  return good and (source_map.has_key(text, "exporters")
+    or source_map.has_key(text, "scripts"))
 end
 
 -- ---- evaluating ----
@@ -146,24 +148,49 @@ end
 
 -- ---- checking ----
 
-local function read_listen(reader, top)
-  local value = read.expect(reader, top, "listen", "string table",
-    'a string such as ":9100", or a list of them')
+-- A string or a list of them, as a list; EXAMPLE is one.
+local function read_list(reader, top, key, example)
+  local value = read.expect(reader, top, key, "string table",
+    ('a string such as "%s", or a list of them'):format(example))
   if value == nil then
     return nil
   end
   local list = {}
   for i, one in ipairs(type(value) == "table" and value or { value }) do
     if type(one) ~= "string" then
-      read.refuse(reader, top, "listen", "listen: expected strings, number %d "
-        .. "is a %s", i, type(one))
+      read.refuse(reader, top, key, "%s: expected strings, number %d is a %s",
+        key, i, type(one))
     end
-    list[i] = read.as_flag(reader, top, "listen", "listen", one)
+    list[i] = one
   end
   if #list == 0 then
-    read.refuse(reader, top, "listen", "listen: the list is empty")
+    read.refuse(reader, top, key, "%s: the list is empty", key)
   end
   return list
+end
+
+local function read_listen(reader, top)
+  local list = read_list(reader, top, "listen", ":9100")
+  for i, one in ipairs(list or {}) do
+    list[i] = read.as_flag(reader, top, "listen", "listen", one)
+  end
+  return list
+end
+
+-- The folders of scripts, as seen from here.
+local function read_scripts(reader, top)
+  local list = read_list(reader, top, "scripts", "scripts.d")
+  for i, one in ipairs(list or {}) do
+    if one == "" or one:find("\0", 1, true) or read.is_hidden(reader, one) then
+      read.refuse(reader, top, "scripts", "scripts: expected a folder")
+    end
+    list[i] = one:find "^/" and one or reader.folder .. one
+  end
+  return list
+end
+
+local function read_lifecycle(reader, top)
+  return read.expect(reader, top, "lifecycle", "boolean", "true or false")
 end
 
 local function read_text(reader, top, key)
@@ -381,7 +408,9 @@ local function read_exporters(reader, top, host)
   local exporters = read.expect(reader, top, "exporters", "table",
     "a list of tables")
   local items = {}
-  if exporters == nil then
+  if exporters == nil and #reader.folders > 0 then
+    return items
+  elseif exporters == nil then
     read.refuse(reader, top, nil, "the configuration has no 'exporters'")
   end
   for key in pairs(exporters) do
@@ -393,10 +422,47 @@ local function read_exporters(reader, top, host)
   for i = 1, #exporters do
     items[#items + 1] = read.attempt(reader, read_entry, exporters, i, host)
   end
-  if #exporters == 0 then
+  if #exporters == 0 and #reader.folders == 0 then
     read.refuse(reader, top, "exporters", "exporters: the list is empty")
   end
   return items
+end
+
+-- A target that an exporter of a folder cannot have is the mistake of that one.
+local function push_found(reader, entry, common, host)
+  local good, result =
+    pcall(push.planned, reader, entry, nil, common, host)
+  if good then
+    entry.push = result
+  elseif type(result) == "table" and result.sentence then
+    entry.mistake = read.masked(reader, result.sentence)
+  else
+    error(result, 0)
+  end
+end
+
+-- The exporters of the folders, behind those that are listed.
+local function read_folders(reader, top, plan, sources, common, check, host)
+  local listed = { [host.absolute(reader.path)] = true }
+  for path in pairs(reader.scripts) do
+    listed[path] = true
+  end
+  local entries, message = folder.entries(reader.folders, {
+    names = reader.names,
+    listed = listed,
+    sources = sources,
+    advice = reader.advice,
+    check = check,
+  }, host)
+  if not entries then
+    read.refuse(reader, top, "scripts", "scripts: %s", message)
+  end
+  for _, entry in ipairs(entries) do
+    if not entry.mistake then
+      push_found(reader, entry, common, host)
+    end
+    plan.exporters[#plan.exporters + 1] = entry
+  end
 end
 
 local function read_all(reader, text, check, host)
@@ -408,11 +474,16 @@ local function read_all(reader, text, check, host)
     return sources[1](name) or sources[2] and sources[2](name)
   end, host)
   read.attempt(reader, read.check_keys, top, TOP, "the configuration", host)
+  reader.folders = reader.folders
+    or read.attempt(reader, read_scripts, top) or {}
   local plan = {
     configuration = reader.path,
     listen = read.attempt(reader, read_listen, top),
     telemetry_path = read.attempt(reader, read_text, top, "telemetry_path"),
     log_level = read.attempt(reader, read_text, top, "log_level"),
+    lifecycle = read.attempt(reader, read_lifecycle, top),
+    watch = read.attempt(reader, read_text, top, "watch"),
+    open = #reader.folders > 0,
     exporters = {},
   }
   local common = read.attempt(reader, push.read, top, host)
@@ -426,18 +497,22 @@ local function read_all(reader, text, check, host)
     read.attempt(reader, read_push, item, common or nil, host)
     plan.exporters[i] = planned(item)
   end
+  read.attempt(reader, read_folders, top, plan, sources, common or nil, check,
+    host)
   return plan
 end
 
 --[[
   The configuration at PATH as a plan without a command, and advice about it;
   nil and a list of sentences when something in it is wrong. With CHECK the
-  metrics of its scripts are tried, too. ENV_FILE is read instead of .env.
+  metrics of its scripts are tried, too. GIVEN may have `env_file`, which is read
+  instead of .env, and `folders` of scripts, which are taken instead of its own.
 ]]
-function M.read(path, check, host, env_file)
+function M.read(path, check, host, given)
   local reader = {
     path = path,
-    env_file = env_file,
+    env_file = given and given.env_file,
+    folders = given and given.folders,
     folder = path:match "^.*/" or "",
     places = setmetatable({}, { __mode = "k" }),
     given = {},    -- texts from env and file

@@ -12,14 +12,18 @@ local values = require "cli.values"
 local M = {}
 
 M.LEVELS = { "debug", "info", "warn", "error" }
+M.WATCHES = { "auto", "poll", "off" }
 
-local function level(text)
-  for _, known in ipairs(M.LEVELS) do
-    if text == known then
-      return text
+-- The conversion to one of WORDS.
+local function one_of(words)
+  return function(text)
+    for _, known in ipairs(words) do
+      if text == known then
+        return text
+      end
     end
+    return nil, "expected one of " .. table.concat(words, ", ")
   end
-  return nil, "expected one of " .. table.concat(M.LEVELS, ", ")
 end
 
 local function positive(text)
@@ -76,7 +80,22 @@ M.common = {
     kind = "value",
     argname = "LEVEL",
     help = "debug, info, warn or error. (default: info)",
-    convert = level,
+    convert = one_of(M.LEVELS),
+  },
+  {
+    name = "watch",
+    target = "watch",
+    kind = "value",
+    argname = "MODE",
+    help = "Notice changed files: auto, poll or off. (default: auto)",
+    convert = one_of(M.WATCHES),
+  },
+  {
+    name = "web.enable-lifecycle",
+    target = "lifecycle",
+    kind = "boolean",
+    help = "Reload when asked by POST /-/reload.",
+    convert = values.boolean,
   },
   { name = "help", kind = "boolean", help = "Show this help." },
   { name = "version", kind = "boolean", help = "Show the version." },
@@ -112,6 +131,12 @@ M.leading = {
     kind = "value",
     argname = "FILE",
     help = "Run the exporters that FILE lists.",
+  },
+  {
+    name = "scripts",
+    kind = "list",
+    argname = "FOLDER",
+    help = "Run every script in FOLDER. Repeatable.",
   },
   table.unpack(M.common),
 }

@@ -17,10 +17,9 @@ end
 -- The names of the bundled exporters, sorted.
 function M.bundled(host)
   local names = {}
-  for _, file in ipairs(host.list(folder(host))) do
+  for _, file in ipairs(host.list(folder(host)) or {}) do
     names[#names + 1] = file:match "^([%w_]+)%.lua$"
   end
-  table.sort(names)
   return names
 end
 
@@ -100,6 +99,8 @@ function M.resolve(word, host, others)
   local hint = near and ("; did you mean '%s'?"):format(near)
     or host.exists(word .. ".lua")
       and ("; did you mean the file %s.lua?"):format(word)
+    or host.list(word)
+      and ("; for the folder: lunex --scripts %s;"):format(word)
     or ";"
   return nil, ("no exporter '%s'%s bundled: %s"):format(word, hint,
     known ~= "" and known or "none")

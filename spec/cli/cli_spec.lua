@@ -46,7 +46,7 @@ return {
 }
 ]]
 
-local files, environment
+local files, folders, environment
 
 local function read(path)
   if files[path] then
@@ -82,12 +82,16 @@ local outside = {
   exists = function(path) return files[path] ~= nil end,
   absolute = function(path) return (path:gsub("^%.?/?", "/here/")) end,
   list = function(folder)
-    local names = { ".", ".." }
+    local names = {}
+    folder = folder:gsub("/*$", "/")
     for path in pairs(files) do
-      if path:sub(1, #folder) == folder then
-        names[#names + 1] = path:sub(#folder + 1)
-      end
+      names[#names + 1] = path:sub(1, #folder) == folder
+        and path:match("^[^/]+$", #folder + 1) or nil
     end
+    if #names == 0 and not folders[folder] then
+      return nil, "cannot read " .. folder:sub(1, -2) .. ": no such folder"
+    end
+    table.sort(names)
     return names
   end,
 }
@@ -132,6 +136,7 @@ end
 
 before_each(function()
   environment = {}
+  folders = {}
   files = {
     ["/data/exporters/meter.lua"] = METER,
     ["/data/exporters/cloud.lua"] = CLOUD,
@@ -574,6 +579,21 @@ describe("a common flag", function()
       .. "got 'loud'", "lunex meter --log.level loud")
   end)
 
+  it("says how changed files are noticed, and who may ask", function()
+    local result = plan "lunex meter"
+    assert.is_nil(result.watch)
+    assert.is_nil(result.lifecycle)
+    result = plan "lunex meter --watch=poll --web.enable-lifecycle"
+    assert.equal("poll", result.watch)
+    assert.is_true(result.lifecycle)
+    assert.is_false(
+      plan("lunex meter --web.enable-lifecycle=no").lifecycle)
+    refused(2, "--watch: expected one of auto, poll, off, got 'never'",
+      "lunex meter --watch never")
+    refused(2, "--web.enable-lifecycle: expected true or false, got 'x'",
+      "lunex meter --web.enable-lifecycle=x")
+  end)
+
   it("may stand before the name", function()
     local result = plan "lunex --log.level debug meter 10.0.0.7 5001"
     assert.equal("debug", result.log_level)
@@ -585,6 +605,114 @@ describe("a common flag", function()
       .. "see lunex help", "lunex --log.level debug")
     refused(2, "unknown flag --token; see lunex help",
       "lunex --token x cloud")
+  end)
+end)
+
+describe("a folder of scripts", function()
+  before_each(function()
+    files["s/b.lua"] = CLOUD
+    files["s/a.lua"] = METER
+    files["s/c.txt"] = "no script"
+    environment.TOKEN = "t"
+  end)
+
+  it("is a plan of all scripts in it, by the names of their files", function()
+    environment.METER_PORT = "7"
+    files[".env"] = "METER_IP=10.0.0.7\nMETER_PORT=8\n"
+    local result = plan "lunex --scripts s"
+    assert.same({ "run", "s", true, 2 }, { result.command,
+      result.configuration, result.open, #result.exporters })
+    local first, second = table.unpack(result.exporters)
+    assert.same({ "s/a.lua", "s/a.lua", "meter" },
+      { first.script, first.where, first.name })
+    assert.same({ device_ip = "10.0.0.7", device_port = 7 }, first.config)
+    assert.matches("^/here/s/%?%.lua;", first.lua_path)
+    assert.same({ "s/b.lua", "b" }, { second.script, second.name })
+    assert.same({ token = "t" }, second.config)
+    assert.equal("once", plan("lunex once --scripts s/").command)
+  end)
+
+  it("can be one of several, and empty", function()
+    files["r/z.lua"] = METER:gsub('"meter"', '"z"')
+    folders["empty/"] = true
+    local result = plan "lunex --scripts s --scripts=r --scripts empty"
+    assert.equal("s, r, empty", result.configuration)
+    assert.equal("r/z.lua", result.exporters[3].script)
+    result = plan "lunex --scripts empty"
+    assert.same({}, result.exporters)
+    assert.is_true(result.open)
+    refused(2, "empty: there is no script", "lunex once --scripts empty")
+    assert.equal(2, #plan("lunex --scripts s --scripts s/").exporters)
+  end)
+
+  it("takes the flags of all exporters", function()
+    local result = plan("lunex --scripts s --interval 5 --watch off "
+      .. "--web.enable-lifecycle --log.level warn --timeout 2")
+    assert.same({ 5.0, 5.0, 2.0 }, { result.exporters[1].interval,
+      result.exporters[2].interval, result.exporters[1].timeout })
+    assert.same({ "off", true, "warn" },
+      { result.watch, result.lifecycle, result.log_level })
+    refused(2, "unknown flag --device-ip; see lunex help",
+      "lunex --scripts s --device-ip x")
+  end)
+
+  it("must be there", function()
+    local result = plan "lunex --scripts gone"
+    assert.same({ "cannot read gone: no such folder" }, result.errors)
+    assert.equal(2, result.status)
+    result = plan "lunex --scripts s --config.file-path gone.env"
+    assert.same({ "cannot read gone.env: No such file or directory" },
+      result.errors)
+  end)
+
+  it("keeps the others from nothing when a script is wrong", function()
+    environment.TOKEN = nil
+    environment.METER_PORT = "x"
+    files["s/c.lua"] = "return {\n = }"
+    files["s/d.lua"] = "return {}"
+    local entries = plan("lunex --scripts s").exporters
+    assert.equal("s/a.lua: METER_PORT: expected an integer, got 'x'",
+      entries[1].mistake)
+    assert.equal("s/b.lua: config.token is missing; the variable TOKEN would "
+      .. "do, too", entries[2].mistake)
+    assert.matches("^s/c.lua:2: ", entries[3].mistake)
+    assert.same({ "meter", "b", "c", "d" }, { entries[1].name,
+      entries[2].name, entries[3].name, entries[4].name })
+    assert.is_nil(entries[4].mistake)
+  end)
+
+  it("wants names that differ, and tells both places", function()
+    files["s/c.lua"] = METER
+    files["r/b.lua"] = CLOUD
+    local entries = plan("lunex --scripts s --scripts r").exporters
+    assert.equal("s/c.lua:6: the name 'meter' is taken by s/a.lua:6: give "
+      .. "this script another name", entries[3].mistake)
+    assert.equal("c", entries[3].name)
+    assert.equal("r/b.lua: the name 'b' is taken by s/b.lua: give this script "
+      .. "another name", entries[4].mistake)
+    assert.equal("r/b.lua", entries[4].name)
+  end)
+
+  it("excludes a script, and is named to who forgets the flag", function()
+    refused(2, "--scripts and 'meter' exclude each other",
+      "lunex --scripts s meter")
+    refused(2, "s/ is a folder: lunex --scripts s/", "lunex s/")
+    refused(2, "no exporter 's'; for the folder: lunex --scripts s; bundled: "
+      .. "cloud, meter, ping", "lunex s")
+  end)
+
+  it("is checked script by script", function()
+    files["s/c.lua"] = "return {\n = }"
+    folders["empty/"] = true
+    local result = plan "lunex check s empty"
+    assert.equal(1, result.status)
+    assert.equal(1, #result.errors)
+    assert.matches("^s/c.lua:2: ", result.errors[1])
+    assert.equal("s/a.lua:3: advice\ns/b.lua:3: advice\n"
+      .. "empty: there is no script\n", result.text)
+    folders["meter/"] = true
+    assert.equal("/data/exporters/meter.lua:3: advice\n",
+      plan("lunex check meter").text)
   end)
 end)
 
@@ -617,7 +745,7 @@ describe("help", function()
   it("alone lists the bundled exporters", function()
     local text = plan("lunex").text
     shows(text, " cloud Devices of a cloud. ",
-      " meter Charge measured by a meter. ", "lunex check FILE|NAME...")
+      " meter Charge measured by a meter. ", "lunex check FILE|FOLDER|NAME...")
     assert.equal(text, plan("lunex help").text)
     assert.equal(text, plan("lunex --help").text)
     assert.equal(text, plan("lunex check --help").text)

@@ -19,14 +19,16 @@ return {
 }
 ]]
 
-local files, environment
+local files, folders, environment
 
 local outside = {
   data = "/data",
   getenv = function(name) return environment[name] end,
   exists = function(path) return files[path] ~= nil end,
-  absolute = function(path) return (path:gsub("^%./", "")) end,
-  list = function() return { "queue.lua" } end,
+  absolute = function(path)
+    return (path:gsub("^%./", ""):gsub("/%./", "/"))
+  end,
+  list = function(folder) return folders[folder], "cannot read " .. folder end,
   nearest = function() return nil end,
   read = function(path)
     if files[path] then
@@ -67,10 +69,96 @@ end
 
 before_each(function()
   environment = {}
+  folders = { ["/data/exporters/"] = { "queue.lua" } }
   files = {
     ["/data/exporters/queue.lua"] = QUEUE,
     ["etc/own/queue.lua"] = QUEUE,
   }
+end)
+
+describe("folders of a configuration", function()
+  local THING <const> = "return { config = { host = { 'h', env = 'HOST' } } }"
+
+  before_each(function()
+    folders["etc/s"] = { "a.lua", "b.lua", "c.md" }
+    files["etc/s/a.lua"], files["etc/s/b.lua"] = THING, THING
+  end)
+
+  it("add their scripts behind those that are listed", function()
+    environment.HOST = "x"
+    local result = plan [[
+      return { scripts = "s", watch = "poll", lifecycle = true,
+        push = { url = "http://g:9091" },
+        exporters = { { "queue", push = false } } }
+    ]]
+    assert.same({ "poll", true, true },
+      { result.watch, result.lifecycle, result.open })
+    local names = {}
+    for i, entry in ipairs(result.exporters) do
+      names[i] = entry.name
+    end
+    assert.same({ "queue", "a", "b" }, names)
+    local a = result.exporters[2]
+    assert.same({ "etc/s/a.lua", "etc/s/a.lua", "x", "a" },
+      { a.script, a.where, a.config.host, a.push[1].job })
+    assert.is_nil(a.mistake)
+    assert.is_false(plan("return { exporters = { { 'queue' } } }").open)
+  end)
+
+  it("may be all that there is", function()
+    assert.equal(2, #plan("return { scripts = { 's' } }").exporters)
+    folders["etc/s"] = {}
+    assert.equal(0, #plan("return { scripts = 's', exporters = {} }").exporters)
+    assert.is_true(configuration.is "return { scripts = 's' }")
+    refused("1: the configuration has no 'exporters'", "return {}")
+  end)
+
+  it("leave out what is listed, and the configuration itself", function()
+    folders["etc/."] = { "lunex.lua" }
+    local result = plan [[ return { scripts = { "s", "." },
+      exporters = { { "s/b.lua", name = "mine" } } } ]]
+    assert.same({ "mine", "a" },
+      { result.exporters[1].name, result.exporters[2].name })
+    assert.equal(2, #result.exporters)
+  end)
+
+  it("have names beside those that are listed", function()
+    local a = plan([[ return { scripts = "s",
+      exporters = { { "queue", name = "a" } } } ]]).exporters[2]
+    assert.equal("etc/s/a.lua: the name 'a' is taken by etc/lunex.lua:2: give "
+      .. "this script another name", a.mistake)
+    assert.same({ "etc/s/a.lua" }, { a.name })
+  end)
+
+  it("make two that push the same group a mistake of the second", function()
+    local result = plan [[ return { scripts = "s",
+      push = { url = "http://g:9091", job = "j", method = "PUT" } } ]]
+    assert.is_nil(result.exporters[1].mistake)
+    assert.matches("^etc/lunex.lua:2: push: the exporter 'a' pushes the same",
+      result.exporters[2].mistake)
+  end)
+
+  it("are beaten by those of the command line", function()
+    folders.other = { "z.lua" }
+    files["other/z.lua"] = THING
+    files["etc/lunex.lua"] = "return { scripts = 's' }"
+    local result = configuration.read("etc/lunex.lua", false, outside,
+      { folders = { "other" } })
+    assert.equal("other/z.lua", result.exporters[1].script)
+    assert.equal(1, #result.exporters)
+  end)
+
+  it("must be there, and be named by texts", function()
+    refused("2: scripts: cannot read etc/gone",
+      "return {\n  scripts = 'gone' }")
+    refused("1: scripts: expected strings, number 1 is a number",
+      "return { scripts = { 1 } }")
+    refused("1: scripts: the list is empty", "return { scripts = {} }")
+    refused("1: scripts: expected a folder", "return { scripts = '' }")
+    files["etc/secret"] = "s3cret"
+    refused("1: scripts: expected a folder",
+      "return { scripts = file 'secret' }")
+  end)
 end)
 
 describe("a configuration", function()
