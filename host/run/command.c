@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "run/plan.h"
+#include "run/planner.h"
 #include "run/specs.h"
 #include "run/supervisor.h"
 
@@ -59,6 +60,10 @@ static struct supervisor_options options_of(const struct plan *plan)
 		.configuration = plan->configuration,
 		.listen = (const char *const *)plan->listen,
 		.telemetry_path = plan->telemetry_path,
+		.log_level = plan->log_level,
+		.open = plan->open,
+		.lifecycle = plan->lifecycle,
+		.watch = plan->watch,
 	};
 }
 
@@ -74,14 +79,12 @@ static int check(const struct plan *plan)
 	return good || status ? status : FAILURE;
 }
 
-static int run_exporters(const struct plan *plan)
+static int collect_once(const struct plan *plan)
 {
 	const struct supervisor_options options = options_of(plan);
-	bool once = strcmp(plan->command, "once") == 0;
 	struct err err;
 
-	if (once ? supervisor_once(&options, &err)
-		 : supervisor_run(&options, &err))
+	if (supervisor_once(&options, &err))
 		return SUCCESS;
 	print_error(err.text);
 	return FAILURE;
@@ -104,10 +107,25 @@ static void block_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-static int carry_out(const struct plan *plan)
+/* PLANNER knows the arguments as they were before a secret was hidden. */
+static int run_exporters(const struct plan *plan, struct planner *planner)
+{
+	struct supervisor_options options = options_of(plan);
+	struct err err;
+
+	options.planner = planner;
+	block_signals(); /* "once" just ends */
+	if (supervisor_run(&options, &err))
+		return SUCCESS;
+	print_error(err.text);
+	return FAILURE;
+}
+
+static int carry_out(const struct plan *plan, struct planner *planner)
 {
 	enum log_level level;
 
@@ -119,9 +137,9 @@ static int carry_out(const struct plan *plan)
 		return test(plan);
 	if (strcmp(plan->command, "check") == 0)
 		return check(plan);
-	if (strcmp(plan->command, "run") == 0)
-		block_signals(); /* "once" just ends */
-	return run_exporters(plan);
+	if (strcmp(plan->command, "once") == 0)
+		return collect_once(plan);
+	return run_exporters(plan, planner);
 }
 
 /*
@@ -152,21 +170,33 @@ static void hide_secret(int argc, char **argv, const char *secret)
 	}
 }
 
-int command_run(int argc, char **argv)
+static int make_and_carry_out(int argc, char **argv, struct planner *planner)
 {
 	struct plan plan;
 	struct err err;
 	int status = FAILURE;
 
-	ignore_pipe_signal();
-	keep_some_memory();
-	if (plan_make(&plan, argc, argv, &err)) {
+	if (plan_make(&plan, argc, argv, NULL, &err)) {
+		malloc_trim(0); /* the state that it was made in is gone */
 		for (char **text = plan.secrets; text && *text; text++)
 			hide_secret(argc, argv, *text);
-		status = carry_out(&plan);
+		status = carry_out(&plan, planner);
 	} else {
 		print_error(err.text);
 	}
 	plan_release(&plan);
+	return status;
+}
+
+int command_run(int argc, char **argv)
+{
+	struct planner *planner;
+	int status;
+
+	ignore_pipe_signal();
+	keep_some_memory();
+	planner = planner_new(argc, argv, PLANNER_PATIENCE);
+	status = make_and_carry_out(argc, argv, planner);
+	planner_free(planner);
 	return status;
 }

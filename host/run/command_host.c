@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/command_host.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -13,8 +12,10 @@
 #include "bind/bind.h"
 #include "core/nearest.h"
 #include "core/registry.h"
+#include "net/files.h"
 #include "run/declaration.h"
 #include "run/lint.h"
+#include "run/plan.h"
 #include "run/source.h"
 #include "vm/state.h"
 
@@ -25,7 +26,7 @@ enum { MEMORY = 64 * 1024 * 1024, SLICE = 1 };
 /* Owns what a function has in C while it talks to Lua, which may raise. */
 struct holder {
 	char *text;
-	DIR *folder;
+	char **names;
 	struct declaration *declaration;
 	struct registry *registry;
 };
@@ -33,8 +34,7 @@ struct holder {
 static void release(struct holder *holder)
 {
 	free(holder->text);
-	if (holder->folder)
-		closedir(holder->folder);
+	files_list_free(holder->names);
 	registry_free(holder->registry);
 	declaration_free(holder->declaration);
 	*holder = (struct holder){ NULL, NULL, NULL, NULL };
@@ -43,6 +43,15 @@ static void release(struct holder *holder)
 static struct holder *push_holder(lua_State *L)
 {
 	return push_object(L, sizeof(struct holder), HOLDER, 0);
+}
+
+/* Tells whoever waits for the plan what it waits for. */
+static void tell(lua_State *L, const char *path)
+{
+	const struct plan_teller *teller = vm_owner(vm_of(L));
+
+	if (teller)
+		teller->doing(teller->arg, path);
 }
 
 /* getenv(name) -> text | nil */
@@ -55,10 +64,13 @@ static int l_getenv(lua_State *L)
 /* exists(path) -> boolean; folders do not count */
 static int l_exists(lua_State *L)
 {
+	const char *path = luaL_checkstring(L, 1);
 	struct stat info;
-	bool found = stat(luaL_checkstring(L, 1), &info) == 0;
+	bool found;
 
-	lua_pushboolean(L, found && !S_ISDIR(info.st_mode));
+	tell(L, path);
+	found = stat(path, &info) == 0 && !S_ISDIR(info.st_mode);
+	lua_pushboolean(L, found);
 	return 1;
 }
 
@@ -70,6 +82,7 @@ static int l_read(lua_State *L)
 	struct err err;
 	size_t len;
 
+	tell(L, path);
 	holder->text = source_read(path, &len, &err);
 	if (!holder->text)
 		return push_failure(L, &err);
@@ -78,18 +91,21 @@ static int l_read(lua_State *L)
 	return 1;
 }
 
-/* list(folder) -> names; none when it cannot be read */
+/* list(folder) -> names | nil, message */
 static int l_list(lua_State *L)
 {
 	const char *path = luaL_checkstring(L, 1);
 	struct holder *holder = push_holder(L);
-	struct dirent *entry;
+	struct err err;
 	lua_Integer n = 0;
 
+	tell(L, path);
+	holder->names = files_list(path, &err);
+	if (!holder->names)
+		return push_failure(L, &err);
 	lua_newtable(L);
-	holder->folder = opendir(path);
-	while (holder->folder && (entry = readdir(holder->folder)) != NULL) {
-		lua_pushstring(L, entry->d_name);
+	for (char **name = holder->names; *name; name++) {
+		lua_pushstring(L, *name);
 		lua_rawseti(L, -2, ++n);
 	}
 	release(holder);
@@ -206,7 +222,11 @@ static int l_declaration(lua_State *L)
 		set_path(L, "lua_cpath", "cpath", lua_upvalueindex(2));
 	}
 	holder = push_holder(L);
+	tell(L, path);
+	/* One script that computes for too long leaves the next its time. */
+	vm_begin_slice(vm_of(L));
 	holder->declaration = declaration_load(vm_of(L), path, &err);
+	vm_begin_slice(vm_of(L));
 	/* The script's limits are made for it, not for the command line. */
 	vm_set_limits(vm_of(L), MEMORY, SLICE);
 	if (!holder->declaration ||

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/plan.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,6 +76,33 @@ static double take_number(lua_State *L, const char *key, double fallback)
 		number = lua_tonumber(L, -1);
 	lua_pop(L, 1);
 	return number;
+}
+
+static bool take_boolean(lua_State *L, const char *key)
+{
+	bool value;
+
+	lua_getfield(L, -1, key);
+	value = lua_toboolean(L, -1);
+	lua_pop(L, 1);
+	return value;
+}
+
+/* A word that was checked in Lua. */
+static enum plan_watch take_watch(lua_State *L)
+{
+	enum plan_watch watch = PLAN_WATCH_AUTO;
+
+	if (lua_getfield(L, -1, "watch") == LUA_TSTRING) {
+		const char *word = lua_tostring(L, -1);
+
+		if (strcmp(word, "poll") == 0)
+			watch = PLAN_WATCH_POLL;
+		else if (strcmp(word, "off") == 0)
+			watch = PLAN_WATCH_OFF;
+	}
+	lua_pop(L, 1);
+	return watch;
 }
 
 static size_t count_keys(lua_State *L)
@@ -198,9 +224,12 @@ static void take_plan(lua_State *L, struct plan *plan)
 {
 	plan->command = take_string(L, "command");
 	plan->configuration = take_string(L, "configuration");
+	plan->open = take_boolean(L, "open");
 	take_list(L, "listen", &plan->listen);
 	plan->telemetry_path = take_string(L, "telemetry_path");
 	plan->log_level = take_string(L, "log_level");
+	plan->lifecycle = take_boolean(L, "lifecycle");
+	plan->watch = take_watch(L);
 	take_list(L, "files", &plan->files);
 	plan->text = take_string(L, "text");
 	plan->good = take_string(L, "good");
@@ -225,7 +254,7 @@ static void take_refusal(lua_State *L, struct plan *plan)
 
 struct asking {
 	int argc;
-	char **argv;
+	char *const *argv;
 	struct plan *plan;
 };
 
@@ -254,18 +283,34 @@ static void ask(lua_State *L, void *arg)
 }
 
 /* The state is gone when this returns, and its memory with it. */
-bool plan_make(struct plan *plan, int argc, char **argv, struct err *err)
+static bool make(struct asking *asking, struct loop *loop,
+		 const struct plan_teller *teller, struct err *err)
 {
-	struct vm_options options = { .loop = loop_new(),
-				      .open = modules_open };
+	struct vm_options options = { .loop = loop,
+				      .open = modules_open,
+				      .owner = (void *)teller };
 	struct vm *vm = vm_new(&options, err);
+	bool done = vm && vm_call(vm, ask, asking, err);
+
+	vm_free(vm);
+	return done;
+}
+
+bool plan_make(struct plan *plan, int argc, char *const *argv,
+	       const struct plan_teller *teller, struct err *err)
+{
 	struct asking asking = { argc, argv, plan };
+	struct loop *loop = loop_try(err);
 	bool done;
 
 	memset(plan, 0, sizeof *plan);
-	done = vm && vm_call(vm, ask, &asking, err);
-	vm_free(vm);
-	loop_free(options.loop);
-	malloc_trim(0);
+	done = loop && make(&asking, loop, teller, err);
+	loop_free(loop);
 	return done;
+}
+
+bool plan_refused(const struct plan *plan)
+{
+	return strcmp(plan->command, "print") == 0 && plan->errors &&
+	       plan->errors[0];
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the command line asks for: decided by lua/cli.lua, in a small state that
- * is gone when the plan is made, and copied out of it. To be made while there
- * is one thread.
+ * is gone when the plan is made, and copied out of it. Any thread, also beside
+ * others that make one; it waits for files, and for the scripts, which it loads
+ * (see run/planner.h).
  */
 #ifndef RUN_PLAN_H
 #define RUN_PLAN_H
@@ -13,26 +14,50 @@
 #include "core/err.h"
 #include "run/entry.h"
 
+/* How changes of files are noticed. */
+enum plan_watch {
+	PLAN_WATCH_AUTO,
+	PLAN_WATCH_POLL,
+	PLAN_WATCH_OFF, /* a reload has to be asked for */
+};
+
 struct plan {
 	char *command; /* "run", "once", "check", "test" or "print" */
 	struct entry **exporters; /* a reference each */
 	size_t nexporters;
-	char *configuration;  /* the file that lists them, or NULL */
+	char *configuration;  /* the file that lists them, or the folders that
+				 they are in, for sentences; or NULL */
+	bool open;	      /* others may come later, into a folder: it runs
+				 also when none can, or when there is none */
 	char **listen;	      /* NULL: none given */
 	char *telemetry_path; /* NULL: none given */
 	char *log_level;      /* the same */
-	char **files;	      /* of "test" */
-	char *text;	      /* to print, or NULL */
-	char *good;	      /* of "check": to print when all can run */
-	char **secrets;	      /* arguments to hide, or what is behind their
-				 "="; or NULL */
-	char **errors;	      /* sentences for standard error, or NULL */
-	int status;	      /* the exit status, if nothing fails */
+	bool lifecycle;	      /* POST /-/reload is allowed */
+	enum plan_watch watch;
+	char **files;	/* of "test" */
+	char *text;	/* to print, or NULL */
+	char *good;	/* of "check": to print when all can run */
+	char **secrets; /* arguments to hide, or what is behind their
+			   "="; or NULL */
+	char **errors;	/* sentences for standard error, or NULL */
+	int status;	/* the exit status, if nothing fails */
+};
+
+/* Who wants to know which FILE is being read or loaded; called in the thread
+ * that makes the plan. */
+struct plan_teller {
+	void (*doing)(void *arg, const char *file);
+	void *arg;
 };
 
 /* Fills PLAN; a refusal is a plan, too. False and ERR when there is none, and
- * then as well PLAN is to be released. */
-bool plan_make(struct plan *plan, int argc, char **argv, struct err *err);
+ * then as well PLAN is to be released. TELLER may be NULL. */
+bool plan_make(struct plan *plan, int argc, char *const *argv,
+	       const struct plan_teller *teller, struct err *err);
 void plan_release(struct plan *plan);
+
+/* There is nothing to carry out but to print `errors`: a mistake in the command
+ * line or in what it names. */
+bool plan_refused(const struct plan *plan);
 
 #endif

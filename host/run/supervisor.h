@@ -11,13 +11,23 @@
 
 #include "core/err.h"
 #include "run/fleet.h"
+#include "run/plan.h"
+#include "run/planner.h"
 
 struct supervisor_options {
 	struct entry *const *exporters;
 	size_t nexporters;
-	const char *configuration;  /* the file that lists them; NULL: none */
+	const char *configuration;  /* the file that lists them, or the folders
+				       that they are in; NULL: none */
 	const char *const *listen;  /* NULL-terminated; NULL: the script's */
 	const char *telemetry_path; /* NULL: /metrics */
+	const char *log_level;	    /* NULL: none given */
+	bool open;		    /* exporters may come later: it runs also
+				       when there is none */
+	bool lifecycle;		    /* POST /-/reload is allowed */
+	enum plan_watch watch;
+	struct planner *planner; /* makes the next plans; NULL but for
+				    supervisor_run() */
 };
 
 /* Runs until SIGINT or SIGTERM. True: stopped by a signal. False and ERR: it

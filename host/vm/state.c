@@ -224,6 +224,11 @@ void vm_leave_closing(struct vm *vm, lua_State *before)
 	vm->closing--;
 }
 
+void vm_begin_slice(struct vm *vm)
+{
+	slice_start(&vm->slice, clock_ns(CLOCK_THREAD_CPUTIME_ID));
+}
+
 struct slice *vm_slice(struct vm *vm)
 {
 	return &vm->slice;

@@ -66,6 +66,10 @@ void vm_set_name(struct vm *vm, const char *name);
  * the present one. */
 void vm_set_limits(struct vm *vm, size_t memory, double slice);
 
+/* Gives what runs now the whole slice again, where the host knows that another
+ * piece of work begins. */
+void vm_begin_slice(struct vm *vm);
+
 /* The main lua_State, for vm_call() functions and anchors only. */
 lua_State *vm_main(const struct vm *vm);
 

@@ -227,7 +227,8 @@ class WrongUsage(Command):
     def test_unreadable_script(self):
         self.refused(2, "cannot read foo.lua: No such file or directory",
                      "foo.lua")
-        self.refused(2, "cannot read ./data: Is a directory", "./data")
+        self.refused(2, "./data is a folder: lunex --scripts ./data",
+                     "./data")
 
     def test_bad_address(self):
         self.refused(2, "--web.listen-address: bad port '99999', expected 0 "

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An attempt is a thread and what it works on. It belongs to its thread until
+ * its message is delivered, and then to the main thread. The planner knows it
+ * as long as somebody waits for it; whoever gives up lets it go on alone, so an
+ * attempt has nothing of the planner but the arguments, which are counted.
+ */
+#include "run/planner.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "run/thread.h"
+
+struct arguments {
+	_Atomic unsigned refs;
+	int count;
+	char *texts[];
+};
+
+struct attempt {
+	struct message message;	 /* first */
+	struct planner *planner; /* NULL: nobody is there any more */
+	struct loop *main;
+	struct arguments *arguments;
+	pthread_t thread;
+	bool threaded; /* and nobody waited for its end yet */
+
+	/* The file that it is busy with: whoever takes it out frees it. */
+	char *_Atomic doing;
+
+	/* the thread's, until the message is delivered */
+	struct plan plan;
+	bool made;
+	struct err err;
+
+	/* those that were given up */
+	struct attempt *next;
+};
+
+struct planner {
+	struct arguments *arguments;
+	double patience;
+	struct timer timer;
+	struct attempt *present; /* somebody waits for it; NULL */
+	struct attempt *left;	 /* behind; linked */
+	unsigned nleft;
+	planner_done *done;
+	void *arg;
+};
+
+/* ---- arguments ---- */
+
+static struct arguments *copy_arguments(int argc, char *const *argv)
+{
+	size_t n = argc > 0 ? (size_t)argc : 0;
+	struct arguments *copy =
+		mem_alloc(sizeof *copy + (n + 1) * sizeof copy->texts[0]);
+
+	atomic_init(&copy->refs, 1);
+	copy->count = (int)n;
+	for (size_t i = 0; i < n; i++)
+		copy->texts[i] = mem_string(argv[i]);
+	return copy;
+}
+
+static void drop_arguments(struct arguments *arguments)
+{
+	if (atomic_fetch_sub_explicit(&arguments->refs, 1,
+				      memory_order_acq_rel) > 1)
+		return;
+	for (int i = 0; i < arguments->count; i++)
+		free(arguments->texts[i]);
+	free(arguments);
+}
+
+/* ---- the thread ---- */
+
+static void doing(void *arg, const char *file)
+{
+	struct attempt *attempt = arg;
+
+	free(atomic_exchange(&attempt->doing, mem_string(file)));
+}
+
+static void *thread_main(void *arg)
+{
+	struct attempt *attempt = arg;
+	const struct plan_teller teller = { doing, attempt };
+
+	attempt->made =
+		plan_make(&attempt->plan, attempt->arguments->count,
+			  attempt->arguments->texts, &teller, &attempt->err);
+	loop_post(attempt->main, &attempt->message);
+	return NULL;
+}
+
+/* ---- its end, in the main thread ---- */
+
+static void free_attempt(struct attempt *attempt)
+{
+	if (attempt->threaded)
+		pthread_join(attempt->thread, NULL);
+	plan_release(&attempt->plan);
+	free(atomic_load(&attempt->doing));
+	drop_arguments(attempt->arguments);
+	free(attempt);
+}
+
+static void forget_left(struct planner *planner, struct attempt *attempt)
+{
+	struct attempt **link = &planner->left;
+
+	while (*link != attempt)
+		link = &(*link)->next;
+	*link = attempt->next;
+	planner->nleft--;
+}
+
+static void finish(struct planner *planner, struct attempt *attempt)
+{
+	struct plan plan = attempt->plan;
+
+	timer_release(&planner->timer);
+	planner->present = NULL;
+	if (!attempt->made) {
+		planner->done(planner->arg, NULL, &attempt->err);
+		return;
+	}
+	memset(&attempt->plan, 0, sizeof attempt->plan);
+	planner->done(planner->arg, &plan, NULL);
+}
+
+static void deliver_attempt(struct message *message)
+{
+	struct attempt *attempt = (void *)message;
+	struct planner *planner = attempt->planner;
+
+	if (planner && planner->present == attempt)
+		finish(planner, attempt);
+	else if (planner)
+		forget_left(planner, attempt);
+	free_attempt(attempt);
+}
+
+/* ---- patience ---- */
+
+static void leave_behind(struct planner *planner)
+{
+	struct attempt *attempt = planner->present;
+
+	timer_release(&planner->timer);
+	planner->present = NULL;
+	attempt->next = planner->left;
+	planner->left = attempt;
+	planner->nleft++;
+}
+
+static void patience_ended(struct timer *timer)
+{
+	struct planner *planner =
+		(void *)((char *)timer - offsetof(struct planner, timer));
+	char *file = atomic_exchange(&planner->present->doing, NULL);
+	struct err err;
+
+	err_set(&err, ERR_TIMEOUT,
+		"%s: it is still being read or loaded after %g s",
+		file ? file : "the command line", planner->patience);
+	free(file);
+	leave_behind(planner);
+	planner->done(planner->arg, NULL, &err);
+}
+
+/* ---- making one ---- */
+
+static bool start_thread(struct planner *planner, struct attempt *attempt)
+{
+	int status;
+
+	if (planner->nleft == PLANNER_LEFT_MAX)
+		return err_set(&attempt->err, ERR_LIMIT,
+			       "%u threads that read what is to run are stuck",
+			       planner->nleft);
+	status = pthread_create(&attempt->thread, NULL, thread_main, attempt);
+	attempt->threaded = status == 0;
+	return attempt->threaded ||
+	       err_set(&attempt->err, ERR_IO, "cannot make a thread: %s",
+		       strerror(status));
+}
+
+void planner_make(struct planner *planner, struct loop *main,
+		  planner_done *done, void *arg)
+{
+	struct attempt *attempt = mem_alloc(sizeof *attempt);
+
+	assert(!planner->present);
+	attempt->message.deliver = deliver_attempt;
+	attempt->planner = planner;
+	attempt->main = main;
+	attempt->arguments = planner->arguments;
+	atomic_fetch_add(&attempt->arguments->refs, 1);
+	planner->present = attempt;
+	planner->done = done;
+	planner->arg = arg;
+	timer_init(main, &planner->timer, patience_ended);
+	timer_start(&planner->timer, planner->patience);
+	if (!start_thread(planner, attempt))
+		loop_post(main, &attempt->message);
+}
+
+/* ---- life ---- */
+
+struct planner *planner_new(int argc, char *const *argv, double patience)
+{
+	struct planner *planner = mem_alloc(sizeof *planner);
+
+	planner->arguments = copy_arguments(argc, argv);
+	planner->patience = patience;
+	return planner;
+}
+
+unsigned planner_left_behind(const struct planner *planner)
+{
+	return planner->nleft;
+}
+
+/* Waits for ATTEMPT, whose message comes or is on its way. */
+static bool await(struct attempt *attempt, double seconds)
+{
+	attempt->planner = NULL;
+	if (attempt->threaded && !thread_join(attempt->thread, seconds))
+		return false;
+	attempt->threaded = false;
+	return true;
+}
+
+bool planner_stop(struct planner *planner, double seconds)
+{
+	bool all = true;
+
+	if (planner->present) {
+		leave_behind(planner);
+		all = await(planner->left, seconds);
+		planner->left = planner->left->next;
+	}
+	for (; planner->left; planner->left = planner->left->next)
+		all = await(planner->left, 0) && all;
+	planner->nleft = 0;
+	return all;
+}
+
+void planner_free(struct planner *planner)
+{
+	if (!planner)
+		return;
+	drop_arguments(planner->arguments);
+	free(planner);
+}
