@@ -228,35 +228,40 @@ unsigned planner_left_behind(const struct planner *planner)
 	return planner->nleft;
 }
 
-/* Waits for ATTEMPT, whose message comes or is on its way. */
-static bool await(struct attempt *attempt, double seconds)
+/* Waits for the thread of the one at LINK, whose message is there then and
+ * finds nobody. False when it goes on. */
+static bool await(struct attempt **link, double seconds)
 {
-	attempt->planner = NULL;
+	struct attempt *attempt = *link;
+
 	if (attempt->threaded && !thread_join(attempt->thread, seconds))
 		return false;
 	attempt->threaded = false;
+	attempt->planner = NULL;
+	*link = attempt->next;
 	return true;
 }
 
 bool planner_stop(struct planner *planner, double seconds)
 {
-	bool all = true;
+	struct attempt **link = &planner->left;
 
-	if (planner->present) {
+	if (planner->present)
 		leave_behind(planner);
-		all = await(planner->left, seconds);
-		planner->left = planner->left->next;
-	}
-	for (; planner->left; planner->left = planner->left->next)
-		all = await(planner->left, 0) && all;
-	planner->nleft = 0;
-	return all;
+	for (; *link; seconds = 0) /* the first is the present one */
+		if (await(link, seconds))
+			planner->nleft--;
+		else
+			link = &(*link)->next;
+	return planner->nleft == 0;
 }
 
 void planner_free(struct planner *planner)
 {
 	if (!planner)
 		return;
+	for (struct attempt *left = planner->left; left; left = left->next)
+		left->planner = NULL;
 	drop_arguments(planner->arguments);
 	free(planner);
 }

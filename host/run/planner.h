@@ -42,8 +42,8 @@ void planner_make(struct planner *planner, struct loop *main,
 unsigned planner_left_behind(const struct planner *planner);
 
 /* Waits at most SECONDS for the thread that is under way. False when it goes
- * on, or another that was left behind does: then the process should end by
- * _exit(), around it. */
+ * on, or another that was left behind does: then it can be tried again, or the
+ * process should end by _exit(), around it. */
 bool planner_stop(struct planner *planner, double seconds);
 
 /* After planner_stop(); NULL is allowed. What is stuck keeps what it needs, and

@@ -41,7 +41,7 @@ static struct {
 	struct loop *loop;
 	struct timer look;
 	bool (*is_so)(void);
-	unsigned threads; /* at the beginning */
+	unsigned stuck; /* threads */
 	struct planner *planner;
 	unsigned done; /* calls */
 	bool made;
@@ -79,28 +79,31 @@ static void write_script(const char *name)
 	write_file(file, text);
 }
 
-/* A script that waits at its top for somebody to write into the pipe NAME. */
-static void write_stuck(const char *name, const char *pipe_name)
+/* A script that waits at its top for somebody to write into the pipe "p"; who
+ * gets there leaves a byte in "at". */
+static void write_stuck(void)
 {
 	char text[512];
 
-	assert_int_equal(0, mkfifo(path(pipe_name), 0600));
+	assert_int_equal(0, mkfifo(path("p"), 0600));
 	snprintf(text, sizeof text,
-		 "io.open('%s/%s'):close()\n"
+		 "io.open('%s/at', 'a'):write('x'):close()\n"
+		 "io.open('%s/p'):close()\n"
 		 "return { collect = function() end }\n",
-		 folder, pipe_name);
-	write_file(name, text);
+		 folder, folder);
+	write_file("a.lua", text);
 }
 
-/* Whoever waits for the pipe goes on, and reads TEXT from it. */
-static void let_go(const char *pipe_name, const char *text)
+/* Who waits for the pipe goes on, and reads TEXT from it; who comes later finds
+ * nothing. */
+static void let_go(const char *name, const char *text)
 {
-	int fd = open(path(pipe_name), O_WRONLY);
+	int fd = open(path(name), O_WRONLY);
 
 	assert_true(fd >= 0);
+	unlink(path(name));
 	assert_int_equal(strlen(text), write(fd, text, strlen(text)));
 	close(fd);
-	unlink(path(pipe_name));
 }
 
 /* ---- plans ---- */
@@ -167,26 +170,21 @@ static bool nobody_is_left(void)
 	return planner_left_behind(fixture.planner) == 0;
 }
 
-static unsigned count(const char *of_folder)
+static bool all_are_there(void)
 {
-	DIR *entries = opendir(of_folder);
-	unsigned n = 0;
+	struct stat info;
 
-	assert_non_null(entries);
-	while (readdir(entries))
-		n++;
-	closedir(entries);
-	return n;
+	return stat(path("at"), &info) == 0 &&
+	       info.st_size == (off_t)fixture.stuck;
 }
 
-static unsigned threads(void)
+/* THREADS are stuck, or will be soon; lets them go when they are. */
+static void free_stuck(unsigned threads)
 {
-	return count("/proc/self/task");
-}
-
-static bool threads_are_over(void)
-{
-	return threads() == fixture.threads;
+	fixture.stuck = threads;
+	await(all_are_there);
+	unlink(path("at"));
+	let_go("p", "");
 }
 
 static void assert_refused(const char *first, const char *second)
@@ -203,7 +201,6 @@ static int set_up(void **state)
 	(void)state;
 	memset(&fixture, 0, sizeof fixture);
 	fixture.loop = loop_new();
-	fixture.threads = threads();
 	timer_init(fixture.loop, &fixture.look, look);
 	return 0;
 }
@@ -295,7 +292,7 @@ static void a_stuck_script_is_left_behind(void **state)
 	char sentence[256];
 
 	(void)state;
-	write_stuck("a.lua", "p");
+	write_stuck();
 	new_planner(soon, path("a.lua"), NULL);
 	assert_false(make());
 	assert_int_equal(ERR_TIMEOUT, fixture.err.code);
@@ -306,7 +303,7 @@ static void a_stuck_script_is_left_behind(void **state)
 	assert_int_equal(1, planner_left_behind(fixture.planner));
 	assert_false(make());
 	assert_int_equal(2, planner_left_behind(fixture.planner));
-	let_go("p", "");
+	free_stuck(2);
 	await(nobody_is_left);
 	assert_int_equal(2, fixture.done);
 }
@@ -316,16 +313,16 @@ static void a_stuck_script_is_left_behind(void **state)
 static void the_next_plan_has_a_thread_of_its_own(void **state)
 {
 	(void)state;
-	write_stuck("a.lua", "p");
+	write_stuck();
 	new_planner(soon, path("a.lua"), NULL);
 	assert_false(make());
-	planner_free(NULL);
+	fixture.stuck = 1;
+	await(all_are_there); /* the old script was read */
 	write_script("a");
-	fixture.err.code = ERR_NONE;
 	while (!make()) /* a slow machine is no stuck script */
 		assert_int_equal(ERR_TIMEOUT, fixture.err.code);
 	assert_true(planner_left_behind(fixture.planner) >= 1);
-	let_go("p", "");
+	free_stuck(1);
 	await(nobody_is_left);
 	assert_true(fixture.made);
 	assert_string_equal("a", fixture.plan.exporters[0]->name);
@@ -351,7 +348,7 @@ static void a_pipe_that_nobody_writes_is_named(void **state)
 static void stuck_threads_do_not_pile_up(void **state)
 {
 	(void)state;
-	write_stuck("a.lua", "p");
+	write_stuck();
 	new_planner(0.02, path("a.lua"), NULL);
 	for (unsigned i = 0; i < PLANNER_LEFT_MAX; i++) {
 		assert_false(make());
@@ -363,19 +360,21 @@ static void stuck_threads_do_not_pile_up(void **state)
 			    fixture.err.text);
 	assert_int_equal(PLANNER_LEFT_MAX,
 			 planner_left_behind(fixture.planner));
-	let_go("p", "");
+	free_stuck(PLANNER_LEFT_MAX);
 	await(nobody_is_left);
 }
 
 static void stopping_tells_of_a_stuck_thread(void **state)
 {
 	(void)state;
-	write_stuck("a.lua", "p");
+	write_stuck();
 	new_planner(late, path("a.lua"), NULL);
 	planner_make(fixture.planner, fixture.loop, done, &fixture);
 	assert_false(planner_stop(fixture.planner, 0.05));
-	let_go("p", "");
-	await(threads_are_over);
+	assert_int_equal(1, planner_left_behind(fixture.planner));
+	free_stuck(1);
+	assert_true(planner_stop(fixture.planner, late));
+	assert_int_equal(0, planner_left_behind(fixture.planner));
 	assert_int_equal(0, fixture.done);
 }
 
@@ -393,7 +392,14 @@ static void stopping_forgets_what_was_not_told(void **state)
 
 static unsigned descriptors(void)
 {
-	return count("/proc/self/fd");
+	DIR *entries = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	assert_non_null(entries);
+	while (readdir(entries))
+		n++;
+	closedir(entries);
+	return n;
 }
 
 static void no_descriptors_are_a_sentence(void **state)
