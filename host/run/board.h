@@ -34,7 +34,10 @@ struct board {
 	_Atomic unsigned refs; /* private */
 	struct page_slot slot;
 	struct exporter_status status;
-	char *error; /* the web thread's: see board_error() */
+
+	/* The web thread's. */
+	char *error;		/* see board_error() */
+	unsigned calls, probes; /* that are open */
 };
 
 struct board *board_new(void);

@@ -63,22 +63,11 @@ void call_set_text(struct call *call, unsigned status, const char *text)
 
 /* ---- the web thread ---- */
 
-struct caller_route {
-	struct caller *caller;
-	const struct declared_route *route;
-};
-
-struct caller {
-	struct loop *loop;
-	struct exporter *exporter;
-	unsigned open;
-	struct caller_route routes[];
-};
-
 /* A call with what the web thread knows about it. */
 struct open_call {
-	struct call call; /* first */
-	struct caller *caller;
+	struct call call;	 /* first */
+	struct roster *roster;	 /* that it began with */
+	struct board *board;	 /* where it is counted */
 	struct request *request; /* NULL: answered without the exporter */
 };
 
@@ -106,13 +95,15 @@ static void answered(struct call *call)
 	struct open_call *open = (void *)call;
 	struct response *response;
 
-	open->caller->open--;
+	open->board->calls--;
 	if (open->request) {
 		response = response_of(call);
 		request_answer(open->request, call->status, response);
 		response_unref(response);
 	}
 	call_release(call);
+	board_unref(open->board);
+	roster_unref(open->roster);
 	free(open);
 }
 
@@ -139,50 +130,33 @@ static void refuse(struct request *request)
 	response_unref(response);
 }
 
+static struct open_call *open_call(const struct call_route *route,
+				   struct request *request)
+{
+	struct open_call *open = mem_alloc(sizeof *open);
+
+	open->roster = roster_ref(route->roster);
+	open->board = board_ref(exporter_board(route->exporter));
+	open->board->calls++;
+	open->request = request;
+	call_init(&open->call, request, route->route);
+	open->call.exporter = route->exporter;
+	open->call.asker = route->loop;
+	open->call.answered = answered;
+	open->call.seconds = exporter_timeout(route->exporter);
+	return open;
+}
+
 void call_handle(struct request *request, void *arg)
 {
-	const struct caller_route *route = arg;
-	struct caller *caller = route->caller;
+	const struct call_route *route = arg;
 	struct open_call *open;
 
-	if (caller->open == CALLS_MAX) {
+	if (exporter_board(route->exporter)->calls == CALLS_MAX) {
 		refuse(request);
 		return;
 	}
-	caller->open++;
-	open = mem_alloc(sizeof *open);
-	open->caller = caller;
-	open->request = request;
-	call_init(&open->call, request, route->route);
-	open->call.exporter = caller->exporter;
-	open->call.asker = caller->loop;
-	open->call.answered = answered;
-	open->call.seconds = exporter_timeout(caller->exporter);
+	open = open_call(route, request);
 	request_suspend(request, open->call.seconds + grace, expired, open);
 	exporter_call(&open->call);
-}
-
-struct caller *caller_new(struct loop *loop, struct exporter *exporter)
-{
-	const struct declaration *d = exporter_declaration(exporter);
-	struct caller *caller = mem_alloc(
-		sizeof *caller + d->nroutes * sizeof caller->routes[0]);
-
-	caller->loop = loop;
-	caller->exporter = exporter;
-	for (unsigned i = 0; i < d->nroutes; i++) {
-		caller->routes[i].caller = caller;
-		caller->routes[i].route = &d->routes[i];
-	}
-	return caller;
-}
-
-void caller_free(struct caller *caller)
-{
-	free(caller);
-}
-
-void *caller_route(struct caller *caller, unsigned i)
-{
-	return &caller->routes[i];
 }

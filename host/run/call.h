@@ -14,6 +14,7 @@
 #include "run/declaration.h"
 #include "run/exporter.h"
 #include "run/pairs.h"
+#include "run/roster.h"
 #include "web/request.h"
 
 enum {
@@ -53,18 +54,17 @@ void call_set_text(struct call *call, unsigned status, const char *text);
 
 /* ---- in the web thread ---- */
 
-/* The calls of one exporter. */
-struct caller;
+/* What `handle` gets as its argument, one for each route of an exporter. Nobody
+ * looks at it when call_handle() has returned. */
+struct call_route {
+	struct loop *loop;     /* of the web thread */
+	struct roster *roster; /* that names the exporter: a call holds it
+				  until its answer has come */
+	struct exporter *exporter;
+	const struct declared_route *route;
+};
 
-struct caller *caller_new(struct loop *loop, struct exporter *exporter);
-
-/* After the server stopped and the last answer came. NULL is allowed. */
-void caller_free(struct caller *caller);
-
-/* For the route number I of the script: what `handle` gets as its argument. */
-void *caller_route(struct caller *caller, unsigned i);
-
-/* Handler of every route of scripts. */
+/* Handler of every route of scripts; ARG is the call_route. */
 void call_handle(struct request *request, void *arg);
 
 #endif

@@ -496,6 +496,11 @@ const struct exporter_status *exporter_status(const struct exporter *exporter)
 	return &exporter->board->status;
 }
 
+struct board *exporter_board(const struct exporter *exporter)
+{
+	return exporter->board;
+}
+
 double exporter_busy_seconds(const struct exporter *exporter)
 {
 	struct vm *vm = atomic_load(&exporter->vm);

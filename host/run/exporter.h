@@ -74,6 +74,7 @@ const char *exporter_name(const struct exporter *exporter);
 const struct declaration *exporter_declaration(const struct exporter *exporter);
 const struct outline *exporter_outline(const struct exporter *exporter);
 const struct exporter_status *exporter_status(const struct exporter *exporter);
+struct board *exporter_board(const struct exporter *exporter);
 
 /* Seconds that the thread has been inside Lua or C without coming back. Not
  * after exporter_stop(). */

@@ -10,21 +10,26 @@
 #include "core/mem.h"
 #include "core/registry.h"
 #include "run/process.h"
+#include "run/view.h"
 
 static const double max_age = 0.1;
-static const double stalled_after = 1;
 
 /* One line a family; the name on the wire is the name here. */
 enum {
 	BUILD_INFO,
 	EXPORTER_INFO,
+	RELOADS,
 	RELOAD_SUCCESS,
+	LAST_RELOAD,
 	COLLECTIONS,
 	LAST_SUCCESS,
 	MEMORY,
 	CPU,
 	SERIES,
 	STALLED,
+	LEFT_BEHIND,
+	CONFIG_SUCCESS,
+	CONFIG_TIME,
 	REQUESTS,
 	REQUEST_DURATION,
 	PROCESS_CPU,
@@ -51,11 +56,21 @@ static const struct {
 			    "lunex_exporter_info",
 			    "The exporters of this process, always 1.",
 			    { "exporter", "script" } },
+	[RELOADS] = { METRIC_COUNTER,
+		      "lunex_exporter_reloads_total",
+		      "Reloads of the exporter, by result; its first load is "
+		      "none.",
+		      { "exporter", "result" } },
 	[RELOAD_SUCCESS] = { METRIC_GAUGE,
 			     "lunex_exporter_reload_success",
 			     "1 when the last load of the script succeeded, "
 			     "else 0.",
 			     { "exporter" } },
+	[LAST_RELOAD] = { METRIC_GAUGE,
+			  "lunex_exporter_last_reload_timestamp_seconds",
+			  "When the script was last loaded, or failed to be, "
+			  "seconds since the epoch.",
+			  { "exporter" } },
 	[COLLECTIONS] = { METRIC_COUNTER,
 			  "lunex_exporter_collections_total",
 			  "Collections that ended, by result.",
@@ -82,6 +97,21 @@ static const struct {
 		      "1 while the script has not come back to the host for "
 		      "more than a second, else 0.",
 		      { "exporter" } },
+	[LEFT_BEHIND] = { METRIC_GAUGE,
+			  "lunex_threads_left_behind",
+			  "Threads of scripts that did not come back and were "
+			  "replaced by a reload.",
+			  { NULL } },
+	[CONFIG_SUCCESS] = { METRIC_GAUGE,
+			     "lunex_config_last_reload_successful",
+			     "1 when the configuration was last read without "
+			     "a mistake, else 0.",
+			     { NULL } },
+	[CONFIG_TIME] = { METRIC_GAUGE,
+			  "lunex_config_last_reload_timestamp_seconds",
+			  "When the configuration was last read, seconds since "
+			  "the epoch.",
+			  { NULL } },
 	[REQUESTS] = { METRIC_COUNTER,
 		       "lunex_http_requests_total",
 		       "HTTP requests answered, by handler and status code.",
@@ -126,8 +156,7 @@ static const double duration_bounds[] = { 0.001, 0.005, 0.01, 0.05, 0.1,
 					  0.5,	 1,	5,    10 };
 
 struct host_metrics {
-	struct exporter *const *exporters;
-	size_t n;
+	struct roster *roster;
 	struct registry *registry;
 	struct family *families[FAMILIES];
 	double updated;
@@ -163,11 +192,11 @@ static double load_count(const _Atomic uint64_t *count)
 	return (double)atomic_load_explicit(count, memory_order_relaxed);
 }
 
-static void update_exporter(struct host_metrics *m, struct exporter *exporter)
+static void update_exporter(struct host_metrics *m,
+			    const struct roster_entry *entry)
 {
-	const struct exporter_status *s = exporter_status(exporter);
-	const char *name = exporter_name(exporter);
-	double busy = exporter_busy_seconds(exporter);
+	const struct exporter_status *s = exporter_status(entry->exporter);
+	const char *name = entry->name;
 	double success =
 		atomic_load_explicit(&s->last_success, memory_order_relaxed);
 
@@ -180,7 +209,7 @@ static void update_exporter(struct host_metrics *m, struct exporter *exporter)
 	set(m, CPU, name, NULL,
 	    atomic_load_explicit(&s->cpu_seconds, memory_order_relaxed));
 	set(m, SERIES, name, NULL, load_count(&s->series));
-	set(m, STALLED, name, NULL, busy > stalled_after);
+	set(m, STALLED, name, NULL, view_stalled(entry->exporter));
 }
 
 static void update_process(struct host_metrics *m)
@@ -196,6 +225,111 @@ static void update_process(struct host_metrics *m)
 	set(m, PROCESS_RESIDENT, NULL, NULL, p.resident_bytes);
 	set(m, PROCESS_START, NULL, NULL, p.start_time);
 	set(m, PROCESS_THREADS, NULL, NULL, p.threads);
+}
+
+/* ---- the roster ---- */
+
+static void forget(struct host_metrics *m, int which, const char *a,
+		   const char *b)
+{
+	const struct str values[2] = { { a, strlen(a) },
+				       { b, b ? strlen(b) : 0 } };
+
+	family_remove(m->families[which], values);
+}
+
+/* What only an exporter that runs has. */
+static void forget_running(struct host_metrics *m, const char *name)
+{
+	static const int gauges[] = { LAST_SUCCESS, MEMORY, CPU, SERIES,
+				      STALLED };
+
+	forget(m, COLLECTIONS, name, "success");
+	forget(m, COLLECTIONS, name, "failure");
+	for (size_t i = 0; i < sizeof gauges / sizeof *gauges; i++)
+		forget(m, gauges[i], name, NULL);
+}
+
+static void forget_entry(struct host_metrics *m,
+			 const struct roster_entry *entry)
+{
+	forget_running(m, entry->name);
+	forget(m, EXPORTER_INFO, entry->name, entry->script);
+	forget(m, RELOADS, entry->name, "success");
+	forget(m, RELOADS, entry->name, "failure");
+	forget(m, RELOAD_SUCCESS, entry->name, NULL);
+	forget(m, LAST_RELOAD, entry->name, NULL);
+}
+
+static bool shows_the_same(const struct roster_entry *a,
+			   const struct roster_entry *b)
+{
+	return strcmp(a->script, b->script) == 0 && a->loaded == b->loaded &&
+	       a->loads_ok == b->loads_ok && a->loads_bad == b->loads_bad &&
+	       a->changed == b->changed && !a->exporter == !b->exporter;
+}
+
+/* FORMER (NULL: it is new) is what stood there before. */
+static void set_entry(struct host_metrics *m, const struct roster_entry *entry,
+		      const struct roster_entry *former)
+{
+	const char *name = entry->name;
+
+	if (former && shows_the_same(former, entry))
+		return;
+	if (former && strcmp(former->script, entry->script) != 0)
+		forget(m, EXPORTER_INFO, name, former->script);
+	if (former && former->exporter && !entry->exporter)
+		forget_running(m, name);
+	set(m, EXPORTER_INFO, name, entry->script, 1);
+	set(m, RELOADS, name, "success", (double)entry->loads_ok);
+	set(m, RELOADS, name, "failure", (double)entry->loads_bad);
+	set(m, RELOAD_SUCCESS, name, NULL, entry->loaded);
+	if (entry->changed > 0)
+		set(m, LAST_RELOAD, name, NULL, entry->changed);
+}
+
+/* The entry of NAME; mostly it is number *AT, which moves behind it. */
+static const struct roster_entry *find_near(const struct roster *roster,
+					    const char *name, size_t *at)
+{
+	const struct roster_entry *found = NULL;
+
+	if (*at < roster->n && strcmp(roster->entries[*at].name, name) == 0)
+		found = &roster->entries[*at];
+	else
+		found = roster_find(roster, name);
+	if (found)
+		*at = (size_t)(found - roster->entries) + 1;
+	return found;
+}
+
+static void set_process(struct host_metrics *m, const struct roster *roster)
+{
+	set(m, LEFT_BEHIND, NULL, NULL, roster->left_behind);
+	set(m, CONFIG_SUCCESS, NULL, NULL, roster->config_loaded);
+	if (roster->config_changed > 0)
+		set(m, CONFIG_TIME, NULL, NULL, roster->config_changed);
+}
+
+void host_metrics_set_roster(struct host_metrics *m, struct roster *roster)
+{
+	struct roster *former = m->roster;
+	size_t at = 0;
+
+	for (size_t i = 0; former && i < former->n; i++)
+		if (!find_near(roster, former->entries[i].name, &at))
+			forget_entry(m, &former->entries[i]);
+	at = 0;
+	for (size_t i = 0; i < roster->n; i++)
+		set_entry(
+			m, &roster->entries[i],
+			former ? find_near(former, roster->entries[i].name, &at)
+			       : NULL);
+	set_process(m, roster);
+	m->roster = roster_ref(roster);
+	m->updated = 0;
+	roster_unref(former);
 }
 
 /* ---- for the web thread ---- */
@@ -218,8 +352,9 @@ struct page *host_metrics_page(struct host_metrics *m, double now)
 	if (m->page && now - m->updated < max_age)
 		return page_ref(m->page);
 	m->updated = now;
-	for (size_t i = 0; i < m->n; i++)
-		update_exporter(m, m->exporters[i]);
+	for (size_t i = 0; i < m->roster->n; i++)
+		if (m->roster->entries[i].exporter)
+			update_exporter(m, &m->roster->entries[i]);
 	update_process(m);
 	page_unref(m->page);
 	m->page = registry_publish(m->registry, now);
@@ -259,35 +394,17 @@ static void declare(struct host_metrics *m, int which)
 	}
 }
 
-static void add_exporter(struct host_metrics *m, const char *name,
-			 const char *script, bool loaded)
-{
-	set(m, EXPORTER_INFO, name, script, 1);
-	set(m, RELOAD_SUCCESS, name, NULL, loaded);
-}
-
-struct host_metrics *host_metrics_new(struct exporter *const *exporters,
-				      size_t n)
+struct host_metrics *host_metrics_new(struct roster *roster)
 {
 	struct host_metrics *m = mem_alloc(sizeof *m);
 	struct registry_options options = { 0 };
 
-	m->exporters = exporters;
-	m->n = n;
 	m->registry = registry_new(&options);
 	for (int i = 0; i < FAMILIES; i++)
 		declare(m, i);
 	set(m, BUILD_INFO, LUNEX_VERSION, NULL, 1);
-	for (size_t i = 0; i < n; i++)
-		add_exporter(m, exporter_name(exporters[i]),
-			     exporter_declaration(exporters[i])->path, true);
+	host_metrics_set_roster(m, roster);
 	return m;
-}
-
-void host_metrics_failed(struct host_metrics *m, const char *name,
-			 const char *script)
-{
-	add_exporter(m, name, script, false);
 }
 
 void host_metrics_free(struct host_metrics *metrics)
@@ -296,5 +413,6 @@ void host_metrics_free(struct host_metrics *metrics)
 		return;
 	page_unref(metrics->page);
 	registry_free(metrics->registry);
+	roster_unref(metrics->roster);
 	free(metrics);
 }

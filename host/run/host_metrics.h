@@ -9,18 +9,17 @@
 #include <stddef.h>
 
 #include "core/page.h"
-#include "run/exporter.h"
+#include "run/roster.h"
 
 struct host_metrics;
 
-/* EXPORTERS, N of them, outlive it. */
-struct host_metrics *host_metrics_new(struct exporter *const *exporters,
-				      size_t n);
+/* Takes a reference to ROSTER. */
+struct host_metrics *host_metrics_new(struct roster *roster);
 void host_metrics_free(struct host_metrics *metrics);
 
-/* Shows an exporter that could not be loaded. */
-void host_metrics_failed(struct host_metrics *metrics, const char *name,
-			 const char *script);
+/* Takes a reference. The series of exporters that are gone go, too. */
+void host_metrics_set_roster(struct host_metrics *metrics,
+			     struct roster *roster);
 
 /* Counts an answered request. */
 void host_metrics_request(struct host_metrics *metrics, const char *handler,

@@ -145,15 +145,17 @@ static void on_collected(void *arg, const struct err *err)
 static bool open_web(struct object *object)
 {
 	static const char *const addresses[] = { "127.0.0.1:0", NULL };
-	const struct web_options options = { .exporters = &object->exporter,
-					     .n = 1,
-					     .addresses = addresses,
-					     .telemetry_path = "/metrics" };
+	struct web_options options = { .addresses = addresses,
+				       .telemetry_path = "/metrics" };
 
 	if (!routes_check(&object->exporter, 1, options.telemetry_path,
 			  &object->err))
 		return false;
+	options.roster = roster_of(&object->exporter, 1);
 	object->web = web_new(&options, &object->err);
+	roster_unref(options.roster);
+	if (object->web)
+		web_start(object->web);
 	return object->web != NULL;
 }
 

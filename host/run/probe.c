@@ -21,9 +21,7 @@ enum { SENTENCE_MAX = 4096, DEBUG_MAX = 64 << 20 };
 
 struct probes {
 	struct loop *loop;
-	struct exporter *const *exporters;
-	size_t n;
-	unsigned *open; /* probes of each exporter */
+	struct roster *roster; /* the present one */
 	struct deflate *deflate;
 };
 
@@ -31,7 +29,8 @@ struct probes {
 struct open_probe {
 	struct probe probe; /* first */
 	struct probes *probes;
-	size_t exporter;	 /* number */
+	struct roster *roster;	 /* that it began with */
+	struct board *board;	 /* where it is counted */
 	struct request *request; /* NULL: answered without the exporter */
 };
 
@@ -100,10 +99,12 @@ static void answered(struct probe *probe)
 {
 	struct open_probe *open = (void *)probe;
 
-	open->probes->open[open->exporter]--;
+	open->board->probes--;
 	if (open->request)
 		answer(open);
 	probe_release(probe);
+	board_unref(open->board);
+	roster_unref(open->roster);
 	free(open);
 }
 
@@ -147,48 +148,55 @@ static void add_name(struct buf *names, const char *name)
 	buf_addstr(names, name);
 }
 
-static bool can_probe(const struct exporter *exporter)
+static bool can_probe(const struct roster_entry *entry)
 {
-	return exporter_declaration(exporter)->has_probe;
+	return entry->exporter &&
+	       exporter_declaration(entry->exporter)->has_probe;
 }
 
-static void refuse_exporter(const struct probes *probes,
+static void refuse_exporter(const struct roster *roster,
 			    struct request *request, unsigned status,
 			    const char *sentence)
 {
 	struct buf names;
 
 	buf_init(&names, SENTENCE_MAX / 2);
-	for (size_t i = 0; i < probes->n; i++)
-		if (can_probe(probes->exporters[i]))
-			add_name(&names, exporter_name(probes->exporters[i]));
+	for (size_t i = 0; i < roster->n; i++)
+		if (can_probe(&roster->entries[i]))
+			add_name(&names, roster->entries[i].name);
 	refuse(request, status, sentence, &names);
 }
 
-/* The number of the exporter that is asked for; false: REQUEST is answered. */
-static bool find_exporter(const struct probes *probes, struct request *request,
-			  size_t *found)
+/* The one that NAME (NULL: none was given) means. */
+static const struct roster_entry *named_entry(const struct roster *roster,
+					      const char *name)
+{
+	if (name)
+		return roster_find(roster, name);
+	return roster->n ? &roster->entries[0] : NULL;
+}
+
+/* The exporter that is asked for; NULL: REQUEST is answered. */
+static struct exporter *find_exporter(const struct roster *roster,
+				      struct request *request)
 {
 	const char *name = request_query(request, "exporter");
-	size_t i = 0;
+	const struct roster_entry *entry = named_entry(roster, name);
 
-	if (!name && probes->n > 1) {
-		refuse_exporter(probes, request, 400,
+	if (!name && roster->n > 1)
+		refuse_exporter(roster, request, 400,
 				"which one? /probe?exporter=NAME&target=...");
-		return false;
-	}
-	while (name && i < probes->n &&
-	       strcmp(exporter_name(probes->exporters[i]), name) != 0)
-		i++;
-	if (i == probes->n || !can_probe(probes->exporters[i])) {
-		refuse_exporter(probes, request, i == probes->n ? 404 : 400,
-				i == probes->n ? "no exporter of that name "
-						 "can probe"
-					       : "that exporter has no probe");
-		return false;
-	}
-	*found = i;
-	return true;
+	else if (!entry)
+		refuse_exporter(roster, request, 404,
+				"no exporter of that name can probe");
+	else if (!entry->exporter)
+		scrape_refuse_broken(entry, request);
+	else if (!can_probe(entry))
+		refuse_exporter(roster, request, 400,
+				"that exporter has no probe");
+	else
+		return entry->exporter;
+	return NULL;
 }
 
 /* "https://user:password@host": a query is kept in the logs of everybody. */
@@ -290,20 +298,31 @@ static double seconds_of(const struct request *request,
 	return seconds < timeout ? seconds : timeout;
 }
 
-static void ask(struct probes *probes, struct request *request, size_t number,
-		const char *target, const struct exporter_profile *profile)
+static struct open_probe *open_probe(struct probes *probes,
+				     struct request *request,
+				     struct exporter *exporter)
 {
 	struct open_probe *open = mem_alloc(sizeof *open);
+
+	open->probes = probes;
+	open->roster = roster_ref(probes->roster);
+	open->board = board_ref(exporter_board(exporter));
+	open->board->probes++;
+	open->request = request;
+	return open;
+}
+
+static void ask(struct probes *probes, struct request *request,
+		struct exporter *exporter, const char *target,
+		const struct exporter_profile *profile)
+{
+	struct open_probe *open = open_probe(probes, request, exporter);
 	struct probe *probe = &open->probe;
 
-	probes->open[number]++;
-	open->probes = probes;
-	open->exporter = number;
-	open->request = request;
-	probe->exporter = probes->exporters[number];
+	probe->exporter = exporter;
 	probe->asker = probes->loop;
 	probe->answered = answered;
-	probe->seconds = seconds_of(request, probe->exporter);
+	probe->seconds = seconds_of(request, exporter);
 	probe->target = mem_string(target);
 	probe->profile = profile;
 	probe->debug = wants_debug(request);
@@ -317,34 +336,35 @@ void probe_handle(struct request *request, void *arg)
 {
 	struct probes *probes = arg;
 	const struct exporter_profile *profile;
-	const char *target;
-	size_t number;
+	struct exporter *exporter = find_exporter(probes->roster, request);
+	const char *target = exporter ? find_target(request) : NULL;
 
-	if (!find_exporter(probes, request, &number))
+	if (!target || !find_profile(exporter, request, &profile))
 		return;
-	target = find_target(request);
-	if (!target ||
-	    !find_profile(probes->exporters[number], request, &profile))
-		return;
-	if (probes->open[number] == PROBES_MAX)
+	if (exporter_board(exporter)->probes == PROBES_MAX)
 		refuse_more(request);
 	else
-		ask(probes, request, number, target, profile);
+		ask(probes, request, exporter, target, profile);
 }
 
 /* ---- life ---- */
 
-struct probes *probes_new(struct loop *loop, struct exporter *const *exporters,
-			  size_t n)
+struct probes *probes_new(struct loop *loop, struct roster *roster)
 {
 	struct probes *probes = mem_alloc(sizeof *probes);
 
 	probes->loop = loop;
-	probes->exporters = exporters;
-	probes->n = n;
-	probes->open = mem_array(n, sizeof *probes->open);
+	probes->roster = roster_ref(roster);
 	probes->deflate = deflate_new();
 	return probes;
+}
+
+void probes_set_roster(struct probes *probes, struct roster *roster)
+{
+	struct roster *former = probes->roster;
+
+	probes->roster = roster_ref(roster);
+	roster_unref(former);
 }
 
 void probes_free(struct probes *probes)
@@ -352,6 +372,6 @@ void probes_free(struct probes *probes)
 	if (!probes)
 		return;
 	deflate_free(probes->deflate);
-	free(probes->open);
+	roster_unref(probes->roster);
 	free(probes);
 }

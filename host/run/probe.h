@@ -14,6 +14,7 @@
 #include "net/loop.h"
 #include "run/exporter.h"
 #include "run/pairs.h"
+#include "run/roster.h"
 #include "web/request.h"
 
 enum {
@@ -45,8 +46,12 @@ void probe_release(struct probe *probe);
 
 struct probes;
 
-struct probes *probes_new(struct loop *loop, struct exporter *const *exporters,
-			  size_t n);
+/* Takes a reference to ROSTER. */
+struct probes *probes_new(struct loop *loop, struct roster *roster);
+
+/* Takes a reference. Probes that are open hold the former one until they are
+ * answered. */
+void probes_set_roster(struct probes *probes, struct roster *roster);
 
 /* After the server stopped and the last answer came. NULL is allowed. */
 void probes_free(struct probes *probes);

@@ -17,6 +17,8 @@
 #include "web/negotiate.h"
 #include "web/page_response.h"
 
+#define PLAIN "text/plain; charset=utf-8"
+
 /* An exporter that is not collected on scrape and does not answer in time is
  * busy: it is served from its last page. */
 static const double scheduled_wait = 0.05;
@@ -35,8 +37,7 @@ static const double offset = 0.5, grace = 0.2;
 
 struct scraper {
 	struct loop *loop;
-	struct exporter *const *exporters;
-	size_t n;
+	struct roster *roster; /* the present one */
 	struct host_metrics *host;
 	struct pusher *pusher;	       /* NULL: nothing is pushed */
 	struct exposition *exposition; /* of all pages */
@@ -49,8 +50,9 @@ struct scraper {
 
 struct scrape {
 	struct scraper *scraper;
-	struct request *request; /* NULL: answered */
-	struct exporter *only;	 /* NULL: all */
+	struct roster *roster;		 /* that it began with */
+	struct request *request;	 /* NULL: answered */
+	const struct roster_entry *only; /* NULL: all */
 	struct timer patience;
 	size_t asked;
 	size_t open;	/* questions without an answer */
@@ -61,7 +63,7 @@ struct scrape {
 		struct scrape *scrape;
 		bool needed;
 		bool answered;
-	} questions[];
+	} questions[]; /* in the order of the roster */
 };
 
 /* ---- the merged exposition ---- */
@@ -179,21 +181,63 @@ static void answer_one(struct scraper *scraper, struct request *request,
 	exposition_unref(exposition);
 }
 
-/* Has SCRAPE (NULL: nobody was asked) no answer of the exporter, so that its
- * page would be a lie? A scheduled one is served from its last page; one that
- * is collected on scrape has only the values of an earlier scrape. */
-static bool is_missing(const struct scrape *scrape,
-		       const struct exporter *exporter)
+/* The question that SCRAPE (NULL: nobody was asked) has for EXPORTER; NULL:
+ * none. NEXT is the number of the first that no exporter before this one was
+ * asked.
+ */
+static const struct question *question_for(const struct scrape *scrape,
+					   const struct exporter *exporter,
+					   size_t *next)
 {
-	if (!exporter_on_scrape(exporter))
-		return false;
-	for (size_t i = 0; scrape && i < scrape->asked; i++) {
-		const struct question *q = &scrape->questions[i];
+	const struct question *question;
 
-		if (q->question.exporter == exporter)
-			return !q->answered;
+	if (!scrape || *next == scrape->asked)
+		return NULL;
+	question = &scrape->questions[*next];
+	if (question->question.exporter != exporter)
+		return NULL;
+	++*next;
+	return question;
+}
+
+/* Is there no answer of the exporter, so that its page would be a lie? A
+ * scheduled one is served from its last page; one that is collected on scrape
+ * has only the values of an earlier scrape. */
+static bool is_missing(const struct exporter *exporter,
+		       const struct question *question)
+{
+	return exporter_on_scrape(exporter) &&
+	       !(question && question->answered);
+}
+
+static bool is_concerned(const struct roster_entry *entry,
+			 const struct roster_entry *only)
+{
+	return entry->exporter && (!only || only == entry);
+}
+
+/* Fills PAGES and OWNERS; how many there are. */
+static size_t gather(const struct roster *roster,
+		     const struct roster_entry *only,
+		     const struct scrape *scrape, struct page **pages,
+		     const struct exporter **owners)
+{
+	size_t n = 0, next = 0;
+
+	for (size_t i = 0; i < roster->n; i++) {
+		struct exporter *exporter = roster->entries[i].exporter;
+		const struct question *question;
+
+		if (!is_concerned(&roster->entries[i], only))
+			continue;
+		question = question_for(scrape, exporter, &next);
+		if (is_missing(exporter, question))
+			continue;
+		owners[n] = exporter;
+		pages[n] = exporter_page(exporter);
+		n += pages[n] != NULL;
 	}
-	return true;
+	return n;
 }
 
 /* Adds the pages of the host behind the N that are there. */
@@ -210,24 +254,16 @@ static size_t add_own(struct scraper *scraper, struct page **pages,
 
 /* ONLY is the exporter that was asked for by name, or NULL. */
 static void answer(struct scraper *scraper, struct request *request,
-		   const struct exporter *only, const struct scrape *scrape)
+		   const struct roster *roster, const struct roster_entry *only,
+		   const struct scrape *scrape)
 {
-	struct page **pages = mem_array(scraper->n + 2, sizeof *pages);
+	struct page **pages = mem_array(roster->n + 2, sizeof *pages);
 	const struct exporter **owners =
-		mem_array(scraper->n + 2, sizeof *owners);
-	size_t n = 0;
+		mem_array(roster->n + 2, sizeof *owners);
+	size_t n = gather(roster, only, scrape, pages, owners);
 
-	for (size_t i = 0; i < scraper->n; i++) {
-		struct exporter *exporter = scraper->exporters[i];
-
-		if ((only && only != exporter) || is_missing(scrape, exporter))
-			continue;
-		owners[n] = exporter;
-		pages[n] = exporter_page(exporter);
-		n += pages[n] != NULL;
-	}
 	if (only && !n) {
-		request_answer_text(request, 503, "text/plain; charset=utf-8",
+		request_answer_text(request, 503, PLAIN,
 				    "the exporter does not answer in time\n");
 	} else if (only) {
 		answer_one(scraper, request, pages[0]);
@@ -250,11 +286,13 @@ static void end(struct scrape *scrape)
 
 	scrape->request = NULL;
 	if (request)
-		answer(scrape->scraper, request, scrape->only, scrape);
+		answer(scrape->scraper, request, scrape->roster, scrape->only,
+		       scrape);
 	timer_stop(&scrape->patience);
 	if (scrape->open)
 		return; /* the last late answer comes here again */
 	timer_release(&scrape->patience);
+	roster_unref(scrape->roster);
 	free(scrape);
 }
 
@@ -286,8 +324,7 @@ static void expired(struct request *request, void *arg)
 
 	if (request_stopping(request)) {
 		scrape->request = NULL;
-		request_answer_text(request, 503, "text/plain; charset=utf-8",
-				    "lunex is stopping\n");
+		request_answer_text(request, 503, PLAIN, "lunex is stopping\n");
 	}
 	end(scrape);
 }
@@ -350,22 +387,34 @@ static double patience_of(const struct scrape *scrape, double seconds)
 	return most < seconds ? most : seconds;
 }
 
-/* Suspends the request until the exporters that want it have been asked. */
-static void ask(struct scraper *scraper, struct request *request,
-		struct exporter *only)
+static struct scrape *scrape_new(struct scraper *scraper,
+				 struct request *request,
+				 const struct roster_entry *only)
 {
-	double seconds = scrape_seconds(request);
+	struct roster *roster = scraper->roster;
 	struct scrape *scrape = mem_alloc(
-		sizeof *scrape + scraper->n * sizeof scrape->questions[0]);
+		sizeof *scrape + roster->n * sizeof scrape->questions[0]);
 
 	scrape->scraper = scraper;
+	scrape->roster = roster_ref(roster);
 	scrape->request = request;
 	scrape->only = only;
 	timer_init(scraper->loop, &scrape->patience, patience_ended);
-	for (size_t i = 0; i < scraper->n; i++)
-		if ((!only || only == scraper->exporters[i]) &&
-		    worth_asking(scraper->exporters[i], seconds))
-			prepare(scrape, scraper->exporters[i], seconds);
+	return scrape;
+}
+
+/* Suspends the request until the exporters that want it have been asked. */
+static void ask(struct scraper *scraper, struct request *request,
+		const struct roster_entry *only)
+{
+	double seconds = scrape_seconds(request);
+	struct scrape *scrape = scrape_new(scraper, request, only);
+	const struct roster *roster = scrape->roster;
+
+	for (size_t i = 0; i < roster->n; i++)
+		if (is_concerned(&roster->entries[i], only) &&
+		    worth_asking(roster->entries[i].exporter, seconds))
+			prepare(scrape, roster->entries[i].exporter, seconds);
 	scrape->open = scrape->asked;
 	if (!scrape->open) { /* it is stuck, or has become ready meanwhile */
 		end(scrape);
@@ -379,70 +428,83 @@ static void ask(struct scraper *scraper, struct request *request,
 		exporter_ask(&scrape->questions[i].question);
 }
 
-static struct exporter *by_name(const struct scraper *scraper, const char *name)
+static bool anybody_wants_asking(const struct roster *roster,
+				 const struct roster_entry *only)
 {
-	for (size_t i = 0; i < scraper->n; i++)
-		if (strcmp(exporter_name(scraper->exporters[i]), name) == 0)
-			return scraper->exporters[i];
-	return NULL;
-}
-
-static bool anybody_wants_asking(const struct scraper *scraper,
-				 const struct exporter *only)
-{
-	for (size_t i = 0; i < scraper->n; i++)
-		if ((!only || only == scraper->exporters[i]) &&
-		    exporter_wants_asking(scraper->exporters[i]))
+	for (size_t i = 0; i < roster->n; i++)
+		if (is_concerned(&roster->entries[i], only) &&
+		    exporter_wants_asking(roster->entries[i].exporter))
 			return true;
 	return false;
 }
 
 enum { REFUSAL_MAX = 2048 };
 
-static void refuse_name(const struct scraper *scraper, struct request *request)
+static void refuse_name(const struct roster *roster, struct request *request)
 {
 	char text[REFUSAL_MAX];
 	struct buf names;
 
 	buf_init(&names, sizeof text - 64);
-	for (size_t i = 0; i < scraper->n; i++)
+	for (size_t i = 0; i < roster->n; i++)
 		buf_addf(&names, "%s%s", i ? ", " : "",
-			 exporter_name(scraper->exporters[i]));
+			 roster->entries[i].name);
 	snprintf(text, sizeof text,
 		 "no exporter of that name; there are: %s%s\n",
 		 buf_text(&names), names.full ? " ..." : "");
 	buf_release(&names);
-	request_answer_text(request, 404, "text/plain; charset=utf-8", text);
+	request_answer_text(request, 404, PLAIN, text);
+}
+
+void scrape_refuse_broken(const struct roster_entry *entry,
+			  struct request *request)
+{
+	struct buf text;
+
+	buf_init(&text, strlen(entry->error) + 64);
+	buf_addf(&text, "the exporter cannot run: %s\n", entry->error);
+	request_answer_text(request, 503, PLAIN, buf_text(&text));
+	buf_release(&text);
 }
 
 void scrape_handle(struct request *request, void *arg)
 {
 	struct scraper *scraper = arg;
+	const struct roster *roster = scraper->roster;
 	const char *name = request_query(request, "exporter");
-	struct exporter *only = name ? by_name(scraper, name) : NULL;
+	const struct roster_entry *only =
+		name ? roster_find(roster, name) : NULL;
 
 	if (name && !only)
-		refuse_name(scraper, request);
-	else if (anybody_wants_asking(scraper, only))
+		refuse_name(roster, request);
+	else if (only && !only->exporter)
+		scrape_refuse_broken(only, request);
+	else if (anybody_wants_asking(roster, only))
 		ask(scraper, request, only);
 	else
-		answer(scraper, request, only, NULL);
+		answer(scraper, request, roster, only, NULL);
 }
 
 /* ---- life ---- */
 
-struct scraper *scraper_new(struct loop *loop,
-			    struct exporter *const *exporters, size_t n,
+struct scraper *scraper_new(struct loop *loop, struct roster *roster,
 			    struct host_metrics *host)
 {
 	struct scraper *scraper = mem_alloc(sizeof *scraper);
 
 	scraper->loop = loop;
-	scraper->exporters = exporters;
-	scraper->n = n;
+	scraper->roster = roster_ref(roster);
 	scraper->host = host;
 	scraper->deflate = deflate_new();
 	return scraper;
+}
+
+void scraper_set_roster(struct scraper *scraper, struct roster *roster)
+{
+	struct roster *former = scraper->roster;
+
+	scraper->roster = roster_ref(roster);
+	roster_unref(former);
 }
 
 void scraper_set_pusher(struct scraper *scraper, struct pusher *pusher)
@@ -455,6 +517,7 @@ void scraper_free(struct scraper *scraper)
 	if (!scraper)
 		return;
 	forget(scraper);
+	roster_unref(scraper->roster);
 	free(scraper->series);
 	deflate_free(scraper->deflate);
 	free(scraper);

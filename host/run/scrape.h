@@ -14,14 +14,18 @@
 #include "run/exporter.h"
 #include "run/host_metrics.h"
 #include "run/pusher.h"
+#include "run/roster.h"
 #include "web/request.h"
 
 struct scraper;
 
-/* Everything given outlives it. */
-struct scraper *scraper_new(struct loop *loop,
-			    struct exporter *const *exporters, size_t n,
+/* Takes a reference to ROSTER; HOST outlives it. */
+struct scraper *scraper_new(struct loop *loop, struct roster *roster,
 			    struct host_metrics *host);
+
+/* Takes a reference. Scrapes that are open go on with the former one, and hold
+ * it until the last answer to them has come. */
+void scraper_set_roster(struct scraper *scraper, struct roster *roster);
 
 /* Shows the page of PUSHER beside that of the host. */
 void scraper_set_pusher(struct scraper *scraper, struct pusher *pusher);
@@ -37,6 +41,11 @@ double scrape_seconds(const struct request *request);
  * exporter of each page, NULL for the host's. */
 void scrape_tell_duplicates(const struct duplicates *duplicates,
 			    const struct exporter *const *owners);
+
+/* Answers 503 with the reason why the exporter of ENTRY, which has none, cannot
+ * run. */
+void scrape_refuse_broken(const struct roster_entry *entry,
+			  struct request *request);
 
 /* Handler of the telemetry path; ARG is the scraper. `?exporter=NAME` shows one
  * exporter alone. */

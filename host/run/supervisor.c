@@ -2,7 +2,6 @@
 #include "run/supervisor.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,14 +13,13 @@
 #include "core/mem.h"
 #include "run/exporter.h"
 #include "run/fleet.h"
-#include "run/host_metrics.h"
+#include "run/moment.h"
 #include "run/once.h"
 #include "run/pusher.h"
 #include "run/routes.h"
-#include "run/scrape.h"
-#include "web/server.h"
+#include "run/web.h"
 
-static const double server_grace = 0.3, exporter_grace = 0.4;
+static const double exporter_grace = 0.4;
 
 /* For the last pushes. */
 static const double push_grace = 5;
@@ -36,14 +34,7 @@ struct supervisor {
 	struct exporter *const *exporters; /* that run */
 	size_t nexporters;
 
-	/* the web thread's, while it runs */
-	struct loop *web_loop;
-	pthread_t web_thread;
-	struct host_metrics *host;
-	struct scraper *scraper;
-	struct routes *routes;
-	struct server *server;
-
+	struct web *web;       /* NULL: not yet */
 	struct pusher *pusher; /* NULL: there is nothing to push */
 
 	int signals; /* a signalfd, or -1 */
@@ -51,43 +42,9 @@ struct supervisor {
 	struct timer look;
 	bool loaded;
 	bool signalled;
-	bool told; /* news have come */
-};
-
-/* A message to the main thread. */
-struct news {
-	struct message message;
-	struct supervisor *supervisor;
 };
 
 /* ---- loading ---- */
-
-static void deliver_news(struct message *message)
-{
-	struct news *news = (void *)message;
-	struct supervisor *s = news->supervisor;
-
-	s->told = true;
-	free(news);
-	loop_stop(s->loop);
-}
-
-static void post_news(struct supervisor *s)
-{
-	struct news *news = mem_alloc(sizeof *news);
-
-	news->message.deliver = deliver_news;
-	news->supervisor = s;
-	loop_post(s->loop, &news->message);
-}
-
-/* Runs the main loop until somebody posts news. */
-static void await_news(struct supervisor *s)
-{
-	s->told = false;
-	while (!s->told)
-		loop_run(s->loop);
-}
 
 static const char *path_of(const struct supervisor *s)
 {
@@ -163,24 +120,39 @@ static bool load_fleet(struct supervisor *s, struct err *err)
 
 /* ---- the web thread ---- */
 
-static void request_finished(void *arg, const char *handler, unsigned status,
-			     double seconds)
+static void add_entry(struct roster_entry *shown, const char *name,
+		      const char *script, struct exporter *exporter,
+		      const char *error)
 {
-	struct supervisor *s = arg;
-
-	host_metrics_request(s->host, handler, status, seconds);
+	shown->name = mem_string(name);
+	shown->script = mem_string(script);
+	shown->exporter = exporter;
+	shown->loaded = exporter != NULL;
+	shown->error = mem_string(error);
+	shown->changed = moment_now();
 }
 
 /* Those that cannot run are shown, too. */
-static void add_failures(struct supervisor *s)
+static struct roster *make_roster(const struct supervisor *s)
 {
-	size_t n;
-	const struct fleet_failure *failures = fleet_failures(s->fleet, &n);
+	size_t nfailures;
+	const struct fleet_failure *failures =
+		fleet_failures(s->fleet, &nfailures);
+	struct roster *roster =
+		roster_new(s->nexporters + nfailures, NULL, NULL, NULL);
 
-	routes_set_failures(s->routes, failures, n);
-	for (size_t i = 0; i < n; i++)
-		host_metrics_failed(s->host, failures[i].entry->name,
-				    failures[i].entry->script);
+	roster->config_loaded = true;
+	roster->config_error = mem_string("");
+	roster->config_changed = moment_now();
+	for (size_t i = 0; i < s->nexporters; i++)
+		add_entry(&roster->entries[i], exporter_name(s->exporters[i]),
+			  exporter_declaration(s->exporters[i])->path,
+			  s->exporters[i], "");
+	for (size_t i = 0; i < nfailures; i++)
+		add_entry(&roster->entries[s->nexporters + i],
+			  failures[i].entry->name, failures[i].entry->script,
+			  NULL, failures[i].err->text);
+	return roster;
 }
 
 /* Where a script that runs alone wants to be served. */
@@ -191,78 +163,20 @@ static const char *listen_of(const struct supervisor *s)
 	return listen && !s->options->configuration ? listen : default_listen;
 }
 
-static bool open_server(struct supervisor *s, struct err *err)
+static bool open_web(struct supervisor *s, struct err *err)
 {
 	const char *const fallback[] = { listen_of(s), NULL };
-	struct server_options options = {
-		.loop = s->web_loop,
+	struct web_options options = {
 		.addresses = s->options->listen && s->options->listen[0]
 				     ? s->options->listen
 				     : fallback,
-		.finished = request_finished,
-		.arg = s,
+		.telemetry_path = path_of(s),
+		.roster = make_roster(s),
 	};
 
-	s->host = host_metrics_new(s->exporters, s->nexporters);
-	s->scraper =
-		scraper_new(s->web_loop, s->exporters, s->nexporters, s->host);
-	s->routes = routes_new(s->web_loop, s->scraper, s->exporters,
-			       s->nexporters, path_of(s));
-	add_failures(s);
-	options.routes = routes_table(s->routes);
-	s->server = server_new(&options, err);
-	return s->server != NULL;
-}
-
-static void close_server(struct supervisor *s)
-{
-	server_free(s->server);
-	routes_free(s->routes);
-	scraper_free(s->scraper);
-	host_metrics_free(s->host);
-}
-
-static void *web_main(void *arg)
-{
-	struct supervisor *s = arg;
-
-	loop_run(s->web_loop);
-	return NULL;
-}
-
-struct order {
-	struct message message;
-	struct supervisor *supervisor;
-};
-
-static void server_stopped(void *arg)
-{
-	struct supervisor *s = arg;
-
-	post_news(s);
-}
-
-static void deliver_stop_server(struct message *message)
-{
-	struct order *order = (void *)message;
-
-	server_stop(order->supervisor->server, server_grace, server_stopped,
-		    order->supervisor);
-}
-
-static void deliver_stop_loop(struct message *message)
-{
-	struct order *order = (void *)message;
-
-	loop_stop(order->supervisor->web_loop);
-}
-
-static void start_web(struct supervisor *s)
-{
-	if (pthread_create(&s->web_thread, NULL, web_main, s)) {
-		log_error("cannot create a thread");
-		_exit(EXIT_FAILURE);
-	}
+	s->web = web_new(&options, err);
+	roster_unref(options.roster);
+	return s->web != NULL;
 }
 
 /* ---- the push thread ---- */
@@ -295,7 +209,7 @@ static void add_streams(const struct supervisor *s, struct buf *streams)
 
 static void open_pusher(struct supervisor *s)
 {
-	struct pusher_options options = { .web = s->web_loop };
+	struct pusher_options options = { .web = web_loop(s->web) };
 	struct buf streams;
 
 	log_unpushed(s);
@@ -306,8 +220,7 @@ static void open_pusher(struct supervisor *s)
 	if (options.n)
 		s->pusher = pusher_new(&options);
 	buf_release(&streams);
-	scraper_set_pusher(s->scraper, s->pusher);
-	routes_set_pusher(s->routes, s->pusher);
+	web_set_pusher(s->web, s->pusher);
 }
 
 /* ---- signals ---- */
@@ -381,7 +294,7 @@ static void announce(const struct supervisor *s)
 {
 	const char *address;
 
-	for (size_t i = 0; (address = server_address(s->server, i)); i++)
+	for (size_t i = 0; (address = web_address(s->web, i)); i++)
 		log_info("listening", "address", address, "exporter",
 			 s->options->configuration
 				 ? NULL
@@ -404,22 +317,18 @@ static void stop_pusher(struct supervisor *s)
  * that loop. */
 static void stop(struct supervisor *s)
 {
-	struct order stop_server = { { deliver_stop_server, NULL }, s };
-	struct order stop_loop = { { deliver_stop_loop, NULL }, s };
-
 	timer_stop(&s->look);
-	loop_post(s->web_loop, &stop_server.message);
-	await_news(s);
+	web_stop(s->web);
 	stop_pusher(s);
 	stop_fleet(s, NULL);
-	loop_post(s->web_loop, &stop_loop.message);
-	pthread_join(s->web_thread, NULL);
+	web_free(s->web);
+	s->web = NULL;
 }
 
 /* The exporters are loaded; serves their pages until a signal comes. */
 static bool serve(struct supervisor *s, struct err *err)
 {
-	if (!open_server(s, err)) {
+	if (!open_web(s, err)) {
 		stop_fleet(s, err);
 		return false;
 	}
@@ -427,7 +336,7 @@ static bool serve(struct supervisor *s, struct err *err)
 	fleet_start(s->fleet);
 	if (s->pusher)
 		pusher_start(s->pusher);
-	start_web(s);
+	web_start(s->web);
 	announce(s);
 	timer_start(&s->look, look_every);
 	while (!s->signalled)
@@ -443,16 +352,13 @@ static void supervisor_init(struct supervisor *s,
 	s->options = options;
 	s->signals = -1;
 	s->loop = loop_new();
-	s->web_loop = loop_new();
 	timer_init(s->loop, &s->look, look);
 }
 
 static void supervisor_release(struct supervisor *s)
 {
-	close_server(s);
 	timer_release(&s->look);
 	forget_signals(s);
-	loop_free(s->web_loop);
 	pusher_free(s->pusher);
 	loop_free(s->loop);
 	fleet_free(s->fleet);

@@ -290,7 +290,7 @@ class Clashes(Configured):
         for name, _, sentence in told:
             self.assertEqual(
                 0, samples[f'lunex_exporter_reload_success{{exporter="{name}"}}'])
-            self.assertIn(f"<td>{name}</td>", lunex.get("/").text)
+            self.assertIn(f'<td class="name">{name}<', lunex.get("/").text)
         return samples, [(name, where.replace(f"{self.folder}/", ""),
                           sentence.replace(f"{self.folder}/", ""))
                          for name, where, sentence in told]

@@ -4,6 +4,7 @@ that go away in the middle, and to stand-ins that have no time or no wish.
 OUTAGE_SECONDS says how long a receiver is gone (2)."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -169,10 +170,10 @@ def series_of(samples):
 
 
 def collections(lunex):
-    """How many there were, as the page at / has it, which asks nobody."""
-    row = re.search(r'exporter=count">count</a></td><td class="n">\d+</td>'
-                    r'<td class="n">(\d+)', lunex.get("/").text)
-    return int(row[1])
+    """How many there were, as the API has it, which asks nobody."""
+    answer = json.loads(lunex.get("/api/v1/exporters").text)
+    return next(e["collections"]["success"]
+                for e in answer["data"]["exporters"] if e["name"] == "count")
 
 
 def counted(receiver):

@@ -130,14 +130,15 @@ static void start_web(void)
 {
 	static const char *const addresses[] = { "127.0.0.1:0", NULL };
 	const struct web_options options = {
-		.exporters = fixture.exporters,
-		.n = EXPORTERS,
+		.roster = roster_of(fixture.exporters, EXPORTERS),
 		.addresses = addresses,
 		.telemetry_path = "/metrics",
 	};
 
 	fixture.web = web_new(&options, &fixture.err);
 	assert_non_null(fixture.web);
+	roster_unref(options.roster);
+	web_start(fixture.web);
 }
 
 static int set_up(void **state)

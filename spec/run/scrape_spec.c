@@ -142,6 +142,7 @@ static int set_up(void **state)
 {
 	static const char *const addresses[] = { "127.0.0.1:0", NULL };
 	struct fixture *f = &fixture;
+	struct roster *roster;
 	char text[1024];
 	struct route routes[] = {
 		{ "/metrics", SERVER_GET, "metrics", scrape_handle, NULL },
@@ -157,8 +158,10 @@ static int set_up(void **state)
 	f->exporters[SLOW] = start("slow", slow);
 	snprintf(text, sizeof text, busy, folder);
 	f->exporters[BUSY] = start("busy", text);
-	f->host = host_metrics_new(f->exporters, EXPORTERS);
-	f->scraper = scraper_new(f->loop, f->exporters, EXPORTERS, f->host);
+	roster = roster_of(f->exporters, EXPORTERS);
+	f->host = host_metrics_new(roster);
+	f->scraper = scraper_new(f->loop, roster, f->host);
+	roster_unref(roster);
 	routes[0].arg = f->scraper;
 	f->server = server_new(&options, &f->err);
 	assert_non_null(f->server);
