@@ -241,7 +241,7 @@ static void read_lists(lua_State *L, struct spawn_request *request)
 	ninherited = count_inherited(inherit);
 	list = lua_newuserdatauv(
 		L, (lua_rawlen(L, WORDS) + ninherited + 2) * sizeof *list, 0);
-	request->argv = list;
+	request->command.argv = list;
 	for (size_t i = 1; i <= lua_rawlen(L, WORDS); i++) {
 		if (i == nargs + 1)
 			list[n++] = NULL;
@@ -251,7 +251,7 @@ static void read_lists(lua_State *L, struct spawn_request *request)
 	}
 	if (lua_rawlen(L, WORDS) == nargs)
 		list[n++] = NULL;
-	request->envp = list + nargs + 1;
+	request->command.envp = list + nargs + 1;
 	for (size_t i = 0; i < ninherited; i++)
 		if (!is_replaced(L, env, environ[i]))
 			list[n++] = environ[i];
@@ -281,8 +281,8 @@ static void read_request(lua_State *L, struct spawn_request *request)
 	dir = keep_str(L, "dir");
 	if (dir.data && strlen(dir.data) != dir.len)
 		luaL_error(L, "option 'dir' contains a NUL");
-	request->dir = dir.data;
-	request->input = keep_str(L, "stdin");
+	request->command.dir = dir.data;
+	request->command.input = keep_str(L, "stdin");
 	request->max = (size_t)opt_integer(L, OPTIONS, "max", SPAWN_OUTPUT, 0,
 					   SPAWN_OUTPUT_MAX);
 	request->timeout =

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Label sets belong to the registry that made them, so those of the old version
- * are read back into values, of which the new registry makes its own. Two pages
- * of one registry share them, though: a series is found again in BEFORE by the
- * address of its set, mostly at the same place.
+ * Label sets belong to the registry that made them, so the new one makes its
+ * own: copies, or where the labels have another order now, of the values that
+ * are read back. Two pages of one registry share them, though: a series is
+ * found again in BEFORE by the address of its set, mostly at the same place.
  */
 #include "core/carry.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,12 +19,14 @@
 struct former {
 	const struct page_family *family; /* NULL: not there */
 	struct row_index index;		  /* made when a row has moved */
+	unsigned shift;			  /* rows of a chunk: 1 << shift */
 };
 
 struct carry {
 	const struct page_family *after;
 	struct former before;
 	struct family *to;
+	bool same_order; /* of all labels: sets have the same texts */
 	unsigned nlabels;
 	unsigned places[LABELS_MAX]; /* of AFTER's labels among TO's */
 	struct str values[LABELS_MAX];
@@ -71,6 +74,11 @@ static bool same_pairs(const struct labels *a, const struct labels *b)
 	return true;
 }
 
+static bool same_text(const struct labels *a, const struct labels *b)
+{
+	return a && b ? labels_same(a, b) : a == b;
+}
+
 static bool find_name(const struct label_schema *schema, struct str pair,
 		      unsigned *place)
 {
@@ -86,13 +94,24 @@ static bool find_name(const struct label_schema *schema, struct str pair,
 	return false;
 }
 
-static const struct labels *first_own(const struct page_family *family)
+/* The number of own rows of the family, and the labels of one of them. */
+static size_t count_own(const struct page_family *family,
+			const struct labels **labels)
 {
-	for (uint32_t c = 0; c < family->nchunks; c++)
-		for (uint32_t i = 0; i < family->chunks[c]->rows->count; i++)
-			if (chunk_is_own(family->chunks[c], i))
-				return family->chunks[c]->rows->labels[i];
-	return NULL;
+	size_t n = 0;
+
+	for (uint32_t c = 0; c < family->nchunks; c++) {
+		const struct chunk *chunk = family->chunks[c];
+
+		for (uint32_t i = 0; chunk->counted && i < chunk->rows->count;
+		     i++) {
+			if (!chunk_is_own(chunk, i))
+				continue;
+			*labels = chunk->rows->labels[i];
+			n++;
+		}
+	}
+	return n;
 }
 
 /* Learns where the labels of LABELS, of which the last NCONSTANT are constant,
@@ -107,10 +126,12 @@ static bool map_labels(struct carry *carry, const struct labels *labels,
 	carry->nlabels = count_pairs(labels) - nconstant;
 	if (carry->nlabels != schema->count)
 		return false;
-	for (unsigned i = 0; i < carry->nlabels; i++)
+	for (unsigned i = 0; i < carry->nlabels; i++) {
 		if (!labels_next(labels, &at, &pair) ||
 		    !find_name(schema, pair, &carry->places[i]))
 			return false;
+		carry->same_order &= carry->places[i] == i;
+	}
 	return true;
 }
 
@@ -144,7 +165,7 @@ static void index_former(struct former *former)
 			if (rows->labels[i])
 				row_index_add(&former->index,
 					      hash_of(rows->labels[i]),
-					      c * CHUNK_ROWS_MAX + i);
+					      c << former->shift | i);
 	}
 }
 
@@ -169,8 +190,8 @@ static bool find_former(struct former *former, const struct labels *labels,
 	if (!former->index.slots)
 		index_former(former);
 	while (row_index_next(&former->index, hash, &cursor, &row)) {
-		*c = row / CHUNK_ROWS_MAX;
-		*i = row % CHUNK_ROWS_MAX;
+		*c = row >> former->shift;
+		*i = row & ((1u << former->shift) - 1);
 		if (is_there(former, *c, *i, labels))
 			return true;
 	}
@@ -205,8 +226,13 @@ static bool began_anew(const struct metadata *metadata, const double *before,
 	return false;
 }
 
-/* BY = NOW - BEFORE, 0 where they are equal (as two infinite sums are). False:
- * all are equal. */
+/* Infinities and what is no number equal themselves here. */
+static bool same_number(double a, double b)
+{
+	return isnan(a) ? isnan(b) : a <= b && a >= b;
+}
+
+/* BY = NOW - BEFORE, and 0 where they are the same. False: all are. */
 static bool subtract(const struct metadata *metadata, const double *before,
 		     const double *now, double *by)
 {
@@ -217,7 +243,7 @@ static bool subtract(const struct metadata *metadata, const double *before,
 		return true;
 	}
 	for (unsigned i = 0; i < metadata->width; i++) {
-		bool same = now[i] <= before[i] && now[i] >= before[i];
+		bool same = same_number(now[i], before[i]);
 
 		by[i] = same ? 0 : now[i] - before[i];
 		any |= !same;
@@ -240,13 +266,21 @@ static void read_values(struct carry *carry, const struct labels *labels)
 	}
 }
 
+static bool find_row(struct carry *carry, const struct labels *labels,
+		     uint32_t *row)
+{
+	if (carry->same_order)
+		return family_row_like(carry->to, labels, row);
+	read_values(carry, labels);
+	return family_row(carry->to, carry->values, row, NULL);
+}
+
 static void add_row(struct carry *carry, const struct labels *labels,
 		    const double *numbers)
 {
 	uint32_t row;
 
-	read_values(carry, labels);
-	if (!family_row(carry->to, carry->values, &row, NULL))
+	if (!find_row(carry, labels, &row))
 		carry->left.full++;
 	else if (family_count(carry->to, row, numbers))
 		carry->taken++;
@@ -266,37 +300,63 @@ static void carry_row(struct carry *carry, uint32_t c, uint32_t i)
 		add_row(carry, labels, by);
 }
 
-static void carry_family(struct carry *carry)
+/* Sets are read in the order of their texts and lie where they were made. */
+static void fetch_soon(const struct rows *rows, uint32_t i)
+{
+	const char *labels;
+
+	if (i >= rows->count || !rows->labels[i])
+		return;
+	labels = (const char *)rows->labels[i];
+	__builtin_prefetch(labels);
+	__builtin_prefetch(labels + 64);
+}
+
+static void carry_chunk(struct carry *carry, uint32_t c)
+{
+	const struct chunk *chunk = carry->after->chunks[c];
+
+	for (uint32_t i = 0; i < chunk->rows->count; i++) {
+		fetch_soon(chunk->rows, i + 8);
+		if (chunk_is_own(chunk, i))
+			carry_row(carry, c, i);
+	}
+}
+
+/* OWN of the rows of AFTER are own. */
+static void carry_family(struct carry *carry, size_t own)
 {
 	const struct page_family *after = carry->after;
 	const struct page_family *before = carry->before.family;
 	struct family_staged staged;
 
+	if (!before)
+		family_reserve(carry->to, (uint32_t)own);
+	carry->before.shift = carry->to->shift;
 	family_unstage(carry->to, &staged);
-	for (uint32_t c = 0; c < after->nchunks; c++) {
-		const struct chunk *chunk = after->chunks[c];
-
-		if (!chunk->counted || (before && c < before->nchunks &&
-					before->chunks[c] == chunk))
-			continue;
-		for (uint32_t i = 0; i < chunk->rows->count; i++)
-			if (chunk_is_own(chunk, i))
-				carry_row(carry, c, i);
-	}
+	for (uint32_t c = 0; c < after->nchunks; c++)
+		if (after->chunks[c]->counted &&
+		    !(before && c < before->nchunks &&
+		      before->chunks[c] == after->chunks[c]))
+			carry_chunk(carry, c);
 	family_restage(carry->to, &staged);
 	row_index_release(&carry->before.index);
 }
 
 /* ---- pages ---- */
 
-static size_t count_own(const struct page_family *family)
+/* Readies the way from family CARRY->after to that in TO. LABELS are those of
+ * one of its rows. False: there is none like it. */
+static bool find_family(struct carry *carry, struct registry *to,
+			const struct labels *constant,
+			const struct labels *labels)
 {
-	size_t n = 0;
+	const struct metadata *metadata = carry->after->metadata;
 
-	for (uint32_t c = 0; c < family->nchunks; c++)
-		for (uint32_t i = 0; i < family->chunks[c]->rows->count; i++)
-			n += chunk_is_own(family->chunks[c], i);
-	return n;
+	carry->same_order = same_text(registry_constant(to), constant);
+	carry->to = registry_find(to, metadata->name);
+	return carry->to && metadata_alike(carry->to->metadata, metadata) &&
+	       map_labels(carry, labels, count_pairs(constant));
 }
 
 size_t registry_carry(struct registry *to, const struct page *before,
@@ -304,25 +364,24 @@ size_t registry_carry(struct registry *to, const struct page *before,
 {
 	struct carry carry = { .raw = mem_alloc(LABELS_TEXT_MAX) };
 	bool same = same_pairs(registry_constant(to), after->constant);
-	unsigned nconstant = count_pairs(after->constant);
 
 	for (uint32_t i = 0; i < after->nfamilies; i++) {
 		const struct page_family *family = &after->families[i];
-		const struct labels *first = first_own(family);
+		const struct labels *labels = NULL;
+		size_t own = carries(family->metadata->type)
+				     ? count_own(family, &labels)
+				     : 0;
 
-		if (!first || !carries(family->metadata->type))
+		if (!own)
 			continue;
 		carry.after = family;
-		carry.to = registry_find(to, family->metadata->name);
 		carry.before.family =
 			before ? page_find(before, family->metadata->name)
 			       : NULL;
-		if (same && carry.to &&
-		    metadata_alike(carry.to->metadata, family->metadata) &&
-		    map_labels(&carry, first, nconstant))
-			carry_family(&carry);
+		if (same && find_family(&carry, to, after->constant, labels))
+			carry_family(&carry, own);
 		else
-			carry.left.unlike += before ? 0 : count_own(family);
+			carry.left.unlike += before ? 0 : own;
 	}
 	free(carry.raw);
 	if (left)

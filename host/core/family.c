@@ -196,6 +196,14 @@ void family_reindex(struct family *family, uint32_t room)
 	}
 }
 
+void family_reserve(struct family *family, uint32_t rows)
+{
+	if (rows <= family->rows)
+		return;
+	family_reindex(family, rows - family->rows);
+	intern_reserve(&family->pool->sets, rows - family->rows);
+}
+
 static bool index_find(const struct family *family, uint64_t hash,
 		       const struct str *values, uint32_t *row)
 {
@@ -309,6 +317,22 @@ static bool row_missed(struct family *family, const struct str *values,
 	if (!labels)
 		return false;
 	*row = add_row(family, labels);
+	return true;
+}
+
+bool family_row_like(struct family *family, const struct labels *labels,
+		     uint32_t *row)
+{
+	uint64_t hash = hash_of(family, labels);
+	uint32_t cursor = 0;
+
+	while (row_index_next(&family->index, hash, &cursor, row))
+		if (labels_same(family_labels(family, *row), labels))
+			return true;
+	if (!check_room(family, NULL))
+		return false;
+	*row = add_row(family,
+		       intern_take(&family->pool->sets, labels_copy(labels)));
 	return true;
 }
 

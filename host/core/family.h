@@ -111,6 +111,15 @@ void family_segments_free(struct segment *segments, uint32_t n);
 /* Puts every row into the index anew, with ROOM for more. */
 void family_reindex(struct family *family, uint32_t room);
 
+/* Makes room for ROWS rows altogether. */
+void family_reserve(struct family *family, uint32_t rows);
+
+/* The row of the series with the text of LABELS, a set of another registry that
+ * has the same constant labels, for a family with the same label names. Made if
+ * need be; false at the series limit. */
+bool family_row_like(struct family *family, const struct labels *labels,
+		     uint32_t *row);
+
 /* Makes a hole of a row that has a set. */
 void family_remove_row(struct family *family, uint32_t row);
 

@@ -79,6 +79,14 @@ struct labels *intern_take(struct intern *intern, struct labels *labels)
 	return labels_ref(*slot);
 }
 
+void intern_reserve(struct intern *intern, uint32_t more)
+{
+	uint64_t wanted = ((uint64_t)intern->used + more + 1) * 5 / 4 + 1;
+
+	if (wanted > intern->nslots && wanted <= UINT32_MAX / 2)
+		rebuild(intern, (uint32_t)wanted, false);
+}
+
 void intern_sweep(struct intern *intern)
 {
 	rebuild(intern, intern->nslots, true);

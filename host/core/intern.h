@@ -24,6 +24,9 @@ void intern_release(struct intern *intern);
 /* Takes LABELS over and returns a reference to the one set with its text. */
 struct labels *intern_take(struct intern *intern, struct labels *labels);
 
+/* Makes room for MORE sets, so that they come in without moving the others. */
+void intern_reserve(struct intern *intern, uint32_t more);
+
 void intern_sweep(struct intern *intern);
 
 #endif

@@ -291,6 +291,17 @@ struct labels *labels_new(const struct label_schema *schema,
 	return labels;
 }
 
+struct labels *labels_copy(const struct labels *labels)
+{
+	struct labels *copy = mem_alloc(sizeof *copy + labels->len);
+
+	atomic_init(&copy->refs, 1);
+	copy->len = labels->len;
+	copy->escaped = labels->escaped;
+	memcpy(copy->text, labels->text, labels->len);
+	return copy;
+}
+
 struct labels *labels_ref(struct labels *labels)
 {
 	atomic_fetch_add_explicit(&labels->refs, 1, memory_order_relaxed);
@@ -342,6 +353,11 @@ static inline bool same_bytes(const char *a, const char *b, size_t n)
 		if (load64(a + i) != load64(b + i))
 			return false;
 	return load64(a + n - 8) == load64(b + n - 8);
+}
+
+bool labels_same(const struct labels *a, const struct labels *b)
+{
+	return a->len == b->len && same_bytes(a->text, b->text, a->len);
 }
 
 static bool match_escaped(const struct labels *labels,

@@ -69,8 +69,12 @@ bool label_schema_has(const struct label_schema *schema,
  * and ERR when the text would be longer than LABELS_TEXT_MAX. */
 struct labels *labels_new(const struct label_schema *schema,
 			  const struct str *values, struct err *err);
+struct labels *labels_copy(const struct labels *labels);
 struct labels *labels_ref(struct labels *labels);
 void labels_unref(struct labels *labels);
+
+/* Have both the same text? */
+bool labels_same(const struct labels *a, const struct labels *b);
 
 /* Does the set hold just these values? It must be of the same schema. */
 bool labels_match(const struct labels *labels,

@@ -11,23 +11,19 @@
 #include "net/spawn.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/queue.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "core/mem.h"
-#include "net/launch.h"
 #include "net/reaper.h"
 
-enum { CHUNK = 64 << 10, STDIO = 3, NAME_MAX_SHOWN = 100 };
+enum { CHUNK = 64 << 10 };
 
 /* What has a pipe of a command that has ended gets so many seconds. */
 #define LINGER 0.1
@@ -69,24 +65,7 @@ struct spawner {
 	unsigned nrunning;
 };
 
-/* Its first word: a command that was given with its arguments must not show
- * them. */
-static int name_len(const struct spawn *spawn)
-{
-	size_t len = strcspn(spawn->request.argv[0], " \t\r\n");
-
-	return len < NAME_MAX_SHOWN ? (int)len : NAME_MAX_SHOWN;
-}
-
-#define NAME(spawn) name_len(spawn), (spawn)->request.argv[0]
-
-static const char *reason(int error)
-{
-	if (error == ENOEXEC || error == ELIBBAD) /* unknown to uv */
-		return "not a program for this machine, nor a script that "
-		       "begins with #!";
-	return uv_strerror(uv_translate_sys_error(error));
-}
+#define NAME(spawn) SPAWN_COMMAND_NAME(&(spawn)->request.command)
 
 /* ---- taps ---- */
 
@@ -392,135 +371,14 @@ static void on_timer(struct timer *timer)
 
 /* ---- beginning ---- */
 
-/* Descriptors of the child's, ours (of the pipes) and the failing call. */
-struct ends {
-	int in, out, err;
-	int from_out, from_err;
-};
-
-static void close_fd(int *fd)
+static bool watch(struct spawn *spawn, const struct spawn_command_started *at)
 {
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
-/* A program that was started with its standard streams closed gets their
- * numbers for anything else. */
-static int above_stdio(int fd)
-{
-	int other;
-
-	if (fd < 0 || fd >= STDIO)
-		return fd;
-	other = fcntl(fd, F_DUPFD_CLOEXEC, STDIO);
-	close_fd(&fd);
-	return other;
-}
-
-static bool open_pipe(int *from, int *to)
-{
-	int fds[2];
-
-	if (pipe2(fds, O_CLOEXEC) != 0)
-		return false;
-	*from = above_stdio(fds[0]);
-	*to = above_stdio(fds[1]);
-	return *from >= 0 && *to >= 0;
-}
-
-/* A file in memory and no pipe: nobody has to write while the command runs, and
- * it may leave as much of it unread as it likes. */
-static int input_file(struct str input)
-{
-	int fd = memfd_create("stdin", MFD_CLOEXEC);
-
-	for (size_t done = 0; fd >= 0 && done < input.len;) {
-		ssize_t n = write(fd, input.data + done, input.len - done);
-
-		if (n > 0)
-			done += (size_t)n;
-		else if (n < 0 && errno != EINTR)
-			close_fd(&fd);
-	}
-	if (fd >= 0)
-		lseek(fd, 0, SEEK_SET);
-	return fd;
-}
-
-static bool open_ends(const struct spawn_request *request, struct ends *ends)
-{
-	*ends = (struct ends){ -1, -1, -1, -1, -1 };
-	ends->in = above_stdio(
-		request->input.data ? input_file(request->input)
-				    : open("/dev/null", O_RDONLY | O_CLOEXEC));
-	return ends->in >= 0 && open_pipe(&ends->from_out, &ends->out) &&
-	       open_pipe(&ends->from_err, &ends->err);
-}
-
-static void close_ends(struct ends *ends)
-{
-	close_fd(&ends->in);
-	close_fd(&ends->out);
-	close_fd(&ends->err);
-	close_fd(&ends->from_out);
-	close_fd(&ends->from_err);
-}
-
-static bool fail_to_start(struct spawn *spawn, int error)
-{
-	return err_set(&spawn->err, ERR_IO, "%.*s: cannot be started: %s%s",
-		       NAME(spawn), reason(error),
-		       error == EMFILE	 ? " (ulimit -n)"
-		       : error == EAGAIN ? " (too many processes)"
-		       : error == ENOSYS ? " (Linux 5.4 has what it takes)"
-					 : "");
-}
-
-/* FILE was found, or has a slash and may not be there. */
-static bool fail_to_execute(struct spawn *spawn, const char *file, int error)
-{
-	/* Seen from another folder it may be something else. */
-	bool is_there = (*file == '/' || !spawn->request.dir) &&
-			access(file, F_OK) == 0;
-
-	if (error == ENOENT && is_there)
-		return err_set(&spawn->err, ERR_IO,
-			       "%.*s: the interpreter in its first line: %s",
-			       NAME(spawn), reason(error));
-	return err_set(&spawn->err,
-		       error == ENOENT || error == ENOTDIR ? ERR_USAGE
-		       : error == EACCES || error == EPERM ? ERR_DENIED
-							   : ERR_IO,
-		       "%.*s: %s", NAME(spawn), reason(error));
-}
-
-/* ERR_USAGE is for a command that is not there, not for its folder. */
-static bool fail_in_dir(struct spawn *spawn, int error)
-{
-	return err_set(&spawn->err, ERR_IO, "%.*s: the folder to run it in: %s",
-		       NAME(spawn), reason(error));
-}
-
-static const char *path_of(const char *const *envp)
-{
-	for (; *envp; envp++)
-		if (strncmp(*envp, "PATH=", 5) == 0)
-			return *envp + 5;
-	return NULL;
-}
-
-static bool watch(struct spawn *spawn, struct ends *ends, int pidfd)
-{
-	int out = ends->from_out, err = ends->from_err;
 	struct spawn_result *result = &spawn->result;
 
-	ends->from_out = -1;
-	ends->from_err = -1;
 	/* All three are tried, so that each descriptor has an owner. */
-	return (open_tap(spawn, END, pidfd, NULL, on_end) &
-		open_tap(spawn, OUT, out, &result->out, on_output) &
-		open_tap(spawn, ERR, err, &result->err, on_output)) != 0;
+	return (open_tap(spawn, END, at->pidfd, NULL, on_end) &
+		open_tap(spawn, OUT, at->out, &result->out, on_output) &
+		open_tap(spawn, ERR, at->err, &result->err, on_output)) != 0;
 }
 
 static void move_to_running(struct spawn *spawn, pid_t pid)
@@ -533,54 +391,19 @@ static void move_to_running(struct spawn *spawn, pid_t pid)
 	spawner->nrunning++;
 }
 
-static bool execute(struct spawn *spawn, struct ends *ends)
-{
-	const struct spawn_request *request = &spawn->request;
-	const char *const *envp =
-		request->envp ? request->envp : (const char *const *)environ;
-	char file[PATH_MAX];
-	struct launch launch = {
-		.file = file,
-		.argv = request->argv,
-		.envp = envp,
-		.dir = request->dir,
-		.in = ends->in,
-		.out = ends->out,
-		.err = ends->err,
-	};
-	struct launched launched;
-	int error =
-		launch_find(request->argv[0], path_of(envp), file, sizeof file);
-
-	if (error)
-		return err_set(&spawn->err,
-			       error == EACCES ? ERR_DENIED : ERR_USAGE,
-			       "%.*s: %s", NAME(spawn), reason(error));
-	spawn->started = loop_now(spawn->spawner->loop);
-	if (!launch_start(&launch, &launched)) {
-		if (launched.in_dir)
-			return fail_in_dir(spawn, launched.error);
-		if (launched.pid < 0 || launched.pidfd < 0)
-			return fail_to_start(spawn, launched.error);
-		return fail_to_execute(spawn, file, launched.error);
-	}
-	move_to_running(spawn, launched.pid);
-	if (!watch(spawn, ends, launched.pidfd)) {
-		kill_group(spawn);
-		return fail_to_start(spawn, errno);
-	}
-	return true;
-}
-
 static bool begin(struct spawn *spawn)
 {
-	struct ends ends;
-	bool ok = open_ends(&spawn->request, &ends)
-			  ? execute(spawn, &ends)
-			  : fail_to_start(spawn, errno);
+	struct spawn_command_started at;
 
-	close_ends(&ends);
-	return ok;
+	spawn->started = loop_now(spawn->spawner->loop);
+	if (!spawn_command_start(&spawn->request.command, &at, &spawn->err))
+		return false;
+	move_to_running(spawn, at.pid);
+	if (watch(spawn, &at))
+		return true;
+	kill_group(spawn);
+	return err_set(&spawn->err, ERR_IO, "%.*s: cannot be watched",
+		       NAME(spawn));
 }
 
 /* Nothing is told from here: whoever calls may be inside of spawn_start(). */
@@ -604,17 +427,17 @@ static bool check_size(struct spawn *spawn)
 	const struct spawn_request *request = &spawn->request;
 	size_t n = 0;
 
-	while (request->argv[n])
+	while (request->command.argv[n])
 		n++;
 	if (n > SPAWN_ARGUMENTS_MAX)
 		return err_set(&spawn->err, ERR_IO,
 			       "%.*s: has %zu arguments, at most %d are passed",
 			       NAME(spawn), n - 1, SPAWN_ARGUMENTS_MAX - 1);
-	if (request->input.len > SPAWN_INPUT_MAX)
+	if (request->command.input.len > SPAWN_INPUT_MAX)
 		return err_set(&spawn->err, ERR_IO,
 			       "%.*s: its input has %zu bytes, at most %d are "
 			       "passed",
-			       NAME(spawn), request->input.len,
+			       NAME(spawn), request->command.input.len,
 			       SPAWN_INPUT_MAX);
 	return true;
 }

@@ -24,6 +24,7 @@
 #include "core/buf.h"
 #include "core/err.h"
 #include "net/loop.h"
+#include "net/spawn_command.h"
 
 struct spawner;
 struct spawn;
@@ -36,14 +37,10 @@ enum {
 	SPAWN_OUTPUT_MAX = 16 << 20,
 };
 
-/* What it points to is borrowed until the run is over. */
 struct spawn_request {
-	const char *const *argv; /* the command first; ended by NULL */
-	const char *const *envp; /* ended by NULL; NULL: our environment */
-	const char *dir;	 /* NULL: where we are */
-	struct str input;	 /* NULL data: /dev/null */
-	double timeout;		 /* with the wait for a place */
-	size_t max;		 /* bytes of each stream */
+	struct spawn_command command; /* borrowed until the run is over */
+	double timeout;		      /* with the wait for a place */
+	size_t max;		      /* bytes of each stream */
 };
 
 struct spawn_result {

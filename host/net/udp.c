@@ -9,6 +9,7 @@
 #include "net/udp.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,10 +21,12 @@
 enum {
 	ROUND_MAX = 64,
 	DRAIN_MAX = 4096,
-	/* What is asked of the kernel for a socket that may wait while one
-	 * version of a script hands it to the next; net.core.rmem_max and its
-	 * double are what it gives. */
-	KERNEL_BYTES = 4 << 20,
+	/* A socket that passes from version to version keeps in the kernel what
+	 * the script is not ready for: only that can be handed over. This many
+	 * are read ahead, and this much room is asked for (what is given is
+	 * bounded by net.core.rmem_max). */
+	SHARED_DATAGRAMS = 32,
+	SHARED_KERNEL_BYTES = 4 << 20,
 };
 
 struct entry {
@@ -38,6 +41,7 @@ struct udp {
 	sa_family_t family;
 	bool polled; /* `poll` was initialised */
 	bool failed; /* `failure` waits to be told */
+	bool paused; /* not polled: the queue of a shared socket is full */
 	bool taken;  /* a datagram, and nobody came back for the next */
 	uv_poll_t poll;
 	struct timer soon; /* calls `done` from the loop */
@@ -49,7 +53,8 @@ struct udp {
 	size_t queued;
 	size_t queued_bytes;
 	unsigned long dropped;
-	unsigned number; /* of its port */
+	unsigned long before; /* what the kernel had dropped at the start */
+	unsigned number;      /* of its port */
 	char name[ADDRESS_TEXT_MAX];
 	char peer[ADDRESS_TEXT_MAX];
 	char label[ADDRESS_HOST_MAX + 8];
@@ -59,6 +64,16 @@ static bool fail(struct udp *udp, struct err *err, int error)
 {
 	return err_set(err, ERR_IO, "udp %s: %s", udp->label,
 		       uv_strerror(uv_translate_sys_error(error)));
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+/* Unless it is held. */
+static void watch(struct udp *udp)
+{
+	udp->paused = false;
+	if (ports_reading(udp->port.ports))
+		uv_poll_start(&udp->poll, UV_READABLE, on_poll);
 }
 
 /* ---- the queue ---- */
@@ -111,6 +126,8 @@ static bool queue_take(struct udp *udp, struct udp_datagram *datagram)
 	udp->queued--;
 	udp->queued_bytes -= datagram->len;
 	free(entry);
+	if (udp->paused && !udp->first)
+		watch(udp);
 	return true;
 }
 
@@ -158,12 +175,23 @@ static bool receive_one(struct udp *udp)
 	return true;
 }
 
+/* What arrives at a socket of nobody else is read and, when it does not fit,
+ * dropped. */
+static bool may_read(const struct udp *udp)
+{
+	if (!udp->port.ports)
+		return true;
+	return ports_reading(udp->port.ports) &&
+	       udp->queued < SHARED_DATAGRAMS &&
+	       udp->queued_bytes <= UDP_QUEUE_BYTES - UDP_DATAGRAM_MAX;
+}
+
 void udp_collect(struct udp *udp)
 {
-	bool more = ports_reading(udp->port.ports);
+	int left = ROUND_MAX;
 
-	for (int i = 0; i < ROUND_MAX && more; i++)
-		more = receive_one(udp);
+	while (left-- > 0 && may_read(udp) && receive_one(udp))
+		;
 }
 
 /* Tells whoever waits, if there is something to tell. Must be the last use of
@@ -185,14 +213,6 @@ static void tell(struct udp *udp)
 	done(udp->arg, &failure);
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events);
-
-static void watch(struct udp *udp)
-{
-	if (ports_reading(udp->port.ports))
-		uv_poll_start(&udp->poll, UV_READABLE, on_poll);
-}
-
 static void on_turn(struct port *port, bool reading)
 {
 	struct udp *udp = (struct udp *)(void *)((char *)port -
@@ -209,9 +229,12 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	struct udp *udp = poll->data;
 
 	(void)events;
+	udp->paused = !may_read(udp);
 	udp_collect(udp);
 	/* uv stops to watch a socket that had an error. */
-	if (status < 0)
+	if (udp->paused)
+		uv_poll_stop(poll);
+	else if (status < 0)
 		watch(udp);
 	tell(udp);
 }
@@ -415,10 +438,26 @@ static int bind_new(void *arg)
 	return bound ? udp->fd : -1;
 }
 
+static unsigned long kernel_drops(const struct udp *udp)
+{
+	uint32_t values[SK_MEMINFO_VARS] = { 0 };
+	socklen_t size = sizeof values;
+
+	getsockopt(udp->fd, SOL_SOCKET, SO_MEMINFO, values, &size);
+	return values[SK_MEMINFO_DROPS];
+}
+
+static void begin_shared(struct udp *udp)
+{
+	const int bytes = SHARED_KERNEL_BYTES;
+
+	setsockopt(udp->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+	udp->before = kernel_drops(udp);
+}
+
 /* A new socket, or a copy of another version's. */
 static bool open_place(struct place *place, struct ports *ports)
 {
-	const int bytes = KERNEL_BYTES;
 	struct udp *udp = place->udp;
 	int fd;
 
@@ -429,7 +468,7 @@ static bool open_place(struct place *place, struct ports *ports)
 		return false;
 	udp->fd = fd;
 	if (udp->port.ports)
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+		begin_shared(udp);
 	return begin(udp);
 }
 
@@ -507,7 +546,9 @@ bool udp_send_to(struct udp *udp, const struct sockaddr *addr, const void *data,
 
 unsigned long udp_dropped(const struct udp *udp)
 {
-	return udp->dropped;
+	if (!udp->port.ports)
+		return udp->dropped;
+	return kernel_drops(udp) - udp->before;
 }
 
 const char *udp_name(const struct udp *udp)

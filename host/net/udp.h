@@ -5,10 +5,11 @@
  * loop's.
  *
  * Datagrams that arrive while nobody waits are kept in a bounded queue (the
- * newest is dropped and counted when it is full). A connected socket is bound
- * to one peer by the kernel, so foreign datagrams never reach it; an answer
- * that comes late is either dropped by udp_drain() before the next request or
- * belongs to a socket that no longer exists.
+ * newest is dropped and counted when it is full; of a socket that is shared,
+ * net/ports.h, most stay in the kernel, which drops and counts). A connected
+ * socket is bound to one peer by the kernel, so foreign datagrams never reach
+ * it; an answer that comes late is either dropped by udp_drain() before the
+ * next request or belongs to a socket that no longer exists.
  */
 #ifndef NET_UDP_H
 #define NET_UDP_H
@@ -91,7 +92,8 @@ void udp_forget(struct udp *udp);
  * datagrams. */
 size_t udp_drain(struct udp *udp);
 
-/* Datagrams dropped because the queue was full. */
+/* Datagrams dropped because the queue was full. Of a socket with ports: since
+ * it was opened, whoever of those that share it should have received them. */
 unsigned long udp_dropped(const struct udp *udp);
 
 /* "192.0.2.1:5000", "[2001:db8::1]:5000"; the socket's own and its peer's (""

@@ -27,7 +27,8 @@ struct collector {
 	unsigned running;
 	bool ok;
 	struct err first; /* failure, when not ok */
-	double deadline;
+	double started, deadline;
+	double took; /* the latest that is over */
 	struct family *up, *duration, *success, *last_success;
 };
 
@@ -165,6 +166,7 @@ static void log_success(struct part *part)
 
 static void finish(struct collector *collector)
 {
+	collector->took = now_of(collector) - collector->started;
 	say(collector, collector->up, NULL, collector->ok);
 	if (collector->ok)
 		say(collector, collector->last_success, NULL, epoch());
@@ -226,6 +228,16 @@ static void start_part(lua_State *L, void *arg)
 	task_set_context(part->task, &part->scope);
 }
 
+bool collector_runs(const struct collector *collector)
+{
+	return collector->running > 0;
+}
+
+double collector_seconds(const struct collector *collector)
+{
+	return collector->took;
+}
+
 void collector_run(struct collector *collector, double seconds)
 {
 	unsigned n = collector->options.declaration->nparts;
@@ -236,6 +248,7 @@ void collector_run(struct collector *collector, double seconds)
 		return;
 	collector->running = n;
 	collector->ok = true;
+	collector->started = now;
 	collector->deadline = now + seconds;
 	for (unsigned i = 0; i < n; i++) {
 		struct part *part = &collector->parts[i];

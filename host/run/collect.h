@@ -39,6 +39,11 @@ struct collector *collector_new(const struct collector_options *options,
 /* Cancels what runs. `done` is not called any more. NULL is allowed. */
 void collector_free(struct collector *collector);
 
+bool collector_runs(const struct collector *collector);
+
+/* How long the latest collection took; 0 before the first is over. */
+double collector_seconds(const struct collector *collector);
+
 /* Starts a collection that ends within SECONDS; does nothing while one runs. */
 void collector_run(struct collector *collector, double seconds);
 

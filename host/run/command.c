@@ -52,26 +52,10 @@ static int test(const struct plan *plan)
 								     : FAILURE;
 }
 
-static struct supervisor_options options_of(const struct plan *plan)
-{
-	return (struct supervisor_options){
-		.exporters = plan->exporters,
-		.nexporters = plan->nexporters,
-		.configuration = plan->configuration,
-		.listen = (const char *const *)plan->listen,
-		.telemetry_path = plan->telemetry_path,
-		.log_level = plan->log_level,
-		.open = plan->open,
-		.lifecycle = plan->lifecycle,
-		.watch = plan->watch,
-	};
-}
-
 /* A configuration, whose scripts have been looked at alone so far. */
 static int check(const struct plan *plan)
 {
-	const struct supervisor_options options = options_of(plan);
-	bool good = supervisor_check(&options, print_error);
+	bool good = supervisor_check(plan, print_error);
 	int status = print(plan);
 
 	if (good && plan->good)
@@ -81,10 +65,9 @@ static int check(const struct plan *plan)
 
 static int collect_once(const struct plan *plan)
 {
-	const struct supervisor_options options = options_of(plan);
 	struct err err;
 
-	if (supervisor_once(&options, &err))
+	if (supervisor_once(plan, &err))
 		return SUCCESS;
 	print_error(err.text);
 	return FAILURE;
@@ -114,12 +97,10 @@ static void block_signals(void)
 /* PLANNER knows the arguments as they were before a secret was hidden. */
 static int run_exporters(const struct plan *plan, struct planner *planner)
 {
-	struct supervisor_options options = options_of(plan);
 	struct err err;
 
-	options.planner = planner;
 	block_signals(); /* "once" just ends */
-	if (supervisor_run(&options, &err))
+	if (supervisor_run(plan, planner, &err))
 		return SUCCESS;
 	print_error(err.text);
 	return FAILURE;

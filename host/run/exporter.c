@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/exporter.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,71 +9,62 @@
 #include <time.h>
 
 #include "bind/modules.h"
-#include "bind/scope.h"
-#include "core/log.h"
 #include "core/mem.h"
 #include "core/registry.h"
+#include "net/ports.h"
 #include "run/call.h"
 #include "run/collect.h"
 #include "run/prober.h"
+#include "run/publisher.h"
 #include "run/respond.h"
+#include "run/starter.h"
+#include "run/succession.h"
 #include "run/thread.h"
 #include "vm/state.h"
-#include "vm/task.h"
 
 static const double default_timeout = 10;
-static const double restart_first = 1, restart_most = 60; /* seconds */
 
 struct exporter {
 	struct exporter_options options;
 	char *path;
 	pthread_t thread;
 	bool threaded;	   /* there is one */
+	bool joined;	   /* it is over */
 	struct loop *loop; /* NULL: there were no descriptors for it */
-	struct message start, stop;
+	struct message start, stop, try, finish;
 
 	/* the thread's */
 	_Atomic(struct vm *) vm;
+	struct ports *ports;
 	struct declaration *declaration;
 	struct outline *outline;
+	struct seen_list seen;
 	struct registry *registry;
 	struct collector *collector;
 	struct responder *responder;
-	struct prober *prober; /* NULL: the script has no probe */
+	struct prober *prober;	 /* NULL: the script has no probe */
+	struct starter *starter; /* NULL: it has no `start` */
 	struct timer schedule;
-	double started; /* the last scheduled collection */
-	struct scope live;
-	struct task *start_task;
-	struct timer restart;
-	double restarted, restart_after;
+	double started; /* the last collection that was not asked for */
 	struct exporter_question *waiting; /* linked by their messages */
-	struct page *shown;		   /* borrowed from the registry */
+	struct trial {
+		unsigned open; /* results that are still to come */
+		bool failed;
+		struct err err;
+	} trial;
+	bool finishing;
 	bool stopping;
 
 	/* everybody's */
-	struct board *board;
+	struct publisher *publisher;
+	struct succession *succession;
 };
-
-/* ---- publishing ---- */
 
 static void publish(void *arg)
 {
 	struct exporter *e = arg;
-	struct page *page = registry_publish(e->registry, loop_now(e->loop));
-	struct vm *vm = atomic_load(&e->vm);
 
-	atomic_store_explicit(&e->board->status.series, page->series,
-			      memory_order_relaxed);
-	atomic_store_explicit(&e->board->status.memory, vm_memory(vm),
-			      memory_order_relaxed);
-	atomic_store_explicit(&e->board->status.cpu_seconds, vm_cpu_seconds(vm),
-			      memory_order_relaxed);
-	if (page == e->shown) {
-		page_unref(page);
-		return;
-	}
-	e->shown = page;
-	page_slot_set(&e->board->slot, page);
+	publisher_publish(e->publisher);
 }
 
 /* ---- questions ---- */
@@ -100,24 +92,55 @@ static void answer_all(struct exporter *e)
 	}
 }
 
+static void deliver_question(struct message *message);
+
+static void ask(struct exporter_question *question, struct exporter *exporter)
+{
+	question->at = exporter;
+	question->message.deliver = deliver_question;
+	loop_post(exporter->loop, &question->message);
+}
+
+/* The page of one that has handed over is its heir's. */
+static void pass_on(struct exporter *e, struct exporter_question *question)
+{
+	struct exporter *heir = succession_heir(e->succession);
+
+	if (heir)
+		ask(question, heir);
+	else
+		answer(question);
+}
+
+static void collect_for(struct exporter *e, struct exporter_question *question)
+{
+	double seconds = exporter_timeout(e);
+
+	question->message.next = e->waiting ? &e->waiting->message : NULL;
+	e->waiting = question;
+	if (question->seconds < seconds)
+		seconds = question->seconds;
+	collector_run(e->collector, seconds);
+}
+
+static bool is_first(const struct exporter *e)
+{
+	return e->declaration->nparts &&
+	       !atomic_load_explicit(&exporter_status(e)->ready,
+				     memory_order_relaxed);
+}
+
 static void deliver_question(struct message *message)
 {
 	struct exporter_question *question = (void *)message;
-	struct exporter *e = question->exporter;
-	double seconds = exporter_timeout(e);
-	bool first = e->declaration->nparts &&
-		     !atomic_load_explicit(&e->board->status.ready,
-					   memory_order_relaxed);
+	struct exporter *e = question->at;
 
 	if (e->stopping) {
 		answer(question);
-	} else if (exporter_on_scrape(e) || first) {
-		question->message.next =
-			e->waiting ? &e->waiting->message : NULL;
-		e->waiting = question;
-		if (question->seconds < seconds)
-			seconds = question->seconds;
-		collector_run(e->collector, seconds);
+	} else if (succession_is_over(e->succession)) {
+		pass_on(e, question);
+	} else if (exporter_on_scrape(e) || is_first(e)) {
+		collect_for(e, question);
 	} else {
 		publish(e);
 		answer(question);
@@ -126,8 +149,7 @@ static void deliver_question(struct message *message)
 
 void exporter_ask(struct exporter_question *question)
 {
-	question->message.deliver = deliver_question;
-	loop_post(question->exporter->loop, &question->message);
+	ask(question, question->exporter);
 }
 
 /* ---- calls ---- */
@@ -170,29 +192,38 @@ void exporter_probe(struct probe *probe)
 
 /* ---- collections ---- */
 
-static double epoch(void)
+/* One result of those that a trial waits for. */
+static void end_trial(struct exporter *e, const struct err *err)
 {
-	struct timespec now;
+	struct trial *trial = &e->trial;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	if (!trial->open)
+		return;
+	if (err && !trial->failed)
+		trial->err = *err;
+	trial->failed |= err != NULL;
+	if (--trial->open == 0)
+		e->options.tried(e->options.arg,
+				 trial->failed ? &trial->err : NULL);
+}
+
+static void end_thread(struct exporter *e)
+{
+	e->stopping = true;
+	loop_stop(e->loop);
 }
 
 static void collected(void *arg, const struct err *err)
 {
 	struct exporter *e = arg;
 
-	atomic_fetch_add_explicit(err ? &e->board->status.collections_failed
-				      : &e->board->status.collections_ok,
-				  1, memory_order_relaxed);
-	if (!err)
-		atomic_store_explicit(&e->board->status.last_success, epoch(),
-				      memory_order_relaxed);
-	atomic_store_explicit(&e->board->status.ready, true,
-			      memory_order_release);
+	publisher_collected(e->publisher, err, collector_seconds(e->collector));
 	if (e->options.collected)
 		e->options.collected(e->options.arg, err);
 	answer_all(e);
+	end_trial(e, err);
+	if (e->finishing)
+		end_thread(e);
 }
 
 /* Collections begin an interval apart, however long each takes; one that is
@@ -202,71 +233,108 @@ static void schedule_fired(struct timer *timer)
 	struct exporter *e =
 		(void *)((char *)timer - offsetof(struct exporter, schedule));
 	double interval = exporter_interval(e), now = loop_now(e->loop);
-	double seconds = exporter_timeout(e);
 
 	e->started += interval;
 	if (e->started < now)
 		e->started = now;
-	collector_run(e->collector, seconds);
+	collector_run(e->collector, exporter_timeout(e));
 	timer_start(timer, e->started + interval - now);
 }
 
 /* ---- the long-running task ---- */
 
-/* It is tried again, after longer and longer waits unless it had run well for
- * long. */
-static void start_failed(struct exporter *e, const struct err *err)
-{
-	log_warn("start failed", "exporter", exporter_name(e), "error",
-		 err->text);
-	atomic_fetch_add_explicit(&e->board->status.starts_failed, 1,
-				  memory_order_relaxed);
-	if (!e->declaration->nparts)
-		collector_set_up(e->collector, false);
-	if (loop_now(e->loop) - e->restarted > restart_most)
-		e->restart_after = restart_first;
-	timer_start(&e->restart, e->restart_after);
-	e->restart_after *= 2;
-	if (e->restart_after > restart_most)
-		e->restart_after = restart_most;
-}
-
-static void start_ended(struct task *task, lua_State *co, int results,
-			const struct err *err, void *arg)
+/* Without a `collect` it is what `up` is about. */
+static void start_told(void *arg, const struct err *err)
 {
 	struct exporter *e = arg;
-	struct err failure;
+	bool alone = !e->declaration->nparts;
 
-	(void)task;
-	if (!e->start_task)
+	if (alone)
+		collector_set_up(e->collector, !err);
+	publisher_started(e->publisher, err, alone);
+	end_trial(e, err);
+}
+
+static void begin_start(struct exporter *e)
+{
+	if (e->starter)
+		starter_begin(e->starter);
+	if (e->declaration->nparts)
 		return;
-	e->start_task = NULL;
-	if (!err && task_answers_failure(co, results, &failure))
-		err = &failure;
-	if (err)
-		start_failed(e, err);
+	collector_set_up(e->collector, true);
+	publisher_set_ready(e->publisher);
 }
 
-static void call_start(lua_State *L, void *arg)
-{
-	struct exporter *e = arg;
+/* ---- from one version to the next ---- */
 
-	declaration_push_start(L, e->declaration);
-	e->start_task = task_start(L, 2, 0, start_ended, e);
-	task_set_context(e->start_task, &e->live);
-}
-
-static void run_start(struct timer *timer)
+static void deliver_try(struct message *message)
 {
 	struct exporter *e =
-		(void *)((char *)timer - offsetof(struct exporter, restart));
-	struct err err;
+		(void *)((char *)message - offsetof(struct exporter, try));
+	bool collects = e->declaration && e->declaration->nparts;
 
-	e->restarted = loop_now(e->loop);
-	if (!e->declaration->nparts)
-		collector_set_up(e->collector, true);
-	if (!vm_call(atomic_load(&e->vm), call_start, e, &err))
-		start_failed(e, &err);
+	if (e->stopping)
+		return;
+	e->trial.open = 1u + (e->starter != NULL) + collects;
+	e->started = loop_now(e->loop);
+	begin_start(e);
+	if (collects)
+		collector_run(e->collector, exporter_timeout(e));
+	end_trial(e, NULL);
+}
+
+void exporter_try(struct exporter *exporter)
+{
+	loop_post(exporter->loop, &exporter->try);
+}
+
+/* The next collection is as far from that of the trial as from any other. */
+static void live(void *arg)
+{
+	struct exporter *e = arg;
+	double interval = exporter_interval(e);
+
+	if (e->declaration->nparts && interval > 0)
+		timer_start(&e->schedule,
+			    fmax(0, e->started + interval - loop_now(e->loop)));
+	e->options.live(e->options.arg);
+}
+
+static void leaving(void *arg)
+{
+	struct exporter *e = arg;
+
+	timer_stop(&e->schedule);
+}
+
+static struct succession *succession_of(struct exporter *exporter)
+{
+	return exporter ? exporter->succession : NULL;
+}
+
+void exporter_replace(struct exporter *old, struct exporter *heir)
+{
+	succession_begin(old->succession, succession_of(heir));
+}
+
+bool exporter_leave_behind(struct exporter *old, struct exporter *heir)
+{
+	return succession_leave_behind(old->succession, succession_of(heir));
+}
+
+static void deliver_finish(struct message *message)
+{
+	struct exporter *e =
+		(void *)((char *)message - offsetof(struct exporter, finish));
+
+	e->finishing = true;
+	if (!e->collector || !collector_runs(e->collector))
+		end_thread(e);
+}
+
+void exporter_finish(struct exporter *exporter)
+{
+	loop_post(exporter->loop, &exporter->finish);
 }
 
 /* ---- the thread ---- */
@@ -278,6 +346,8 @@ static bool open_vm(struct exporter *e, struct err *err)
 		.lua_path = e->options.lua_path,
 		.lua_cpath = e->options.lua_cpath,
 		.open = modules_open,
+		.ports = e->ports,
+		.seen = &e->seen,
 		.owner = e,
 	};
 	struct vm *vm = vm_new(&options, err);
@@ -300,6 +370,16 @@ static bool open_prober(struct exporter *e, struct err *err)
 	return e->prober != NULL;
 }
 
+static void open_starter(struct exporter *e)
+{
+	const struct starter_options options = { .vm = atomic_load(&e->vm),
+						 .declaration = e->declaration,
+						 .told = start_told,
+						 .arg = e };
+
+	e->starter = starter_new(&options);
+}
+
 static bool load(struct exporter *e, struct err *err)
 {
 	struct registry_options registry = { 0 };
@@ -315,6 +395,7 @@ static bool load(struct exporter *e, struct err *err)
 	e->declaration = declaration_load(collector.vm, e->path, err);
 	if (!e->declaration)
 		return false;
+	seen_add_file(&e->seen, e->path, e->declaration->source, strlen(e->declaration->source)); /* XXX */
 	vm_set_name(collector.vm, exporter_name(e));
 	e->outline = outline_new(e->declaration, e->options.labels,
 				 e->options.nlabels);
@@ -329,6 +410,9 @@ static bool load(struct exporter *e, struct err *err)
 		return false;
 	collector.registry = e->registry;
 	collector.declaration = e->declaration;
+	publisher_open(e->publisher, collector.vm, e->registry);
+	if (e->declaration->has_start)
+		open_starter(e);
 	if (e->declaration->has_probe && !open_prober(e, err))
 		return false;
 	e->responder = responder_new(collector.vm, e->declaration);
@@ -336,17 +420,13 @@ static bool load(struct exporter *e, struct err *err)
 	if (!e->collector)
 		return false;
 	outline_read(e->outline, e->declaration, e->registry);
+	succession_open(e->succession, e->registry, e->starter);
 	return true;
 }
 
 static void begin(struct exporter *e)
 {
-	if (e->declaration->has_start)
-		run_start(&e->restart);
-	else if (!e->declaration->nparts)
-		collector_set_up(e->collector, true);
-	if (!e->declaration->nparts)
-		atomic_store(&e->board->status.ready, true);
+	begin_start(e);
 	if (e->declaration->nparts && exporter_interval(e) > 0) {
 		e->started = loop_now(e->loop) - exporter_interval(e);
 		schedule_fired(&e->schedule);
@@ -377,15 +457,18 @@ static void unload(struct exporter *e)
 
 	e->stopping = true;
 	timer_release(&e->schedule);
-	timer_release(&e->restart);
-	e->start_task = NULL;
+	starter_free(e->starter);
 	collector_free(e->collector);
 	responder_free(e->responder);
 	prober_free(e->prober);
 	answer_all(e);
 	atomic_store(&e->vm, NULL);
 	vm_free(vm);
+	if (e->succession)
+		succession_close(e->succession, e->finishing);
 	registry_free(e->registry);
+	ports_free(e->ports);
+	e->starter = NULL;
 	e->collector = NULL;
 	e->registry = NULL;
 }
@@ -396,10 +479,14 @@ static void *thread_main(void *arg)
 	struct err err;
 	bool ok = load(e, &err);
 
+	if (e->options.seen)
+		seen_list_add_all(e->options.seen, &e->seen);
 	e->options.loaded(e->options.arg, ok ? NULL : &err);
 	if (ok)
 		run(e);
 	unload(e);
+	if (e->options.ended)
+		e->options.ended(e->options.arg);
 	return NULL;
 }
 
@@ -412,6 +499,22 @@ static void deliver_stop(struct message *message)
 	loop_stop(e->loop);
 }
 
+static void open_loop(struct exporter *e)
+{
+	const char *lineage = e->options.name ? e->options.name : e->path;
+	struct succession_options succession = { .loop = e->loop,
+						 .publisher = e->publisher,
+						 .name = lineage,
+						 .leaving = leaving,
+						 .live = live,
+						 .arg = e };
+
+	timer_init(e->loop, &e->schedule, schedule_fired);
+	e->ports = ports_new(e->loop, lineage, e->options.trial);
+	succession.ports = e->ports;
+	e->succession = succession_new(&succession);
+}
+
 static bool start_thread(struct exporter *e, struct err *err)
 {
 	int status;
@@ -419,8 +522,7 @@ static bool start_thread(struct exporter *e, struct err *err)
 	e->loop = loop_try(err);
 	if (!e->loop)
 		return false;
-	timer_init(e->loop, &e->schedule, schedule_fired);
-	timer_init(e->loop, &e->restart, run_start);
+	open_loop(e);
 	status = pthread_create(&e->thread, NULL, thread_main, e);
 	e->threaded = status == 0;
 	if (e->threaded)
@@ -437,13 +539,16 @@ struct exporter *exporter_new(const struct exporter_options *options)
 
 	e->options = *options;
 	e->path = mem_string(options->path);
-	e->board = board_new();
+	e->publisher = publisher_new(options->web);
 	e->start.deliver = deliver_start;
 	e->stop.deliver = deliver_stop;
-	e->live.part = REGISTRY_LIVE;
-	e->restart_after = restart_first;
-	if (!start_thread(e, &err))
-		options->loaded(options->arg, &err);
+	e->try.deliver = deliver_try;
+	e->finish.deliver = deliver_finish;
+	if (start_thread(e, &err))
+		return e;
+	options->loaded(options->arg, &err);
+	if (options->ended)
+		options->ended(options->arg);
 	return e;
 }
 
@@ -458,14 +563,23 @@ void exporter_stop(struct exporter *exporter)
 		loop_post(exporter->loop, &exporter->stop);
 }
 
+bool exporter_join(struct exporter *e, double seconds)
+{
+	if (e->threaded && !e->joined)
+		e->joined = thread_join(e->thread, seconds);
+	return e->joined || !e->threaded;
+}
+
 bool exporter_free(struct exporter *e, double seconds)
 {
 	bool all;
 
-	if (e->threaded && !thread_join(e->thread, seconds))
+	if (!exporter_join(e, seconds))
 		return false;
 	all = loop_free(e->loop);
-	board_unref(e->board);
+	succession_free(e->succession);
+	publisher_free(e->publisher);
+	seen_list_release(&e->seen);
 	outline_free(e->outline);
 	declaration_free(e->declaration);
 	free(e->path);
@@ -493,12 +607,12 @@ const struct outline *exporter_outline(const struct exporter *exporter)
 
 const struct exporter_status *exporter_status(const struct exporter *exporter)
 {
-	return &exporter->board->status;
+	return &publisher_board(exporter->publisher)->status;
 }
 
 struct board *exporter_board(const struct exporter *exporter)
 {
-	return exporter->board;
+	return publisher_board(exporter->publisher);
 }
 
 double exporter_busy_seconds(const struct exporter *exporter)
@@ -541,11 +655,11 @@ bool exporter_wants_asking(const struct exporter *e)
 {
 	return exporter_on_scrape(e) || e->declaration->has_start ||
 	       e->declaration->nroutes || e->declaration->has_ttl ||
-	       !atomic_load_explicit(&e->board->status.ready,
+	       !atomic_load_explicit(&exporter_status(e)->ready,
 				     memory_order_acquire);
 }
 
 struct page *exporter_page(struct exporter *exporter)
 {
-	return page_slot_get(&exporter->board->slot);
+	return page_slot_get(&publisher_board(exporter->publisher)->slot);
 }

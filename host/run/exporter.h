@@ -13,6 +13,7 @@
 #include "core/err.h"
 #include "core/page.h"
 #include "net/loop.h"
+#include "net/seen.h"
 #include "run/board.h"
 #include "run/config.h"
 #include "run/declaration.h"
@@ -39,13 +40,27 @@ struct exporter_options {
 	double interval; /* overrides the script's; < 0: does not */
 	double timeout;	 /* the same */
 	const char *lua_path, *lua_cpath;
-	bool held; /* once loaded, it waits for exporter_start() */
-	/* Called once in the exporter's thread when it has loaded (ERR NULL) or
-	 * cannot run; from exporter_new() when there can be no thread. */
+	struct loop *web; /* whose thread is told of errors; NULL: none */
+	bool held;	  /* once loaded, it waits to be started or tried */
+	bool trial; /* there is an older version: sockets that listen are held
+		       until it takes over */
+
+	struct seen_list *seen; /* the files that it is made from are added,
+				   before `loaded` is called; or NULL */
+
+	/* All of them are called in the exporter's thread.
+	 * Once: it has loaded (ERR NULL) or cannot run; from exporter_new()
+	 * when there can be no thread. */
 	void (*loaded)(void *arg, const struct err *err);
-	/* Called in the exporter's thread after each collection, before it is
-	 * answered for; ERR is the first failure. May be NULL. */
+	/* After each collection, before it is answered for; ERR is the first
+	 * failure. May be NULL. */
 	void (*collected)(void *arg, const struct err *err);
+	/* After exporter_try(): ERR is the first failure. */
+	void (*tried)(void *arg, const struct err *err);
+	/* It has taken over from an older version. */
+	void (*live)(void *arg);
+	/* The thread is over: exporter_free() will not wait. May be NULL. */
+	void (*ended)(void *arg);
 	void *arg;
 };
 
@@ -59,12 +74,40 @@ struct exporter *exporter_new(const struct exporter_options *options);
 /* Lets one that is held run. Once, after `loaded` said that it could. */
 void exporter_start(struct exporter *exporter);
 
+/*
+ * A new version of a script runs beside the old one. First exporter_try() runs
+ * one collection and begins `start`, and `tried` tells how it went. Then
+ * exporter_replace() lets it take over: the old version OLD ends its `start`,
+ * shows a last page and hands over; HEIR adds what was counted there, shows its
+ * page in the same place and goes on, and `live` is called. Scrapes that still
+ * ask OLD are passed on; calls and probes under way end on the old code, and
+ * what they count is added when OLD has ended. HEIR NULL: the exporter is
+ * removed.
+ */
+void exporter_try(struct exporter *exporter);
+void exporter_replace(struct exporter *old, struct exporter *heir);
+
+/*
+ * OLD, which is to hand over, does not come back: HEIR takes over without it
+ * from its last page, and OLD will add nothing. False when OLD has just handed
+ * over. It ends by itself when it comes back, which may be never.
+ */
+bool exporter_leave_behind(struct exporter *old, struct exporter *heir);
+
+/* Lets one that has handed over, and that nobody will ask any more, end what is
+ * under way and then its thread. HEIR lives at least until it has ended. */
+void exporter_finish(struct exporter *exporter);
+
 /* Asks the thread to cancel everything and end. Returns at once. */
 void exporter_stop(struct exporter *exporter);
 
-/* Waits for the thread at most SECONDS and frees everything. False when it is
- * stuck, or the resolver with a name of it: then not everything was freed, and
- * the process should end by _exit(), which waits for nobody. */
+/* Waits for the thread at most SECONDS. False when it is stuck: it may be tried
+ * again. */
+bool exporter_join(struct exporter *exporter, double seconds);
+
+/* The same, and frees everything. False also when the resolver is stuck with a
+ * name of it: then not everything was freed, and the process should end by
+ * _exit(), which waits for nobody. */
 bool exporter_free(struct exporter *exporter, double seconds);
 
 /* The name under which it is listed: that of the options, or the script's. Good
@@ -107,6 +150,7 @@ struct page *exporter_page(struct exporter *exporter);
  */
 struct exporter_question {
 	struct message message; /* private */
+	struct exporter *at;	/* private: who has it */
 	struct exporter *exporter;
 	struct loop *asker;
 	double seconds;

@@ -4,15 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/log.h"
 #include "core/mem.h"
-
-/* A listed script that is stuck while it loads does not keep the others
- * waiting for longer. */
-static const double patience = 10;
 
 static const double stalled_after = 1;
 
@@ -22,177 +20,31 @@ enum { DESCRIPTORS_EACH = 16, DESCRIPTORS_ELSE = 256 };
 /* What is kept for the rest when the limit cannot be raised. */
 enum { DESCRIPTORS_SPARE = 64 };
 
-enum state { LOADING, LOADED, FAILED };
-
-struct slot {
-	struct fleet *fleet;
-	const struct entry *entry;
-	struct exporter *exporter; /* NULL: gone */
-	enum state state;
-	bool stopping;
-	bool stalled;
-	bool late;	/* its thread may be stuck */
-	struct err err; /* of one that has failed */
-
-	/* From its thread; nobody looks before the message is there. */
-	struct message message;
-	bool refused;
-	struct err why;
-};
-
 struct fleet {
-	struct loop *loop;
-	struct timer timer;
-	fleet_fits *fits;
-	void (*loaded)(void *arg);
-	void *arg;
-	size_t loading;
-	bool stopped;
-	struct exporter **running;
-	const struct entry **entries; /* of those */
-	size_t nrunning;
-	struct fleet_failure *failures;
-	size_t nfailures;
+	struct fleet_options options;
+	struct member **members;
 	size_t n;
-	struct slot slots[];
+	struct version **parting; /* on their way out */
+	size_t nparting;
+	struct roster *roster; /* the present one; NULL: to be made */
+	char *config_error;
+	double config_changed;
+	bool stopped;
+	void (*changed)(struct version *version, void *arg);
+	void *arg;
 };
 
-/* ---- loading ---- */
-
-static void stop_slot(struct slot *slot)
+static double epoch(void)
 {
-	if (slot->exporter && !slot->stopping)
-		exporter_stop(slot->exporter);
-	slot->stopping = true;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* Its thread is over, or will be soon. */
-static void fail(struct slot *slot, const struct err *err)
-{
-	slot->state = FAILED;
-	slot->err = *err;
-	stop_slot(slot);
-}
+/* ---- descriptors ---- */
 
-static struct outline_owner owner_of(const struct slot *slot)
-{
-	return (struct outline_owner){ exporter_outline(slot->exporter),
-				       slot->entry->name, slot->entry->script,
-				       slot->entry->where };
-}
-
-/* The second of two that do not go together cannot run. */
-static void compare(struct fleet *fleet, size_t second)
-{
-	struct slot *slot = &fleet->slots[second];
-	struct err err;
-
-	for (size_t i = 0; i < second && slot->state == LOADED; i++) {
-		const struct slot *other = &fleet->slots[i];
-		struct outline_owner theirs, ours;
-
-		if (other->state != LOADED)
-			continue;
-		theirs = owner_of(other);
-		ours = owner_of(slot);
-		if (!outline_agree(&theirs, &ours, &err))
-			fail(slot, &err);
-	}
-}
-
-/* Frees one that has failed, unless it is stuck: then fleet_stop() meets it. */
-static void reap(struct slot *slot)
-{
-	if (slot->exporter && !slot->late && exporter_free(slot->exporter, 1))
-		slot->exporter = NULL;
-}
-
-/* Takes in the one behind those that run, if it goes with them. */
-static void take_in(struct fleet *fleet, size_t i)
-{
-	struct slot *slot = &fleet->slots[i];
-	struct err err;
-
-	compare(fleet, i);
-	if (slot->state != LOADED)
-		return;
-	fleet->running[fleet->nrunning] = slot->exporter;
-	fleet->entries[fleet->nrunning] = slot->entry;
-	if (fleet->fits(fleet->arg, fleet->running, fleet->nrunning + 1, &err))
-		fleet->nrunning++;
-	else
-		fail(slot, &err);
-}
-
-static void all_loaded(struct fleet *fleet)
-{
-	timer_stop(&fleet->timer);
-	for (size_t i = 0; i < fleet->n; i++) {
-		struct slot *slot = &fleet->slots[i];
-
-		take_in(fleet, i);
-		if (slot->state == LOADED)
-			continue;
-		fleet->failures[fleet->nfailures++] =
-			(struct fleet_failure){ slot->entry, &slot->err };
-		reap(slot);
-	}
-	fleet->loaded(fleet->arg);
-}
-
-static void settle(struct slot *slot, const struct err *err)
-{
-	struct fleet *fleet = slot->fleet;
-
-	slot->state = LOADED;
-	if (err)
-		fail(slot, err);
-	if (--fleet->loading == 0)
-		all_loaded(fleet);
-}
-
-static void deliver_loaded(struct message *message)
-{
-	struct slot *slot =
-		(void *)((char *)message - offsetof(struct slot, message));
-
-	if (slot->state == LOADING && !slot->fleet->stopped)
-		settle(slot, slot->refused ? &slot->why : NULL);
-}
-
-/* In the exporter's thread. */
-static void loaded(void *arg, const struct err *err)
-{
-	struct slot *slot = arg;
-
-	slot->refused = err != NULL;
-	if (err)
-		slot->why = *err;
-	slot->message.deliver = deliver_loaded;
-	loop_post(slot->fleet->loop, &slot->message);
-}
-
-static void patience_ended(struct timer *timer)
-{
-	struct fleet *fleet =
-		(void *)((char *)timer - offsetof(struct fleet, timer));
-	struct err err;
-
-	for (size_t i = 0; i < fleet->n; i++) {
-		struct slot *slot = &fleet->slots[i];
-
-		if (slot->state != LOADING)
-			continue;
-		err_set(&err, ERR_TIMEOUT,
-			"%s: the script is still loading after %g s",
-			slot->entry->script, patience);
-		slot->late = true;
-		settle(slot, &err);
-	}
-}
-
-/* Many exporters need more descriptors than a shell's soft limit gives. */
-static void want_descriptors(size_t exporters)
+void fleet_want(size_t exporters)
 {
 	rlim_t wanted = exporters * DESCRIPTORS_EACH + DESCRIPTORS_ELSE;
 	struct rlimit limit;
@@ -225,164 +77,355 @@ static bool descriptors_left(void)
 	return (rlim_t)next + spare < limit.rlim_cur;
 }
 
-static void refuse(struct slot *slot, const char *mistake)
-{
-	struct err err;
+/* ---- members ---- */
 
-	err_set(&err, ERR_USAGE, "%s", mistake);
-	settle(slot, &err);
+struct member *member_new(struct entry *entry)
+{
+	struct member *member = mem_alloc(sizeof *member);
+
+	member->entry = entry_ref(entry);
+	member->changed = epoch();
+	return member;
 }
 
-static void load(struct slot *slot)
+static void forget_failure(struct member *member)
 {
-	const struct entry *entry = slot->entry;
-	struct exporter_options options = {
-		.path = entry->script,
-		.name = entry->name,
-		.config = entry->config,
-		.labels = entry->labels,
-		.nlabels = entry->nlabels,
-		.profiles = entry->profiles,
-		.nprofiles = entry->nprofiles,
-		.interval = entry->interval,
-		.timeout = entry->timeout,
-		.lua_path = entry->lua_path,
-		.lua_cpath = entry->lua_cpath,
-		.held = true,
-		.loaded = loaded,
-		.arg = slot,
-	};
-
-	slot->exporter = exporter_new(&options);
+	entry_unref(member->failed);
+	member->failed = NULL;
+	seen_list_release(&member->failed_seen);
+	seen_list_init(&member->failed_seen);
 }
 
-static void load_or_refuse(struct slot *slot)
+void member_note(struct member *member, struct entry *entry,
+		 const struct seen_list *seen, const struct err *err)
 {
-	if (slot->entry->mistake)
-		refuse(slot, slot->entry->mistake);
-	else if (descriptors_left())
-		load(slot);
-	else
-		refuse(slot, "too many open files: raise their limit "
-			     "(ulimit -n)");
+	forget_failure(member);
+	member->loaded = !err;
+	member->changed = epoch();
+	if (!err)
+		return;
+	member->err = *err;
+	member->failed = entry_ref(entry);
+	seen_list_add_all(&member->failed_seen, seen);
 }
 
-void fleet_load(struct fleet *fleet, fleet_fits *fits, void (*done)(void *arg),
-		void *arg)
+void member_free(struct member *member)
 {
-	bool listed = fleet->n && fleet->slots[0].entry->where;
+	forget_failure(member);
+	entry_unref(member->entry);
+	free(member);
+}
 
-	want_descriptors(fleet->n);
-	fleet->fits = fits;
-	fleet->loaded = done;
-	fleet->arg = arg;
-	fleet->loading = fleet->n;
-	if (listed)
-		timer_start(&fleet->timer, patience);
+struct member *const *fleet_members(const struct fleet *fleet, size_t *n)
+{
+	*n = fleet->n;
+	return fleet->members;
+}
+
+struct member *fleet_find(const struct fleet *fleet, const char *name)
+{
 	for (size_t i = 0; i < fleet->n; i++)
-		load_or_refuse(&fleet->slots[i]);
-}
-
-/* ---- what there is ---- */
-
-struct exporter *const *fleet_running(const struct fleet *fleet, size_t *n)
-{
-	*n = fleet->nrunning;
-	return fleet->running;
-}
-
-const struct fleet_failure *fleet_failures(const struct fleet *fleet, size_t *n)
-{
-	*n = fleet->nfailures;
-	return fleet->failures;
-}
-
-const struct entry *fleet_running_entry(const struct fleet *fleet, size_t i)
-{
-	return fleet->entries[i];
+		if (strcmp(fleet->members[i]->entry->name, name) == 0)
+			return fleet->members[i];
+	return NULL;
 }
 
 void fleet_start(struct fleet *fleet)
 {
-	for (size_t i = 0; i < fleet->nrunning; i++)
-		exporter_start(fleet->running[i]);
+	for (size_t i = 0; i < fleet->n; i++) {
+		struct version *current = fleet->members[i]->current;
+
+		if (current && current->state == VERSION_LOADED)
+			version_start(current);
+	}
 }
+
+struct exporter **fleet_running(const struct fleet *fleet, size_t *n)
+{
+	struct exporter **running = mem_array(fleet->n, sizeof(*running));
+
+	*n = 0;
+	for (size_t i = 0; i < fleet->n; i++)
+		if (fleet->members[i]->current)
+			running[(*n)++] = fleet->members[i]->current->exporter;
+	return running;
+}
+
+static void forget_roster(struct fleet *fleet)
+{
+	roster_unref(fleet->roster);
+	fleet->roster = NULL;
+}
+
+void fleet_set_members(struct fleet *fleet, struct member *const *members,
+		       size_t n)
+{
+	struct member **copy = mem_array(n, sizeof(*copy));
+
+	memcpy(copy, members, n * sizeof *copy);
+	free(fleet->members);
+	fleet->members = copy;
+	fleet->n = n;
+	forget_roster(fleet);
+}
+
+/* ---- rosters ---- */
+
+static unsigned left_behind(const struct fleet *fleet)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < fleet->nparting; i++)
+		n += fleet->parting[i]->left_behind;
+	return n;
+}
+
+static void look_after(struct fleet *fleet);
+
+static void roster_gone(struct roster *roster)
+{
+	for (size_t i = 0; i < roster->n; i++)
+		if (roster->entries[i].version)
+			roster->entries[i].version->rosters--;
+	look_after(roster->arg);
+}
+
+static void fill(struct roster_entry *to, const struct member *member)
+{
+	struct version *version = member->current;
+
+	to->name = mem_string(member->entry->name);
+	to->script = mem_string(member->entry->script);
+	to->entry = entry_ref(member->entry);
+	to->version = version;
+	to->exporter = version ? version->exporter : NULL;
+	to->loaded = member->loaded;
+	to->error = mem_string(member->loaded ? "" : member->err.text);
+	to->changed = member->changed;
+	to->loads_ok = member->loads_ok;
+	to->loads_bad = member->loads_bad;
+	if (version)
+		version->rosters++;
+}
+
+static struct roster *make_roster(struct fleet *fleet)
+{
+	struct roster *roster =
+		roster_new(fleet->n, fleet->options.loop, roster_gone, fleet);
+
+	for (size_t i = 0; i < fleet->n; i++)
+		fill(&roster->entries[i], fleet->members[i]);
+	roster->left_behind = left_behind(fleet);
+	roster->config_error = mem_string(fleet->config_error);
+	roster->config_loaded = !*fleet->config_error;
+	roster->config_changed = fleet->config_changed;
+	return roster;
+}
+
+struct roster *fleet_roster(struct fleet *fleet)
+{
+	if (!fleet->roster)
+		fleet->roster = make_roster(fleet);
+	return roster_ref(fleet->roster);
+}
+
+void fleet_set_config(struct fleet *fleet, const char *error)
+{
+	free(fleet->config_error);
+	fleet->config_error = mem_string(error);
+	fleet->config_changed = epoch();
+	forget_roster(fleet);
+}
+
+/* ---- versions ---- */
+
+static void version_changed(struct version *version, void *arg)
+{
+	struct fleet *fleet = arg;
+
+	if (fleet->stopped)
+		return;
+	if (fleet->changed)
+		fleet->changed(version, fleet->arg);
+	look_after(fleet);
+}
+
+struct version *fleet_load(struct fleet *fleet, struct entry *entry, bool trial)
+{
+	const struct version_options options = { .loop = fleet->options.loop,
+						 .web = fleet->options.web,
+						 .entry = entry,
+						 .trial = trial,
+						 .changed = version_changed,
+						 .arg = fleet };
+	struct err err;
+
+	if (entry->mistake)
+		err_set(&err, ERR_USAGE, "%s", entry->mistake);
+	else if (!descriptors_left())
+		err_set(&err, ERR_LIMIT,
+			"%s: too many open files: raise their limit "
+			"(ulimit -n)",
+			entry->script);
+	else
+		return version_new(&options);
+	return version_refused(entry, &err);
+}
+
+void fleet_listen(struct fleet *fleet,
+		  void (*changed)(struct version *version, void *arg),
+		  void *arg)
+{
+	fleet->changed = changed;
+	fleet->arg = arg;
+}
+
+void fleet_part(struct fleet *fleet, struct version *version)
+{
+	fleet->parting =
+		mem_realloc(fleet->parting,
+			    (fleet->nparting + 1) * sizeof(*fleet->parting));
+	fleet->parting[fleet->nparting++] = version;
+	look_after(fleet);
+}
+
+/* Nobody asks it any more, and nobody has something to hand over to it. */
+static bool is_alone(const struct version *version)
+{
+	return !version->rosters && !version->debtors;
+}
+
+/* True when it is gone. */
+static bool go_on_parting(struct version *version)
+{
+	if (!is_alone(version))
+		return false;
+	if (version->state == VERSION_RETIRED)
+		version_finish(version);
+	return version->ended && version_free(version, 1);
+}
+
+/* One that goes may let another one go, to which it handed over. */
+static void look_after(struct fleet *fleet)
+{
+	bool again = !fleet->stopped;
+
+	while (again) {
+		again = false;
+		for (size_t i = 0; i < fleet->nparting; i++) {
+			if (!go_on_parting(fleet->parting[i]))
+				continue;
+			fleet->parting[i--] = fleet->parting[--fleet->nparting];
+			again = true;
+		}
+	}
+}
+
+/* ---- stalled ones ---- */
 
 void fleet_look(struct fleet *fleet)
 {
 	for (size_t i = 0; i < fleet->n; i++) {
-		struct slot *slot = &fleet->slots[i];
+		struct version *version = fleet->members[i]->current;
 		bool stalled;
 
-		if (slot->state != LOADED)
+		if (!version)
 			continue;
-		stalled = exporter_busy_seconds(slot->exporter) > stalled_after;
-		if (stalled && !slot->stalled)
+		stalled = exporter_busy_seconds(version->exporter) >
+			  stalled_after;
+		if (stalled && !version->stalled)
 			log_warn("the script does not come back to the host",
-				 "exporter", slot->entry->name, "script",
-				 slot->entry->script);
-		else if (!stalled && slot->stalled)
+				 "exporter", version->entry->name, "script",
+				 version->entry->script);
+		else if (!stalled && version->stalled)
 			log_info("the script is back", "exporter",
-				 slot->entry->name);
-		slot->stalled = stalled;
+				 version->entry->name);
+		version->stalled = stalled;
 	}
 }
 
 /* ---- life ---- */
 
-struct fleet *fleet_new(struct loop *loop, struct entry *const *entries,
-			size_t n)
+struct fleet *fleet_new(const struct fleet_options *options)
 {
-	struct fleet *fleet =
-		mem_alloc(sizeof *fleet + n * sizeof fleet->slots[0]);
+	struct fleet *fleet = mem_alloc(sizeof *fleet);
 
-	fleet->loop = loop;
-	fleet->n = n;
-	fleet->running = mem_array(n, sizeof(struct exporter *));
-	fleet->entries = mem_array(n, sizeof *fleet->entries);
-	fleet->failures = mem_array(n, sizeof *fleet->failures);
-	for (size_t i = 0; i < n; i++) {
-		fleet->slots[i].fleet = fleet;
-		fleet->slots[i].entry = entries[i];
-	}
-	timer_init(loop, &fleet->timer, patience_ended);
+	fleet->options = *options;
+	fleet->config_error = mem_string("");
+	fleet->config_changed = epoch();
 	return fleet;
+}
+
+/* Into one list. */
+static void part_with_all(struct fleet *fleet)
+{
+	for (size_t i = 0; i < fleet->n; i++) {
+		struct member *member = fleet->members[i];
+
+		if (member->current)
+			fleet_part(fleet, member->current);
+		member->current = NULL;
+	}
+}
+
+static bool join_all(struct fleet *fleet, double seconds)
+{
+	double until = loop_now(fleet->options.loop) + seconds;
+	bool all = true;
+
+	for (size_t i = 0; i < fleet->nparting; i++) {
+		struct version *version = fleet->parting[i];
+		double left = until - loop_now(fleet->options.loop);
+
+		if (!version->exporter ||
+		    exporter_join(version->exporter, left > 0 ? left : 0))
+			continue;
+		log_warn("the script did not come back in time", "exporter",
+			 version->entry->name);
+		all = false;
+	}
+	return all;
+}
+
+/* Until all threads are over, each may still say something to another. */
+static bool free_all(struct fleet *fleet)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < fleet->nparting && all; i++) {
+		struct version *version = fleet->parting[i];
+
+		if (version->exporter)
+			all = exporter_free(version->exporter, 0);
+		version->exporter = NULL;
+		if (!all)
+			log_warn("the resolver did not come back in time",
+				 "exporter", version->entry->name);
+	}
+	return all;
 }
 
 bool fleet_stop(struct fleet *fleet, double seconds)
 {
-	double until = loop_now(fleet->loop) + seconds;
-	bool all = true;
-
 	fleet->stopped = true;
-	timer_release(&fleet->timer);
-	for (size_t i = 0; i < fleet->n; i++)
-		stop_slot(&fleet->slots[i]);
-	for (size_t i = 0; i < fleet->n; i++) {
-		struct slot *slot = &fleet->slots[i];
-		double left = until - loop_now(fleet->loop);
-
-		if (!slot->exporter)
-			continue;
-		if (left <= 0 && !all)
-			break; /* each could have a resolver to wait for */
-		if (exporter_free(slot->exporter, left > 0 ? left : 0)) {
-			slot->exporter = NULL;
-			continue;
-		}
-		log_warn("the script or the resolver did not come back in time",
-			 "exporter", slot->entry->name);
-		all = false;
-	}
-	return all;
+	forget_roster(fleet);
+	part_with_all(fleet);
+	for (size_t i = 0; i < fleet->nparting; i++)
+		if (fleet->parting[i]->exporter)
+			exporter_stop(fleet->parting[i]->exporter);
+	return join_all(fleet, seconds) && free_all(fleet);
 }
 
 void fleet_free(struct fleet *fleet)
 {
 	if (!fleet)
 		return;
-	free(fleet->running);
-	free(fleet->entries);
-	free(fleet->failures);
+	for (size_t i = 0; i < fleet->nparting; i++)
+		version_free(fleet->parting[i], 0);
+	for (size_t i = 0; i < fleet->n; i++)
+		member_free(fleet->members[i]);
+	free(fleet->parting);
+	free(fleet->members);
+	free(fleet->config_error);
 	free(fleet);
 }

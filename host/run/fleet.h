@@ -1,52 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The exporters of the process: loaded side by side, each in its own thread;
- * held until it is known which of them go together; then let go, watched, and
- * stopped side by side. One that cannot run is told about and does not keep the
- * others from it. Belongs to the main thread.
+ * The exporters of the process: which are wanted, which version of each runs,
+ * and former versions on their way out. What others see of them is a roster.
+ * run/change.h says how one list of wanted exporters becomes another; this is
+ * the list, its watching and its end. Belongs to the main thread.
  */
 #ifndef RUN_FLEET_H
 #define RUN_FLEET_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/err.h"
 #include "net/loop.h"
 #include "run/entry.h"
-#include "run/exporter.h"
+#include "run/roster.h"
+#include "run/version.h"
 
-/* One that cannot run, and why. */
-struct fleet_failure {
-	const struct entry *entry;
-	const struct err *err;
+/* An exporter that is wanted. */
+struct member {
+	struct entry *entry;	 /* as it is listed now; a reference */
+	struct version *current; /* NULL: none can run */
+
+	/* How the latest load ended. */
+	bool loaded;
+	struct err err;
+	double changed; /* seconds since the epoch */
+	uint64_t loads_ok, loads_bad;
+
+	/* What it was made from when it failed, so that the same is not tried
+	 * again and again. NULL: it did not fail. */
+	struct entry *failed;
+	struct seen_list failed_seen;
 };
 
 struct fleet;
 
-/* ENTRIES, N of them, outlive it. LOOP is the main thread's. */
-struct fleet *fleet_new(struct loop *loop, struct entry *const *entries,
-			size_t n);
+struct fleet_options {
+	struct loop *loop; /* the main thread's */
+	struct loop *web;  /* see exporter_options; NULL: none */
+};
 
-/* Begins to load all of them; LOADED is called in the loop when each of them
- * is loaded, has failed, or took too long. FITS is asked before, for one after
- * the other, behind those that go together: can it run, too? */
-typedef bool fleet_fits(void *arg, struct exporter *const *exporters, size_t n,
-			struct err *err);
-void fleet_load(struct fleet *fleet, fleet_fits *fits,
-		void (*loaded)(void *arg), void *arg);
+struct fleet *fleet_new(const struct fleet_options *options);
 
-/* Those that have loaded and go together, and the others, in the order of the
- * entries. After `loaded`; good until fleet_stop(). */
-struct exporter *const *fleet_running(const struct fleet *fleet, size_t *n);
-const struct fleet_failure *fleet_failures(const struct fleet *fleet,
-					   size_t *n);
+/* In the order of the configuration. Good until the next change. */
+struct member *const *fleet_members(const struct fleet *fleet, size_t *n);
+struct member *fleet_find(const struct fleet *fleet, const char *name);
 
-/* What is wanted of number I of those that run. */
-const struct entry *fleet_running_entry(const struct fleet *fleet, size_t i);
+/* Those that run, in that order; to be freed. */
+struct exporter **fleet_running(const struct fleet *fleet, size_t *n);
 
-/* Lets them go. */
+/* Who is there, a reference: made when it is asked for first after a change. */
+struct roster *fleet_roster(struct fleet *fleet);
+
+/* Lets those run that were held. */
 void fleet_start(struct fleet *fleet);
+
+/* What is to stand in rosters about the reading of the configuration; "" when
+ * that went well. */
+void fleet_set_config(struct fleet *fleet, const char *error);
 
 /* Tells of those that are stalled now and were not at the last look, and of
  * those that have come back. */
@@ -56,8 +69,41 @@ void fleet_look(struct fleet *fleet);
  * process should end by _exit(), around it. */
 bool fleet_stop(struct fleet *fleet, double seconds);
 
-/* After fleet_stop() was true, and after the loop was freed, which may hold a
- * message of one that was still loading. NULL is allowed. */
+/* After fleet_stop() was true, and after the loop was freed, which may hold
+ * messages of versions. NULL is allowed. */
 void fleet_free(struct fleet *fleet);
+
+/* ---- for run/change.c ---- */
+
+/* Begins to load ENTRY; TRIAL: beside an older version. When there are no
+ * descriptors for it, it is refused. */
+struct version *fleet_load(struct fleet *fleet, struct entry *entry,
+			   bool trial);
+
+/* Called for each version whose state changed; NULL: nobody. */
+void fleet_listen(struct fleet *fleet,
+		  void (*changed)(struct version *version, void *arg),
+		  void *arg);
+
+/* MEMBERS, N of them, take the place of those that there are; whoever is not
+ * among them must have been removed. The array is copied. */
+void fleet_set_members(struct fleet *fleet, struct member *const *members,
+		       size_t n);
+
+struct member *member_new(struct entry *entry);
+
+/* Notes how the latest load ended: ERR, and what it was made from; NULL when it
+ * succeeded. */
+void member_note(struct member *member, struct entry *entry,
+		 const struct seen_list *seen, const struct err *err);
+
+/* Its version has retired or failed. */
+void member_free(struct member *member);
+
+/* VERSION is on its way out: it ends and is freed when nobody needs it. */
+void fleet_part(struct fleet *fleet, struct version *version);
+
+/* Room for the descriptors of so many exporters, where the system allows it. */
+void fleet_want(size_t exporters);
 
 #endif

@@ -6,10 +6,10 @@
  */
 #include "run/landing.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "core/buf.h"
+#include "core/label.h"
 #include "run/moment.h"
 #include "run/view.h"
 #include "web/negotiate.h"
@@ -64,7 +64,8 @@ static const char head[] =
 	"padding:.4rem .7rem;margin:0 0 .5rem;white-space:pre-wrap;"
 	"overflow-wrap:anywhere}\n"
 	".e b{font-family:system-ui,sans-serif;color:var(--bad)}\n"
-	".more td{padding-top:0}\n"
+	".more td{padding:0}\n"
+	"td.l,th.l{padding-left:1.2rem}\n"
 	".state{white-space:nowrap;font-weight:600}\n"
 	".running .state{color:var(--good)}.starting .state{color:var(--dim)}\n"
 	".failing .state,.broken .state{color:var(--bad)}\n"
@@ -73,7 +74,7 @@ static const char head[] =
 	"table,tbody,tr,td{display:block}thead{display:none}\n"
 	"tbody{border:1px solid var(--line);border-radius:.5rem;"
 	"background:var(--card);margin:0 0 .8rem;padding:.6rem .8rem}\n"
-	"td,td.n{padding:.1rem 0;text-align:left;white-space:normal}\n"
+	"td,td.n,td.l{padding:.1rem 0;text-align:left;white-space:normal}\n"
 	"td[data-l]::before{content:attr(data-l);color:var(--dim);"
 	"display:inline-block;width:7.5rem}\n"
 	".e{margin:.4rem 0 0}}\n"
@@ -87,7 +88,7 @@ static void add(struct landing *page, const char *html)
 	buf_addstr(&page->html, html);
 }
 
-static void add_text(struct landing *page, const char *s)
+static void add_escaped(struct landing *page, const char *s)
 {
 	for (; *s; s++) {
 		switch (*s) {
@@ -98,6 +99,22 @@ static void add_text(struct landing *page, const char *s)
 		default: buf_addch(&page->html, *s);
 		}
 	}
+}
+
+/* What a source said may be in a sentence: any bytes. */
+static void add_text(struct landing *page, const char *s)
+{
+	size_t len = strlen(s);
+	struct buf repaired;
+
+	if (utf8_valid(s, len)) {
+		add_escaped(page, s);
+		return;
+	}
+	buf_init(&repaired, 3 * len);
+	utf8_repair(&repaired, s, len);
+	add_escaped(page, buf_text(&repaired));
+	buf_release(&repaired);
 }
 
 /* In a query every byte but the plainest is escaped. */
@@ -209,7 +226,7 @@ static void add_load(struct landing *page, const struct roster_entry *entry)
 {
 	bool again = entry->loads_ok + entry->loads_bad > 0;
 
-	add(page, "<td class=\"t\" data-l=\"script\">");
+	add(page, "<td class=\"t l\" data-l=\"script\">");
 	if (!entry->loaded)
 		add(page, again ? "<span class=\"warn\">reload failed</span>"
 				: "<span class=\"warn\">load failed</span>");
@@ -369,7 +386,8 @@ static void add_exporters(struct landing *page)
 	add(page, "<table>\n<thead><tr><th>exporter</th><th>state</th>"
 		  "<th>last run</th><th class=\"n\">took</th>"
 		  "<th class=\"n\">series</th><th class=\"n\">collections</th>"
-		  "<th class=\"n\">failed</th><th>script</th></tr></thead>\n");
+		  "<th class=\"n\">failed</th><th "
+		  "class=\"l\">script</th></tr></thead>\n");
 	for (size_t i = 0; i < page->roster->n; i++)
 		add_exporter(page, &page->roster->entries[i]);
 	add(page, "</table>\n");

@@ -216,3 +216,30 @@ bool outline_agree(const struct outline_owner *first,
 	}
 	return true;
 }
+
+bool outline_continues(const struct outline_owner *former,
+		       const struct outline_owner *next, struct err *err)
+{
+	const struct outline *a = former->outline, *b = next->outline;
+
+	for (size_t i = 0; i < b->nfamilies; i++) {
+		const struct outline_family *ours = &b->families[i], *theirs;
+		const char *name = ours->metadata->name;
+		char here[200];
+
+		theirs = a->nfamilies ? bsearch(name, a->families, a->nfamilies,
+						sizeof *a->families, by_name)
+				      : NULL;
+		if (!theirs || theirs->metadata->type == ours->metadata->type)
+			continue;
+		write_place(here, sizeof here, next->script, ours->line);
+		return err_set(err, ERR_USAGE,
+			       "%s: %s is a %s here and a %s in the version "
+			       "that runs: give it another name, or restart "
+			       "lunex",
+			       here, name,
+			       metric_type_name(ours->metadata->type),
+			       metric_type_name(theirs->metadata->type));
+	}
+	return true;
+}

@@ -56,4 +56,12 @@ struct outline_owner {
 bool outline_agree(const struct outline_owner *first,
 		   const struct outline_owner *second, struct err *err);
 
+/*
+ * Can NEXT, a newer version, take the place of FORMER? Not when a family has
+ * another type now: what was counted would be lost, and whoever reads the
+ * metrics would take one thing for another.
+ */
+bool outline_continues(const struct outline_owner *former,
+		       const struct outline_owner *next, struct err *err);
+
 #endif

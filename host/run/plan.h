@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "core/err.h"
+#include "net/seen.h"
 #include "run/entry.h"
 
 /* How changes of files are noticed. */
@@ -34,13 +35,14 @@ struct plan {
 	char *log_level;      /* the same */
 	bool lifecycle;	      /* POST /-/reload is allowed */
 	enum plan_watch watch;
-	char **files;	/* of "test" */
-	char *text;	/* to print, or NULL */
-	char *good;	/* of "check": to print when all can run */
-	char **secrets; /* arguments to hide, or what is behind their
-			   "="; or NULL */
-	char **errors;	/* sentences for standard error, or NULL */
-	int status;	/* the exit status, if nothing fails */
+	char **files;	       /* of "test" */
+	char *text;	       /* to print, or NULL */
+	char *good;	       /* of "check": to print when all can run */
+	struct seen_list seen; /* what it was made from */
+	char **secrets;	       /* arguments to hide, or what is behind their
+				  "="; or NULL */
+	char **errors;	       /* sentences for standard error, or NULL */
+	int status;	       /* the exit status, if nothing fails */
 };
 
 /* Who wants to know which FILE is being read or loaded; called in the thread

@@ -21,11 +21,14 @@
 #include "run/entry.h"
 #include "run/exporter.h"
 
+struct version;
+
 /* All of it belongs to the roster, but for the exporter. */
 struct roster_entry {
 	char *name;		   /* unique */
 	char *script;		   /* path */
 	struct exporter *exporter; /* NULL: it cannot run */
+	struct version *version;   /* private to the main thread */
 	struct entry *entry;	   /* a reference; NULL: in specs */
 
 	bool loaded;	    /* the latest load succeeded */

@@ -2,6 +2,7 @@
 #include "run/supervisor.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,12 +12,14 @@
 
 #include "core/log.h"
 #include "core/mem.h"
+#include "run/change.h"
 #include "run/exporter.h"
 #include "run/fleet.h"
-#include "run/moment.h"
 #include "run/once.h"
 #include "run/pusher.h"
+#include "run/reload.h"
 #include "run/routes.h"
+#include "run/watcher.h"
 #include "run/web.h"
 
 static const double exporter_grace = 0.4;
@@ -24,17 +27,22 @@ static const double exporter_grace = 0.4;
 /* For the last pushes. */
 static const double push_grace = 5;
 
+/* For threads that only read files. */
+static const double reader_grace = 0.2;
+
 static const double look_every = 1;
 static const char *const default_listen = ":9999";
 
 struct supervisor {
-	const struct supervisor_options *options;
-	struct loop *loop; /* the main thread's */
+	const struct plan *plan;
+	struct planner *planner;
+	struct loop *loop;     /* the main thread's */
+	struct loop *web_loop; /* the web thread's, while it runs */
 	struct fleet *fleet;
-	struct exporter *const *exporters; /* that run */
-	size_t nexporters;
-
-	struct web *web;       /* NULL: not yet */
+	struct change *first;
+	struct reload *reload;
+	struct watcher *watcher; /* NULL: files are not watched */
+	struct web *web;
 	struct pusher *pusher; /* NULL: there is nothing to push */
 
 	int signals; /* a signalfd, or -1 */
@@ -42,26 +50,29 @@ struct supervisor {
 	struct timer look;
 	bool loaded;
 	bool signalled;
+	bool stuck; /* a thread that reads files does not come back */
 };
 
 /* ---- loading ---- */
 
 static const char *path_of(const struct supervisor *s)
 {
-	return s->options->telemetry_path ? s->options->telemetry_path
-					  : "/metrics";
+	return s->plan->telemetry_path ? s->plan->telemetry_path : "/metrics";
 }
 
 static bool routes_fit(void *arg, struct exporter *const *exporters, size_t n,
 		       struct err *err)
 {
-	return routes_check(exporters, n, path_of(arg), err);
+	const struct supervisor *s = arg;
+
+	return routes_check(exporters, n, path_of(s), err);
 }
 
-static void fleet_loaded(void *arg)
+static void fleet_loaded(void *arg, struct report *report)
 {
 	struct supervisor *s = arg;
 
+	report_free(report);
 	s->loaded = true;
 	loop_stop(s->loop);
 }
@@ -70,7 +81,7 @@ static void fleet_loaded(void *arg)
  * process ends around it, for the reason ERR (NULL: all is well). */
 static void stop_fleet(struct supervisor *s, const struct err *err)
 {
-	if (fleet_stop(s->fleet, exporter_grace))
+	if (fleet_stop(s->fleet, exporter_grace) && !s->stuck)
 		return;
 	if (err)
 		fprintf(stderr, "lunex: %s\n", err->text);
@@ -81,25 +92,37 @@ static void stop_fleet(struct supervisor *s, const struct err *err)
 static void log_failures(const struct supervisor *s)
 {
 	size_t n;
-	const struct fleet_failure *failures = fleet_failures(s->fleet, &n);
+	struct member *const *members = fleet_members(s->fleet, &n);
 
-	for (size_t i = 0; s->options->configuration && i < n; i++)
-		log_error("the exporter cannot run", "exporter",
-			  failures[i].entry->name, "configuration",
-			  failures[i].entry->where, "error",
-			  failures[i].err->text);
+	for (size_t i = 0; s->plan->configuration && i < n; i++)
+		if (!members[i]->current)
+			log_error("the exporter cannot run", "exporter",
+				  members[i]->entry->name, "configuration",
+				  members[i]->entry->where, "error",
+				  members[i]->err.text);
 }
 
-static bool nobody_runs(struct supervisor *s, struct err *err)
+static bool nobody_runs(const struct supervisor *s, struct err *err)
 {
 	size_t n;
-	const struct fleet_failure *failures = fleet_failures(s->fleet, &n);
+	struct member *const *members = fleet_members(s->fleet, &n);
 
 	if (n == 1)
-		*err = *failures[0].err;
+		*err = members[0]->err;
 	else
 		err_set(err, ERR_USAGE, "%s: none of the exporters can run",
-			s->options->configuration);
+			s->plan->configuration);
+	return false;
+}
+
+static bool somebody_runs(const struct supervisor *s)
+{
+	size_t n;
+	struct member *const *members = fleet_members(s->fleet, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (members[i]->current)
+			return true;
 	return false;
 }
 
@@ -107,76 +130,74 @@ static bool nobody_runs(struct supervisor *s, struct err *err)
  * that is stuck never says that it is loaded. */
 static bool load_fleet(struct supervisor *s, struct err *err)
 {
-	s->fleet = fleet_new(s->loop, s->options->exporters,
-			     s->options->nexporters);
-	fleet_load(s->fleet, routes_fit, fleet_loaded, s);
+	const struct change_options options = {
+		.loop = s->loop,
+		.fleet = s->fleet,
+		.entries = s->plan->exporters,
+		.n = s->plan->nexporters,
+		.fits = routes_fit,
+		.done = fleet_loaded,
+		.arg = s,
+		.patient = !s->plan->configuration,
+		.hold = true,
+	};
+
+	s->first = change_new(&options);
 	while (!s->loaded && !s->signalled)
 		loop_run(s->loop);
-	if (s->signalled)
-		return true;
-	s->exporters = fleet_running(s->fleet, &s->nexporters);
-	return s->nexporters > 0 || nobody_runs(s, err);
+	change_free(s->first);
+	s->first = NULL;
+	return s->signalled || s->plan->open || somebody_runs(s) ||
+	       nobody_runs(s, err);
 }
 
 /* ---- the web thread ---- */
 
-static void add_entry(struct roster_entry *shown, const char *name,
-		      const char *script, struct exporter *exporter,
-		      const char *error)
-{
-	shown->name = mem_string(name);
-	shown->script = mem_string(script);
-	shown->exporter = exporter;
-	shown->loaded = exporter != NULL;
-	shown->error = mem_string(error);
-	shown->changed = moment_now();
-}
-
-/* Those that cannot run are shown, too. */
-static struct roster *make_roster(const struct supervisor *s)
-{
-	size_t nfailures;
-	const struct fleet_failure *failures =
-		fleet_failures(s->fleet, &nfailures);
-	struct roster *roster =
-		roster_new(s->nexporters + nfailures, NULL, NULL, NULL);
-
-	roster->config_loaded = true;
-	roster->config_error = mem_string("");
-	roster->config_changed = moment_now();
-	for (size_t i = 0; i < s->nexporters; i++)
-		add_entry(&roster->entries[i], exporter_name(s->exporters[i]),
-			  exporter_declaration(s->exporters[i])->path,
-			  s->exporters[i], "");
-	for (size_t i = 0; i < nfailures; i++)
-		add_entry(&roster->entries[s->nexporters + i],
-			  failures[i].entry->name, failures[i].entry->script,
-			  NULL, failures[i].err->text);
-	return roster;
-}
-
 /* Where a script that runs alone wants to be served. */
 static const char *listen_of(const struct supervisor *s)
 {
-	const char *listen = exporter_declaration(s->exporters[0])->listen;
+	size_t n;
+	struct member *const *members = fleet_members(s->fleet, &n);
+	const char *listen = NULL;
 
-	return listen && !s->options->configuration ? listen : default_listen;
+	if (!s->plan->configuration && n && members[0]->current)
+		listen = exporter_declaration(members[0]->current->exporter)
+				 ->listen;
+	return listen ? listen : default_listen;
 }
 
 static bool open_web(struct supervisor *s, struct err *err)
 {
 	const char *const fallback[] = { listen_of(s), NULL };
-	struct web_options options = {
-		.addresses = s->options->listen && s->options->listen[0]
-				     ? s->options->listen
+	struct roster *roster = fleet_roster(s->fleet);
+	const struct web_options options = {
+		.loop = s->web_loop,
+		.addresses = s->plan->listen && s->plan->listen[0]
+				     ? (const char *const *)s->plan->listen
 				     : fallback,
 		.telemetry_path = path_of(s),
-		.roster = make_roster(s),
+		.roster = roster,
+		.reload = s->reload,
+		.reload_ask = reload_ask,
+		.lifecycle = s->plan->lifecycle,
 	};
 
 	s->web = web_new(&options, err);
-	roster_unref(options.roster);
+	roster_unref(roster);
 	return s->web != NULL;
+}
+
+static void announce(const struct supervisor *s)
+{
+	const char *address;
+	size_t n;
+	struct member *const *members = fleet_members(s->fleet, &n);
+
+	for (size_t i = 0; (address = web_address(s->web, i)); i++)
+		log_info("listening", "address", address, "exporter",
+			 s->plan->configuration ? NULL
+						: members[0]->entry->name,
+			 "configuration", s->plan->configuration);
 }
 
 /* ---- the push thread ---- */
@@ -185,42 +206,77 @@ static bool open_web(struct supervisor *s, struct err *err)
 static void log_unpushed(const struct supervisor *s)
 {
 	size_t n;
-	const struct fleet_failure *failures = fleet_failures(s->fleet, &n);
+	struct member *const *members = fleet_members(s->fleet, &n);
 
 	for (size_t i = 0; i < n; i++)
-		if (failures[i].entry->npush)
+		if (!members[i]->current && members[i]->entry->npush)
 			log_warn("nothing to push: the exporter cannot run",
-				 "exporter", failures[i].entry->name);
+				 "exporter", members[i]->entry->name);
 }
 
-static void add_streams(const struct supervisor *s, struct buf *streams)
+static void tell_pusher(struct supervisor *s, struct roster *roster)
 {
-	for (size_t i = 0; i < s->nexporters; i++) {
-		const struct entry *entry = fleet_running_entry(s->fleet, i);
-
-		for (size_t k = 0; k < entry->npush; k++) {
-			const struct pusher_stream stream = { s->exporters[i],
-							      entry->push[k] };
-
-			buf_add(streams, &stream, sizeof stream);
-		}
-	}
+	(void)s;
+	(void)roster;
 }
 
-static void open_pusher(struct supervisor *s)
-{
-	struct pusher_options options = { .web = web_loop(s->web) };
-	struct buf streams;
+/* ---- reloads ---- */
 
-	log_unpushed(s);
-	buf_init(&streams, (size_t)1 << 24);
-	add_streams(s, &streams);
-	options.streams = (const void *)streams.data;
-	options.n = streams.len / sizeof *options.streams;
-	if (options.n)
-		s->pusher = pusher_new(&options);
-	buf_release(&streams);
-	web_set_pusher(s->web, s->pusher);
+static void fleet_changed(void *arg)
+{
+	struct supervisor *s = arg;
+	struct roster *roster = fleet_roster(s->fleet);
+
+	web_set_roster(s->web, roster);
+	tell_pusher(s, roster);
+	roster_unref(roster);
+}
+
+static void open_reload(struct supervisor *s)
+{
+	const struct reload_options options = { .loop = s->loop,
+						.fleet = s->fleet,
+						.planner = s->planner,
+						.watcher = s->watcher,
+						.first = s->plan,
+						.fits = routes_fit,
+						.changed = fleet_changed,
+						.arg = s };
+
+	s->reload = reload_new(&options);
+}
+
+static void files_changed(void *arg)
+{
+	struct supervisor *s = arg;
+
+	reload_wish(s->reload, false);
+}
+
+/* Without it a reload has to be asked for. */
+static void open_watcher(struct supervisor *s)
+{
+	const struct watcher_options options = {
+		.loop = s->loop,
+		.poll = s->plan->watch == PLAN_WATCH_POLL,
+		.changed = files_changed,
+		.arg = s,
+	};
+	struct err err;
+
+	if (s->plan->watch == PLAN_WATCH_OFF)
+		return;
+	s->watcher = watcher_new(&options, &err);
+	if (!s->watcher)
+		log_warn("files are not watched", "error", err.text);
+}
+
+static void stop_reloads(struct supervisor *s)
+{
+	if (s->watcher && !watcher_stop(s->watcher, reader_grace))
+		s->stuck = true;
+	if (s->reload && !reload_stop(s->reload, reader_grace))
+		s->stuck = true;
 }
 
 /* ---- signals ---- */
@@ -234,6 +290,12 @@ static void signal_arrived(uv_poll_t *poll, int status, int events)
 	(void)events;
 	if (read(s->signals, &info, sizeof info) != sizeof info)
 		return;
+	if (info.ssi_signo == SIGHUP) {
+		log_info("reloading", "signal", "SIGHUP");
+		if (s->reload)
+			reload_wish(s->reload, true);
+		return;
+	}
 	if (!s->signalled)
 		log_info("stopping", "signal",
 			 info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
@@ -247,6 +309,7 @@ static void watch_signals(struct supervisor *s)
 	sigset_t set;
 
 	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
@@ -290,18 +353,6 @@ static void look(struct timer *timer)
 
 /* ---- running ---- */
 
-static void announce(const struct supervisor *s)
-{
-	const char *address;
-
-	for (size_t i = 0; (address = web_address(s->web, i)); i++)
-		log_info("listening", "address", address, "exporter",
-			 s->options->configuration
-				 ? NULL
-				 : exporter_name(s->exporters[0]),
-			 "configuration", s->options->configuration);
-}
-
 /* The last pushes need the exporters. */
 static void stop_pusher(struct supervisor *s)
 {
@@ -318,26 +369,28 @@ static void stop_pusher(struct supervisor *s)
 static void stop(struct supervisor *s)
 {
 	timer_stop(&s->look);
+	stop_reloads(s);
 	web_stop(s->web);
 	stop_pusher(s);
 	stop_fleet(s, NULL);
-	web_free(s->web);
-	s->web = NULL;
 }
 
 /* The exporters are loaded; serves their pages until a signal comes. */
 static bool serve(struct supervisor *s, struct err *err)
 {
+	open_watcher(s);
+	open_reload(s);
 	if (!open_web(s, err)) {
+		stop_reloads(s);
 		stop_fleet(s, err);
 		return false;
 	}
-	open_pusher(s);
+	log_unpushed(s);
 	fleet_start(s->fleet);
-	if (s->pusher)
-		pusher_start(s->pusher);
+	fleet_changed(s);
 	web_start(s->web);
 	announce(s);
+	reload_watch(s->reload);
 	timer_start(&s->look, look_every);
 	while (!s->signalled)
 		loop_run(s->loop);
@@ -345,31 +398,44 @@ static bool serve(struct supervisor *s, struct err *err)
 	return true;
 }
 
-static void supervisor_init(struct supervisor *s,
-			    const struct supervisor_options *options)
+static void supervisor_init(struct supervisor *s, const struct plan *plan)
 {
+	struct fleet_options fleet = { 0 };
+
 	memset(s, 0, sizeof *s);
-	s->options = options;
+	s->plan = plan;
 	s->signals = -1;
 	s->loop = loop_new();
+	s->web_loop = loop_new();
+	fleet.loop = s->loop;
+	fleet.web = s->web_loop;
+	s->fleet = fleet_new(&fleet);
 	timer_init(s->loop, &s->look, look);
 }
 
 static void supervisor_release(struct supervisor *s)
 {
+	if (s->web)
+		web_free(s->web); /* and the loop */
+	else
+		loop_free(s->web_loop);
+	pusher_free(s->pusher);
 	timer_release(&s->look);
 	forget_signals(s);
-	pusher_free(s->pusher);
+	watcher_free(s->watcher);
 	loop_free(s->loop);
+	reload_free(s->reload);
 	fleet_free(s->fleet);
 }
 
-bool supervisor_run(const struct supervisor_options *options, struct err *err)
+bool supervisor_run(const struct plan *plan, struct planner *planner,
+		    struct err *err)
 {
 	struct supervisor s;
 	bool ok;
 
-	supervisor_init(&s, options);
+	supervisor_init(&s, plan);
+	s.planner = planner;
 	watch_signals(&s);
 	ok = load_fleet(&s, err);
 	log_failures(&s);
@@ -383,37 +449,47 @@ bool supervisor_run(const struct supervisor_options *options, struct err *err)
 
 /* ---- once ---- */
 
-static bool check_once(const struct supervisor *s, struct err *err)
+static bool check_once(const struct supervisor *s,
+		       struct exporter *const *exporters, size_t n,
+		       struct err *err)
 {
-	size_t n;
-	const struct fleet_failure *failures = fleet_failures(s->fleet, &n);
+	size_t members;
+	struct member *const *member = fleet_members(s->fleet, &members);
 
-	if (!once_succeeded(s->exporters, s->nexporters, err))
+	if (!once_succeeded(exporters, n, err))
 		return false;
-	if (n)
-		*err = *failures[0].err;
-	return n == 0;
+	for (size_t i = 0; i < members; i++)
+		if (!member[i]->current) {
+			*err = member[i]->err;
+			return false;
+		}
+	return true;
 }
 
 static bool run_once(struct supervisor *s, struct err *err)
 {
 	bool ok = load_fleet(s, err);
+	struct exporter **exporters;
+	size_t n;
 
 	log_failures(s);
 	if (!ok)
 		return false;
+	exporters = fleet_running(s->fleet, &n);
 	fleet_start(s->fleet);
-	once_collect(s->loop, s->exporters, s->nexporters);
-	once_print(s->exporters, s->nexporters);
-	return check_once(s, err);
+	once_collect(s->loop, exporters, n);
+	once_print(exporters, n);
+	ok = check_once(s, exporters, n, err);
+	free(exporters);
+	return ok;
 }
 
-bool supervisor_once(const struct supervisor_options *options, struct err *err)
+bool supervisor_once(const struct plan *plan, struct err *err)
 {
 	struct supervisor s;
 	bool ok;
 
-	supervisor_init(&s, options);
+	supervisor_init(&s, plan);
 	ok = run_once(&s, err);
 	stop_fleet(&s, ok ? NULL : err);
 	supervisor_release(&s);
@@ -422,20 +498,25 @@ bool supervisor_once(const struct supervisor_options *options, struct err *err)
 
 /* ---- check ---- */
 
-bool supervisor_check(const struct supervisor_options *options,
+bool supervisor_check(const struct plan *plan,
 		      void (*tell)(const char *sentence))
 {
-	const struct fleet_failure *failures;
+	struct member *const *members;
+	const struct err *first = NULL;
 	struct supervisor s;
 	struct err err;
 	size_t n;
 
-	supervisor_init(&s, options);
+	supervisor_init(&s, plan);
 	load_fleet(&s, &err);
-	failures = fleet_failures(s.fleet, &n);
-	for (size_t i = 0; i < n; i++)
-		tell(failures[i].err->text);
-	stop_fleet(&s, n ? failures[0].err : NULL);
+	members = fleet_members(s.fleet, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (members[i]->current)
+			continue;
+		tell(members[i]->err.text);
+		first = first ? first : &members[i]->err;
+	}
+	stop_fleet(&s, first);
 	supervisor_release(&s);
-	return n == 0;
+	return !first;
 }

@@ -16,6 +16,7 @@ static const double server_grace = 0.3;
 
 struct web {
 	struct loop *loop;
+	bool lent; /* the loop is still the caller's */
 	pthread_t thread;
 	struct host_metrics *host;
 	struct scraper *scraper;
@@ -149,7 +150,8 @@ struct web *web_new(const struct web_options *options, struct err *err)
 {
 	struct web *web = mem_alloc(sizeof *web);
 
-	web->loop = loop_new();
+	web->lent = options->loop != NULL;
+	web->loop = web->lent ? options->loop : loop_new();
 	web->stop.deliver = deliver_stop;
 	web->end.deliver = deliver_end;
 	uv_sem_init(&web->silent, 0);
@@ -161,6 +163,7 @@ struct web *web_new(const struct web_options *options, struct err *err)
 		web_free(web);
 		return NULL;
 	}
+	web->lent = false;
 	return web;
 }
 
@@ -255,7 +258,8 @@ void web_free(struct web *web)
 		stop_idle(web);
 	web->stopping = true;
 	server_free(web->server);
-	loop_free(web->loop);
+	if (!web->lent)
+		loop_free(web->loop);
 	routes_free(web->routes);
 	lifecycle_free(web->lifecycle);
 	scraper_free(web->scraper);

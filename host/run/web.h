@@ -25,6 +25,8 @@
 struct web;
 
 struct web_options {
+	struct loop *loop; /* of its thread: the web's, from when web_new() has
+			      succeeded; NULL: it makes one */
 	const char *const *addresses; /* see web/listen.h; NULL-terminated */
 	const char *telemetry_path;   /* begins with a slash; outlives it */
 	struct roster *roster;	      /* the first one; a reference is taken */

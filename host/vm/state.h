@@ -21,6 +21,7 @@ struct vm;
 struct ports;
 struct scheduler;
 struct slice;
+struct seen_list;
 
 struct vm_options {
 	struct loop *loop; /* the loop of this thread */
@@ -35,6 +36,7 @@ struct vm_options {
 	const char *lua_path;
 	const char *lua_cpath;
 	void (*open)(lua_State *L); /* preloads our modules; may raise */
+	struct seen_list *seen;
 	void *owner;		    /* for vm_owner(); not looked at */
 	struct ports *ports; /* of its listening sockets; borrowed; or NULL */
 	size_t fail_at; /* specs: this and later allocations fail; 0: none */

@@ -548,6 +548,11 @@ struct task *task_current(lua_State *L)
 	return vm_scheduler(vm_of(L))->running;
 }
 
+bool task_has_begun(const struct task *task)
+{
+	return task->started;
+}
+
 lua_State *task_thread(const struct task *task)
 {
 	return task->co;

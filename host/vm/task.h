@@ -88,6 +88,9 @@ void task_cancel(struct task *task, const char *reason);
 /* The task that runs now in L's state; NULL outside of tasks. */
 struct task *task_current(lua_State *L);
 
+/* Was it resumed at least once? It then waits, or has ended. */
+bool task_has_begun(const struct task *task);
+
 /* The coroutine of a task; its results and errors are there in task_done. */
 lua_State *task_thread(const struct task *task);
 

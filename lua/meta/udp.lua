@@ -7,6 +7,8 @@
 ---as "udp 10.0.0.7:5000: connection refused". Sockets are closed by `close`, by
 ---`<close>` and by the garbage collector. Datagrams that arrive while nobody
 ---waits are kept, up to 256 or 1 MiB; the newest are dropped when that is full.
+---Those for a server that `start` opened are kept by the kernel, because the next
+---version of the script takes it over.
 ---@class udp
 local udp = {}
 
@@ -25,7 +27,9 @@ local udp = {}
 ---@return string? message
 function udp.connect(host, port) end
 
----Receives what anybody sends to an address of this host.
+---Receives what anybody sends to an address of this host. At a reload, what
+---`start` listens on passes to the next version without losing a datagram, if
+---that listens at the same address and port.
 ---
 ---```lua
 ---local server <close> = assert(udp.listen("", 5000))

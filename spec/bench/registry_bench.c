@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the registry and its pages cost: nanoseconds a series for updates,
- * publishing, rendering and gzip, and resident bytes a series. The series are
+ * publishing, rendering, gzip and carrying over, and resident bytes a series.
+ *The series are
  *
  *	device_metric_F{core_id="<24 hex>",site="site-D",unit="celsius"} V
  *
@@ -16,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/carry.h"
 #include "core/exposition.h"
 #include "core/mem.h"
 #include "core/registry.h"
@@ -30,6 +32,7 @@ struct labels_text {
 struct load {
 	int families, devices; /* devices of each family */
 	bool shared;	       /* the same in each family */
+	enum metric_type type;
 	struct registry *registry;
 	struct family **list;
 	struct labels_text *texts;
@@ -93,7 +96,7 @@ static void add_families(struct load *load)
 		char name[32];
 		struct family_options family = {
 			.metadata = { .name = name,
-				      .type = METRIC_GAUGE,
+				      .type = load->type,
 				      .help = "A metric of a device." },
 			.labels = labels,
 			.nlabels = 3,
@@ -118,7 +121,8 @@ static void load_init(struct load *load, int families, int devices, bool shared)
 
 	*load = (struct load){ .families = families,
 			       .devices = devices,
-			       .shared = shared };
+			       .shared = shared,
+			       .type = METRIC_GAUGE };
 	load->texts = mem_array((size_t)texts, sizeof *load->texts);
 	for (int i = 0; i < texts; i++) {
 		snprintf(load->texts[i].core_id, 25, "%08x%08x%08x",
@@ -347,6 +351,69 @@ static void bench_rendering(int families, int devices, bool shared)
 	deflate_free(deflate);
 }
 
+/* ---- carrying over ---- */
+
+static void count(struct load *load, int n)
+{
+	for (int i = 0; i < n; i++) {
+		struct family *family = load->list[i / load->devices];
+		struct str values[3];
+		struct err err;
+		uint32_t row;
+
+		values_of(text_of(load, i), values);
+		if (!family_row(family, values, &row, &err))
+			die(&err);
+		family_inc(family, row, 1);
+	}
+}
+
+/* The time to carry AFTER, beyond BEFORE, into a registry like that of LOAD. It
+ * is made anew for a first page, and has it for the next ones. */
+static double carry(struct load *to, const struct page *before,
+		    const struct page *after)
+{
+	double start;
+
+	if (!before) {
+		registry_free(to->registry);
+		free(to->list);
+		add_families(to);
+	}
+	start = now();
+	registry_carry(to->registry, before, after, NULL);
+	return now() - start;
+}
+
+static void bench_carry(int families, int devices, bool shared)
+{
+	double all = 1e12, rest = 1e12, few = 1e12, n = families * devices;
+	struct load from, to = { .families = families, .type = METRIC_COUNTER };
+	struct page *pages[3];
+
+	load_init(&from, families, devices, shared);
+	from.type = METRIC_COUNTER;
+	add_families(&from);
+	count(&from, (int)n);
+	pages[0] = registry_publish(from.registry, 0);
+	count(&from, (int)n);
+	pages[1] = registry_publish(from.registry, 0);
+	count(&from, 100);
+	pages[2] = registry_publish(from.registry, 0);
+	for (int round = 0; round < ROUNDS; round++) {
+		all = least(all, carry(&to, NULL, pages[0]));
+		rest = least(rest, carry(&to, pages[0], pages[1]));
+		few = least(few, carry(&to, pages[1], pages[2]));
+	}
+	printf("%7.0f counters, labels %s:  new %5.1f  all counted on %5.1f  "
+	       "100 counted on %5.1f\n",
+	       n, shared ? "shared" : "unique", all / n, rest / n, few / n);
+	for (int i = 0; i < 3; i++)
+		page_unref(pages[i]);
+	load_free(&from);
+	load_free(&to);
+}
+
 /* ---- memory ---- */
 
 static double resident(void)
@@ -435,5 +502,9 @@ int main(void)
 	bench_rendering(100, 100, true);
 	bench_rendering(1000, 100, true);
 	bench_rendering(1000, 100, false);
+	printf("carrying over, ns a series\n");
+	bench_carry(1000, 100, true);
+	bench_carry(1000, 100, false);
+	bench_carry(1, 100000, false);
 	return 0;
 }

@@ -306,6 +306,27 @@ static void infinite_sums_stay_what_they_are(void **state)
 	end(&new);
 }
 
+static void a_sum_that_is_no_number_does_not_change(void **state)
+{
+	struct version old = begin(), new = begin();
+	struct page *swap;
+
+	(void)state;
+	family_observe(old.summary, row(old.summary, NULL, NULL), NAN);
+	swap = registry_publish(old.registry, 0);
+	assert_int_equal(registry_carry(new.registry, NULL, swap, NULL), 1);
+	count(&old, "/", "200", 1);
+	family_observe(old.summary, row(old.summary, NULL, NULL), 1);
+	assert_int_equal(carry_rest(&old, &new, swap), 2);
+	check_page(&new, "bytes_sum NaN\nbytes_count 2\n"
+			 "calls_total{path=\"/\",code=\"200\"} 1\n");
+	swap = registry_publish(old.registry, 0);
+	family_set(old.gauge, row(old.gauge, "/", NULL), REGISTRY_LIVE, 1, 0);
+	assert_int_equal(carry_rest(&old, &new, swap), 0);
+	end(&old);
+	end(&new);
+}
+
 static void a_sum_may_go_down(void **state)
 {
 	struct version old = begin(), new = begin();
@@ -717,6 +738,7 @@ int main(void)
 		cmocka_unit_test(label_values_survive),
 		cmocka_unit_test(labels_in_another_order_are_the_same),
 		cmocka_unit_test(infinite_sums_stay_what_they_are),
+		cmocka_unit_test(a_sum_that_is_no_number_does_not_change),
 		cmocka_unit_test(a_sum_may_go_down),
 		cmocka_unit_test(a_series_that_began_anew_is_added_whole),
 		cmocka_unit_test(series_that_moved_are_found),

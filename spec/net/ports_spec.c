@@ -226,12 +226,35 @@ static void a_failed_trial_takes_nothing(void **state)
 	}
 }
 
+/* Has the loop anything to do? */
+static bool is_awake(struct version *v)
+{
+	struct pollfd backend = { .events = POLLIN };
+
+	backend.fd = uv_backend_fd(loop_uv(v->loop));
+	return poll(&backend, 1, 0) > 0;
+}
+
+static void a_held_socket_lets_the_loop_sleep(void **state)
+{
+	(void)state;
+	open_at(a, "127.0.0.1", false);
+	open_at(b, "127.0.0.1", true);
+	turn_all();
+	ports_hold(a->ports, NULL, NULL);
+	turn_all();
+	send_text("x");
+	assert_false(is_awake(a));
+	assert_false(is_awake(b));
+	ports_let_go(b->ports);
+	uv_run(loop_uv(b->loop), UV_RUN_NOWAIT);
+	take(b, "x");
+}
+
 /* Closing a copy does not take it out of epoll, while there is another one:
  * what arrives there would keep the loop awake. */
 static void a_closed_copy_is_out_of_its_loop(void **state)
 {
-	struct pollfd backend = { .events = POLLIN };
-
 	(void)state;
 	open_at(a, "127.0.0.1", true);
 	open_at(b, "127.0.0.1", false);
@@ -239,8 +262,7 @@ static void a_closed_copy_is_out_of_its_loop(void **state)
 	end(b);
 	turn_all();
 	send_text("x");
-	backend.fd = uv_backend_fd(loop_uv(b->loop));
-	assert_int_equal(0, poll(&backend, 1, 0));
+	assert_false(is_awake(b));
 	ports_let_go(a->ports);
 	turn_all();
 	take(a, "x");
@@ -475,6 +497,90 @@ static void a_hold_can_be_taken_back(void **state)
 	assert_int_equal(1, a->quiet);
 }
 
+/* ---- more than the script is ready for ---- */
+
+static unsigned take_all(struct version *v)
+{
+	struct udp_datagram datagram;
+	unsigned n = 0;
+
+	for (; udp_take(v->udp, &datagram); n++)
+		free(datagram.data);
+	return n;
+}
+
+/* So the old version need not handle it before it may go. */
+static void what_a_slow_script_left_stays_in_the_kernel(void **state)
+{
+	unsigned first, second = 0;
+
+	(void)state;
+	open_at(a, "127.0.0.1", false);
+	open_at(b, "127.0.0.1", true);
+	for (int i = 0; i < 300; i++)
+		send_text("x");
+	turn_all();
+	/* It does not keep the loop busy either. */
+	assert_false(is_awake(a));
+	ports_hold(a->ports, NULL, NULL);
+	first = take_all(a);
+	assert_in_range(first, 1, 64);
+	turn_all();
+	assert_int_equal(0, take_all(a));
+	ports_let_go(b->ports);
+	for (int i = 0; i < 30; i++) {
+		turn_all();
+		second += take_all(b);
+	}
+	assert_int_equal(300, first + second);
+	assert_int_equal(0, udp_dropped(a->udp) + udp_dropped(b->udp));
+}
+
+static void a_script_that_catches_up_gets_the_rest(void **state)
+{
+	static char large[60001];
+	unsigned n = 0;
+
+	(void)state;
+	memset(large, 'L', sizeof large - 1);
+	open_at(a, "127.0.0.1", false);
+	for (int i = 0; i < 200; i++) {
+		send_text(large);
+		if (i % 3 == 0)
+			turn_all();
+		if (i % 50 == 0)
+			n += take_all(a);
+	}
+	for (int i = 0; i < 30; i++) {
+		turn_all();
+		n += take_all(a);
+	}
+	assert_int_equal(200, n + udp_dropped(a->udp));
+	/* What the kernel has no room for is dropped, and nothing else. */
+	assert_in_range(n, 50, 200);
+	send_text("more");
+	turn_all();
+	assert_int_equal(1, take_all(a));
+}
+
+static void drops_are_counted_from_the_start_of_a_version(void **state)
+{
+	unsigned sent = 0, n = 0, more;
+
+	(void)state;
+	open_at(a, "127.0.0.1", true);
+	for (; udp_dropped(a->udp) < 10; sent++)
+		send_text("x");
+	open_at(b, "127.0.0.1", false);
+	assert_int_equal(0, udp_dropped(b->udp));
+	do {
+		turn_all();
+		more = take_all(b);
+		n += more;
+	} while (more);
+	assert_int_equal(sent, n + udp_dropped(a->udp));
+}
+
 /* ---- abandoned ---- */
 
 static void an_abandoned_version_has_nothing_any_more(void **state)
@@ -485,6 +591,8 @@ static void an_abandoned_version_has_nothing_any_more(void **state)
 	(void)state;
 	open_at(a, "127.0.0.1", false);
 	assert_true(ports_abandon(a->ports));
+	assert_null(udp_listen(a->loop, a->ports, "127.0.0.1", port, &err));
+	assert_non_null(strstr(err.text, "operation canceled"));
 	/* The address is free, also for others. */
 	begin(b, "other", false);
 	b->udp = listen_at(b, "127.0.0.1");
@@ -494,12 +602,50 @@ static void an_abandoned_version_has_nothing_any_more(void **state)
 	take(b, "x");
 	set_loopback(&to);
 	assert_false(udp_send_to(a->udp, (struct sockaddr *)&to, "x", 1, &err));
-	assert_null(udp_listen(a->loop, a->ports, "127.0.0.1", port, &err));
 	/* And its end disturbs nobody. */
 	end(a);
+	begin(c, "other", true);
+	c->udp = listen_at(c, "127.0.0.1");
 	send_text("y");
 	turn_all();
 	take(b, "y");
+}
+
+/* ---- threads ---- */
+
+enum { OPENINGS = 10000 };
+
+static void *open_and_close(void *arg)
+{
+	struct ports *ports;
+	struct loop *loop = loop_new();
+	struct udp *udp;
+	unsigned *failures = arg;
+
+	ports = ports_new(loop, "meter", false);
+	for (int i = 0; i < OPENINGS; i++) {
+		udp = udp_listen(loop, ports, "", port, NULL);
+		*failures += !udp;
+		udp_free(udp);
+		uv_run(loop_uv(loop), UV_RUN_NOWAIT);
+	}
+	ports_free(ports);
+	loop_free(loop);
+	return NULL;
+}
+
+/* Each finds the other's socket, or none at all. */
+static void an_address_is_never_in_use_by_the_own_lineage(void **state)
+{
+	unsigned failures[2] = { 0 };
+	pthread_t threads[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, open_and_close, &failures[i]);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(0, failures[0] + failures[1]);
 }
 
 /* ---- many versions, each on a thread, while datagrams arrive ---- */
@@ -750,6 +896,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(the_next_version_reads_what_the_last_one_left),
 		test(a_failed_trial_takes_nothing),
+		test(a_held_socket_lets_the_loop_sleep),
 		test(a_closed_copy_is_out_of_its_loop),
 		test(held_sockets_send),
 		test(a_socket_for_all_addresses_is_shared),
@@ -761,7 +908,11 @@ int main(void)
 		test(quiet_waits_for_every_socket),
 		test(without_a_socket_it_is_quiet_at_once),
 		test(a_hold_can_be_taken_back),
+		test(what_a_slow_script_left_stays_in_the_kernel),
+		test(a_script_that_catches_up_gets_the_rest),
+		test(drops_are_counted_from_the_start_of_a_version),
 		test(an_abandoned_version_has_nothing_any_more),
+		test(an_address_is_never_in_use_by_the_own_lineage),
 		test(nothing_is_lost_and_nothing_comes_twice),
 	};
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -95,7 +96,7 @@ static void on_done(void *arg, struct spawn_result *result,
 
 static struct spawn_request request_of(const char *const *argv)
 {
-	return (struct spawn_request){ .argv = argv,
+	return (struct spawn_request){ .command = { .argv = argv },
 				       .timeout = 20,
 				       .max = SPAWN_OUTPUT };
 }
@@ -174,6 +175,15 @@ static bool is_alive(pid_t pid)
 	char state = state_of(pid, &parent);
 
 	return state && state != 'Z' && state != 'X';
+}
+
+static rlim_t first_free(void)
+{
+	int fd = dup(0);
+
+	assert_true(fd >= 0);
+	close(fd);
+	return (rlim_t)fd;
 }
 
 /* Also those that nobody has waited for. */
@@ -274,7 +284,7 @@ static void passes_the_environment(void **state)
 	out = output_of(request);
 	assert_non_null(strstr(out, "SPAWN_SPEC=inherited\n"));
 	free(out);
-	request.envp = own;
+	request.command.envp = own;
 	expect_output("A=1\nB=x y=z\n", request);
 }
 
@@ -286,12 +296,12 @@ static void looks_in_the_path_of_the_command(void **state)
 	const char *const second[] = { "PATH=/nowhere:/usr/bin", NULL };
 
 	(void)state;
-	request.envp = nowhere;
+	request.command.envp = nowhere;
 	expect_failure(ERR_USAGE, "true: no such file or directory", request);
-	request.envp = second;
+	request.command.envp = second;
 	expect_output("", request);
 	assert_int_equal(0, chdir("/usr/bin"));
-	request.envp = relative;
+	request.command.envp = relative;
 	expect_failure(ERR_USAGE, "true: no such file or directory", request);
 	assert_int_equal(0, chdir("/usr"));
 	expect_failure(ERR_USAGE, "true: no such file or directory", request);
@@ -304,9 +314,9 @@ static void runs_in_a_folder(void **state)
 	struct spawn_request request = COMMAND("pwd");
 
 	(void)state;
-	request.dir = "/usr";
+	request.command.dir = "/usr";
 	expect_output("/usr\n", request);
-	request.dir = "/usr/none";
+	request.command.dir = "/usr/none";
 	expect_failure(ERR_IO,
 		       "pwd: the folder to run it in: no such file or "
 		       "directory",
@@ -327,9 +337,9 @@ static void gives_input(void **state)
 	struct spawn_request request = COMMAND("cat");
 
 	(void)state;
-	request.input = STR("one\ntwo");
+	request.command.input = STR("one\ntwo");
 	expect_output("one\ntwo", request);
-	request.input = STR("");
+	request.command.input = STR("");
 	expect_output("", request);
 }
 
@@ -339,9 +349,9 @@ static void gives_more_than_a_pipe_holds(void **state)
 	char *data = mem_alloc(SPAWN_INPUT_MAX + 1);
 
 	(void)state;
-	request.input = (struct str){ data, SPAWN_INPUT_MAX };
+	request.command.input = (struct str){ data, SPAWN_INPUT_MAX };
 	expect_output("16777216\n", request);
-	request.input.len++;
+	request.command.input.len++;
 	expect_failure(ERR_IO,
 		       "wc: its input has 16777217 bytes, at most 16777216 "
 		       "are passed",
@@ -355,7 +365,7 @@ static void does_not_mind_input_that_is_not_read(void **state)
 	char *data = mem_alloc(1 << 20);
 
 	(void)state;
-	request.input = (struct str){ data, 1 << 20 };
+	request.command.input = (struct str){ data, 1 << 20 };
 	expect_output("done\n", request);
 	free(data);
 }
@@ -430,6 +440,33 @@ static void bounds_the_number_of_arguments(void **state)
 	free(argv);
 }
 
+/* With ever more descriptors, until it can be started. */
+static void does_without_descriptors(void **state)
+{
+	unsigned used = count_entries("/proc/self/fd"), more = 0;
+	struct rlimit before, limit;
+	struct outcome outcome = { 0 };
+
+	(void)state;
+	getrlimit(RLIMIT_NOFILE, &before);
+	do {
+		limit = before;
+		limit.rlim_cur = first_free() + more;
+		setrlimit(RLIMIT_NOFILE, &limit);
+		run(&outcome, COMMAND("true"));
+		setrlimit(RLIMIT_NOFILE, &before);
+		if (outcome.failed)
+			assert_string_equal("true: cannot be started: too "
+					    "many open files (ulimit -n)",
+					    outcome.err.text);
+		assert_int_equal(0, count_children());
+		assert_int_equal(used, count_entries("/proc/self/fd"));
+	} while (outcome.failed && ++more < 20);
+	/* Its stdin, two pipes and the pidfd; there may be gaps. */
+	assert_in_range(more, 6, 19);
+	release(&outcome);
+}
+
 /* ---- ends that are ours ---- */
 
 /* Runs SCRIPT, which prints the numbers of two processes, for a moment. */
@@ -445,7 +482,7 @@ static void ends_both_at_the_deadline(const char *script)
 
 	snprintf(variable, sizeof variable, "FILE=%s", path);
 	env[1] = variable;
-	request.envp = env;
+	request.command.envp = env;
 	request.timeout = 0.3;
 	snprintf(sentence, sizeof sentence,
 		 "sh: still running after 0.3 s, killed");
@@ -740,21 +777,23 @@ static void is_in_a_session_of_its_own(void **state)
 
 static void works_without_standard_streams(void **state)
 {
+	struct spawn_request request = SHELL("cat; echo out; echo err >&2");
 	int kept[3];
 	char *out;
 
 	(void)state;
+	request.command.input = STR("in\n");
 	fflush(NULL);
 	for (int fd = 0; fd < 3; fd++) {
 		kept[fd] = fcntl(fd, F_DUPFD_CLOEXEC, 10);
 		close(fd);
 	}
-	out = output_of(SHELL("echo out; echo err >&2"));
+	out = output_of(request);
 	for (int fd = 0; fd < 3; fd++) {
 		dup2(kept[fd], fd);
 		close(kept[fd]);
 	}
-	assert_string_equal("out\n", out);
+	assert_string_equal("in\nout\n", out);
 	free(out);
 }
 
@@ -890,7 +929,7 @@ static void dies_with_us(void **state)
 			 fds[1]);
 		env[1] = path;
 		request = SHELL("echo $$ >$PIPE; exec sleep 100");
-		request.envp = env;
+		request.command.envp = env;
 		start(NULL);
 		spawn_start(spawner, &request, on_done, &outcome);
 		for (;;)
@@ -925,6 +964,7 @@ int main(void)
 		SPEC(says_that_it_may_not_be_executed),
 		SPEC(says_what_is_wrong_with_a_script),
 		SPEC(bounds_the_number_of_arguments),
+		SPEC(does_without_descriptors),
 		SPEC(kills_the_whole_group_at_the_deadline),
 		SPEC(kills_who_ignores_signals),
 		SPEC(kills_who_is_stopped),

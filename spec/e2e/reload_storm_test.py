@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A script is rewritten again and again under load: no answer is lost, no
+counter goes back, and nothing is left behind. RELOAD_SECONDS says for how long
+(60), RELOADS how often in the test of what remains (1000)."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from spec.e2e.lunex import TOP, Case, eventually
+
+SECONDS = float(os.environ.get("RELOAD_SECONDS", "60"))
+RELOADS = int(os.environ.get("RELOADS", "1000"))
+VERSIONS = 100
+
+GOOD = """-- version %(version)d
+local metric = require "metric"
+return {
+  name = "work",
+  metrics = {
+    work_total = metric.counter { "Collections." },
+    work_seconds = metric.histogram { "Times.", buckets = { 0.5, 1 } },
+    work_version = metric.gauge { "The version of the script." },
+  },
+  collect = function(m)
+    m.work_total:inc()
+    m.work_seconds:observe(0.75)
+    m.work_version:set(%(version)d)
+    %(more)s
+  end,
+}
+"""
+
+# What a version is broken by: the text, and what is said about it.
+BROKEN = [
+    (lambda s: s.replace("return {", "return {{", 1),
+     r"work\.lua:\d+: .*expected"),
+    (lambda s: s.replace("m.work_total:inc()", "m.work_total:inc() nothing()"),
+     r"work\.lua:10: .*nothing"),
+    (lambda s: s.replace("metric.counter", "metric.gauge"),
+     r"work\.lua:6: work_total is a gauge here and a counter"),
+    (lambda s: s.replace("m.work_total:inc()",
+                         "m.work_total:inc() while true do end"),
+     r"work\.lua:10: .*wait"),
+    (lambda s: s.replace("m.work_total:inc()",
+                         'm.work_total:inc() local _ = ("x"):rep(2^30)'),
+     r"work\.lua:10: .*memory"),
+]
+
+
+def version(number, more=""):
+    return GOOD % {"version": number, "more": more}
+
+
+def write(path, text):
+    """As editors do: a new file takes the place of the old one."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    os.rename(new, path)
+
+
+class Storm(Case):
+    def setUp(self):
+        super().setUp()
+        self.path = self.folder / "work.lua"
+        self.path.write_text(version(0))
+
+    def said(self, lunex, pattern, after):
+        return re.search(pattern, "\n".join(lunex.lines[after:]))
+
+    def change(self, lunex, number):
+        """The version NUMBER, every fifth one broken; waits for what is said
+        about it. Answers whether it is a good one."""
+        text, expected = version(number), r"exporter reloaded.*work"
+        good = number % 5 != 0
+        if not good:
+            spoil, expected = BROKEN[number // 5 % len(BROKEN)]
+            text = spoil(text)
+        before = len(lunex.lines)
+        write(self.path, text)
+        eventually(lambda: self.said(lunex, expected, before),
+                   f"version {number}: /{expected}/ in\n" + "\n".join(
+                       lunex.lines[-10:]))
+        return good
+
+    def test_a_hundred_versions_under_load(self):
+        if not shutil.which("wrk"):
+            raise RuntimeError("wrk is not installed")
+        lunex = self.lunex(self.path)
+        url = f"http://127.0.0.1:{lunex.port}/metrics"
+        wrk = subprocess.Popen(
+            ["wrk", "-t8", "-c8", f"-d{SECONDS:g}s", "--timeout", "10s",
+             "-s", TOP / "spec/e2e/counter.wrk.lua", url],
+            stdout=subprocess.PIPE, text=True)
+        self.addCleanup(wrk.stdout.close)
+        self.addCleanup(wrk.kill)
+        began, good, last = time.monotonic(), 0, 0
+        for number in range(1, VERSIONS + 1):
+            if self.change(lunex, number):
+                good, last = good + 1, number
+            self.assertEqual(last, lunex.samples()["work_version"])
+            due = began + number * SECONDS / VERSIONS * 0.9
+            time.sleep(max(0, due - time.monotonic()))  # spread over the time
+        self.assertIsNone(wrk.poll(), "the versions came within the time")
+        out = wrk.communicate()[0]
+        numbers = dict(re.findall(r"(\w+)=(\d+)", out))
+        self.assertGreater(int(numbers.pop("answers")), SECONDS * 20, out)
+        self.assertEqual({"refused": "0", "lacking": "0", "back": "0",
+                          "errors": "0"}, numbers, out)
+        self.check_counts(lunex, good)
+
+    def check_counts(self, lunex, good):
+        """Each collection counted once, whichever version made it."""
+        page = lunex.samples("/metrics")
+        host = lunex.page_with(
+            lambda p: p['lunex_exporter_collections_total'
+                        '{exporter="work",result="success"}'] ==
+            p["work_total"], "each collection is counted once")
+        self.assertGreaterEqual(host["work_total"], page["work_total"])
+        self.assertEqual(host["work_total"], host["work_seconds_count"])
+        self.assertEqual(host["work_total"] * 0.75, host["work_seconds_sum"])
+        self.assertEqual(host["work_total"],
+                         host['work_seconds_bucket{le="1"}'])
+        reloads = 'lunex_exporter_reloads_total{exporter="work",result="%s"}'
+        self.assertEqual(good, host[reloads % "success"])
+        self.assertEqual(VERSIONS - good, host[reloads % "failure"])
+
+    def measure(self, lunex):
+        folder = Path(f"/proc/{lunex.process.pid}")
+        status = (folder / "status").read_text()
+        return {
+            "memory": int(re.search(r"VmRSS:\s*(\d+)", status)[1]),
+            "threads": int(re.search(r"Threads:\s*(\d+)", status)[1]),
+            "descriptors": len(os.listdir(folder / "fd")),
+        }
+
+    def settled(self, lunex, threads):
+        """What there is when the old versions have ended."""
+        eventually(lambda: self.measure(lunex)["threads"] <= threads,
+                   "the threads of old versions end")
+        return self.measure(lunex)
+
+    def test_a_thousand_reloads_leave_nothing_behind(self):
+        lunex = self.lunex(self.path, "--web.enable-lifecycle", "--watch=off")
+        lunex.samples()
+        threads = self.measure(lunex)["threads"]
+        warm = RELOADS // 5
+        for number in range(1, RELOADS + 1):
+            write(self.path, version(number))
+            answer = lunex.post("/-/reload", "")
+            self.assertEqual(200, answer.status, answer.text)
+            if number == warm:
+                before = self.settled(lunex, threads)
+        after = self.settled(lunex, threads)
+        self.assertEqual(RELOADS, lunex.samples()["work_version"])
+        for name, value in after.items():
+            self.assertLessEqual(value, before[name] * 1.05,
+                                 f"{name}: {before} -> {after}")
