@@ -25,6 +25,7 @@ struct collector {
 	struct collector_options options;
 	struct part *parts;
 	unsigned running;
+	bool trial;
 	bool ok;
 	struct err first; /* failure, when not ok */
 	double started, deadline;
@@ -149,9 +150,12 @@ static void log_failure(struct part *part, const struct err *err)
 	bool again = strncmp(part->last_error, err->text,
 			     sizeof part->last_error - 1) == 0;
 
-	log_event(again ? LOG_DEBUG : LOG_WARN, "collection failed", "exporter",
-		  vm_name(part->collector->options.vm), "part", name_of(part),
-		  "error", err->text, (char *)0);
+	log_event(again ? LOG_DEBUG : LOG_WARN,
+		  part->collector->trial
+			  ? "the first collection of a new version failed"
+			  : "collection failed",
+		  "exporter", vm_name(part->collector->options.vm), "part",
+		  name_of(part), "error", err->text, (char *)0);
 	snprintf(part->last_error, sizeof part->last_error, "%s", err->text);
 }
 
@@ -226,6 +230,11 @@ static void start_part(lua_State *L, void *arg)
 			      part->scope.part);
 	part->task = task_start(L, 2, collector->deadline, task_ended, part);
 	task_set_context(part->task, &part->scope);
+}
+
+void collector_set_trial(struct collector *collector, bool trial)
+{
+	collector->trial = trial;
 }
 
 bool collector_runs(const struct collector *collector)

@@ -39,6 +39,10 @@ struct collector *collector_new(const struct collector_options *options,
 /* Cancels what runs. `done` is not called any more. NULL is allowed. */
 void collector_free(struct collector *collector);
 
+/* Is what it collects a trial, of a version that does not run yet? The log says
+ * so. */
+void collector_set_trial(struct collector *collector, bool trial);
+
 bool collector_runs(const struct collector *collector);
 
 /* How long the latest collection took; 0 before the first is over. */

@@ -277,6 +277,7 @@ static void deliver_try(struct message *message)
 		return;
 	e->trial.open = 1u + (e->starter != NULL) + collects;
 	e->started = loop_now(e->loop);
+	collector_set_trial(e->collector, true);
 	begin_start(e);
 	if (collects)
 		collector_run(e->collector, exporter_timeout(e));
@@ -294,6 +295,7 @@ static void live(void *arg)
 	struct exporter *e = arg;
 	double interval = exporter_interval(e);
 
+	collector_set_trial(e->collector, false);
 	if (e->declaration->nparts && interval > 0)
 		timer_start(&e->schedule,
 			    fmax(0, e->started + interval - loop_now(e->loop)));
@@ -349,6 +351,7 @@ static bool open_vm(struct exporter *e, struct err *err)
 		.ports = e->ports,
 		.seen = &e->seen,
 		.owner = e,
+		.fail_at = e->options.fail_at,
 	};
 	struct vm *vm = vm_new(&options, err);
 
@@ -395,7 +398,8 @@ static bool load(struct exporter *e, struct err *err)
 	e->declaration = declaration_load(collector.vm, e->path, err);
 	if (!e->declaration)
 		return false;
-	seen_add_file(&e->seen, e->path, e->declaration->source, strlen(e->declaration->source)); /* XXX */
+	seen_add_file(&e->seen, e->path, e->declaration->source,
+		      strlen(e->declaration->source)); /* XXX */
 	vm_set_name(collector.vm, exporter_name(e));
 	e->outline = outline_new(e->declaration, e->options.labels,
 				 e->options.nlabels);

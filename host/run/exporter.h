@@ -41,6 +41,7 @@ struct exporter_options {
 	double timeout;	 /* the same */
 	const char *lua_path, *lua_cpath;
 	struct loop *web; /* whose thread is told of errors; NULL: none */
+	size_t fail_at;	  /* specs: see vm/state.h */
 	bool held;	  /* once loaded, it waits to be started or tried */
 	bool trial; /* there is an older version: sockets that listen are held
 		       until it takes over */

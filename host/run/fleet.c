@@ -130,6 +130,11 @@ struct member *fleet_find(const struct fleet *fleet, const char *name)
 	return NULL;
 }
 
+void fleet_fail_at(struct fleet *fleet, size_t fail_at)
+{
+	fleet->options.fail_at = fail_at;
+}
+
 void fleet_start(struct fleet *fleet)
 {
 	for (size_t i = 0; i < fleet->n; i++) {
@@ -256,6 +261,8 @@ struct version *fleet_load(struct fleet *fleet, struct entry *entry, bool trial)
 						 .web = fleet->options.web,
 						 .entry = entry,
 						 .trial = trial,
+						 .fail_at =
+							 fleet->options.fail_at,
 						 .changed = version_changed,
 						 .arg = fleet };
 	struct err err;
@@ -411,8 +418,7 @@ bool fleet_stop(struct fleet *fleet, double seconds)
 	forget_roster(fleet);
 	part_with_all(fleet);
 	for (size_t i = 0; i < fleet->nparting; i++)
-		if (fleet->parting[i]->exporter)
-			exporter_stop(fleet->parting[i]->exporter);
+		version_stop(fleet->parting[i]);
 	return join_all(fleet, seconds) && free_all(fleet);
 }
 

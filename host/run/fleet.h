@@ -40,6 +40,7 @@ struct fleet;
 struct fleet_options {
 	struct loop *loop; /* the main thread's */
 	struct loop *web;  /* see exporter_options; NULL: none */
+	size_t fail_at;	   /* specs: see vm/state.h */
 };
 
 struct fleet *fleet_new(const struct fleet_options *options);
@@ -53,6 +54,9 @@ struct exporter **fleet_running(const struct fleet *fleet, size_t *n);
 
 /* Who is there, a reference: made when it is asked for first after a change. */
 struct roster *fleet_roster(struct fleet *fleet);
+
+/* For specs: the states made from now on run out of memory. */
+void fleet_fail_at(struct fleet *fleet, size_t fail_at);
 
 /* Lets those run that were held. */
 void fleet_start(struct fleet *fleet);

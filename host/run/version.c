@@ -153,9 +153,14 @@ void version_fail(struct version *version, const struct err *err)
 {
 	version->err = *err;
 	version->state = VERSION_FAILED;
-	if (version->exporter && !version->finishing)
+	version_stop(version);
+}
+
+void version_stop(struct version *version)
+{
+	if (version->exporter && !version->stopping)
 		exporter_stop(version->exporter);
-	version->finishing = true;
+	version->stopping = true;
 }
 
 void version_finish(struct version *version)
@@ -186,6 +191,7 @@ static struct exporter *make(struct version *version,
 		.web = options->web,
 		.held = true,
 		.trial = options->trial,
+		.fail_at = options->fail_at,
 		.seen = &version->load_seen,
 		.loaded = loaded,
 		.tried = tried,

@@ -36,7 +36,7 @@ struct version {
 	struct err err;
 	struct seen_list seen; /* what it was made from; since it has loaded */
 	bool left_behind;      /* its thread is stuck, and was replaced */
-	bool finishing;
+	bool finishing, stopping;
 	bool ended;
 	struct version *heir;
 	unsigned rosters; /* that name it, and still are */
@@ -59,7 +59,8 @@ struct version_options {
 	struct loop *loop; /* the main thread's */
 	struct loop *web;  /* see exporter_options; NULL: none */
 	struct entry *entry;
-	bool trial; /* there is an older one */
+	bool trial;	/* there is an older one */
+	size_t fail_at; /* specs: see vm/state.h */
 	void (*changed)(struct version *version, void *arg);
 	void *arg;
 };
@@ -83,6 +84,9 @@ bool version_leave_behind(struct version *old);
 
 /* It is not to run, for the reason ERR: its thread ends. */
 void version_fail(struct version *version, const struct err *err);
+
+/* Ends its thread at once, whatever it does. */
+void version_stop(struct version *version);
 
 /* Lets one that has retired end. */
 void version_finish(struct version *version);

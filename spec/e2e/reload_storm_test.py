@@ -39,15 +39,15 @@ BROKEN = [
     (lambda s: s.replace("return {", "return {{", 1),
      r"work\.lua:\d+: .*expected"),
     (lambda s: s.replace("m.work_total:inc()", "m.work_total:inc() nothing()"),
-     r"work\.lua:10: .*nothing"),
+     r"work\.lua:11: .*nothing"),
     (lambda s: s.replace("metric.counter", "metric.gauge"),
      r"work\.lua:6: work_total is a gauge here and a counter"),
     (lambda s: s.replace("m.work_total:inc()",
                          "m.work_total:inc() while true do end"),
-     r"work\.lua:10: .*wait"),
+     r"work\.lua:11: .*wait"),
     (lambda s: s.replace("m.work_total:inc()",
                          'm.work_total:inc() local _ = ("x"):rep(2^30)'),
-     r"work\.lua:10: .*memory"),
+     r"work\.lua:11: .*memory"),
 ]
 
 
