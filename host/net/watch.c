@@ -43,11 +43,11 @@ struct watch {
 	struct unfinished unfinished;
 	struct ear *events, *mounts;
 	int mounts_fd;
-	struct timer look, poll;
-	bool told;	    /* and not set since then */
-	bool pending;	    /* the timer `look` runs */
-	double first, last; /* events since the last look */
-	bool doubtful;	    /* polled files differ, see `found` */
+	struct timer look, poll, rest;
+	bool told;     /* and not set since then */
+	bool pending;  /* the timer `look` runs */
+	double first;  /* event since the last look */
+	bool doubtful; /* polled files differ, see `found` */
 	struct fingerprint found;
 	double doubted, found_at;
 	bool complained;
@@ -99,8 +99,8 @@ static bool is_certain(struct watch *w, struct fingerprint found)
 	       time - w->doubted >= writing_most;
 }
 
-/* Compares all, or what is polled. False: it was told, and W may be gone. */
-static bool compare(struct watch *w, bool all)
+/* Compares all, or what is polled. What is to be told of; NULL: nothing. */
+static const struct seen *compare(struct watch *w, bool all)
 {
 	const struct seen *doubt = NULL;
 	struct fingerprinter found;
@@ -112,10 +112,8 @@ static bool compare(struct watch *w, bool all)
 
 		if ((!all && !w->polled[i]) || seen_is_current(seen, &state))
 			continue;
-		if (!w->polled[i]) {
-			tell(w, seen);
-			return false;
-		}
+		if (!w->polled[i])
+			return seen;
 		doubt = seen;
 		fingerprint_add(&found, &i, sizeof i);
 		fingerprint_add(&found, &state.what, sizeof state.what);
@@ -125,11 +123,15 @@ static bool compare(struct watch *w, bool all)
 	}
 	if (!doubt)
 		w->doubtful = false;
-	else if (is_certain(w, fingerprint_end(&found))) {
-		tell(w, doubt);
-		return false;
-	}
-	return true;
+	return doubt && is_certain(w, fingerprint_end(&found)) ? doubt : NULL;
+}
+
+static void tell_or_poll(struct watch *w, const struct seen *seen)
+{
+	if (seen)
+		tell(w, seen);
+	else
+		start_polling(w);
 }
 
 static void poll_fired(struct timer *timer)
@@ -137,8 +139,61 @@ static void poll_fired(struct timer *timer)
 	struct watch *w =
 		(void *)((char *)timer - offsetof(struct watch, poll));
 
-	if (compare(w, false))
-		start_polling(w);
+	tell_or_poll(w, compare(w, false));
+}
+
+/* ---- events ---- */
+
+/* When an end is put to waiting. */
+static double patience(const struct watch *w)
+{
+	return w->first + (w->unfinished.n ? writing_most : burst_most);
+}
+
+/* Something happened: a look is due when things have settled. */
+static void ask_for_look(struct watch *w)
+{
+	double time = now(w), due = time + w->options.settle;
+
+	if (w->told)
+		return;
+	if (!w->pending)
+		w->first = time;
+	w->pending = true;
+	timer_start(&w->look, fmax(0, fmin(due, patience(w)) - time));
+}
+
+/* True when it matters. */
+static bool take_event(struct watch *w, const struct inotify_event *event)
+{
+	bool concerns = notify_concerns(&w->notify, event);
+
+	if (notify_means(&w->notify, event) || event->mask & IN_Q_OVERFLOW)
+		unfinished_note(&w->unfinished, event, now(w));
+	if (event->mask & IN_IGNORED)
+		notify_forget(&w->notify, event->wd);
+	return concerns;
+}
+
+/* True when any of them matters. */
+static bool take_events(struct watch *w)
+{
+	_Alignas(struct inotify_event) char piece[4096];
+	bool any = false;
+	ssize_t n;
+
+	for (int i = 0; i < ROUND_MAX; i++) {
+		n = read(w->notify.fd, piece, sizeof piece);
+		if (n <= 0)
+			break;
+		for (char *p = piece; p < piece + n;) {
+			const struct inotify_event *event = (void *)p;
+
+			any = take_event(w, event) || any;
+			p += sizeof *event + event->len;
+		}
+	}
+	return any;
 }
 
 /* ---- looking ---- */
@@ -179,73 +234,61 @@ static double until_finished(struct watch *w)
 	return 0;
 }
 
+/* More has happened, and there is time to let it settle? */
+static bool goes_on(struct watch *w)
+{
+	if (!w->events || !take_events(w) || now(w) >= patience(w))
+		return false;
+	ask_for_look(w);
+	return true;
+}
+
+/* Events are taken again before it tells: whoever began to write while it
+ * compared is waited for. */
 static void look_fired(struct timer *timer)
 {
 	struct watch *w =
 		(void *)((char *)timer - offsetof(struct watch, look));
+	const struct seen *seen;
 	double until;
 
 	mark_all(w);
+	if (goes_on(w))
+		return;
 	until = until_finished(w);
 	if (until > 0) {
 		timer_start(&w->look, until - now(w));
 		return;
 	}
-	w->pending = false;
-	if (compare(w, true))
-		start_polling(w);
-}
-
-/* Something happened: a look is due when things have settled. */
-static void ask_for_look(struct watch *w)
-{
-	double time = now(w), due = time + w->options.settle, most;
-
-	if (w->told)
+	seen = compare(w, true);
+	if (seen && goes_on(w))
 		return;
-	if (!w->pending)
-		w->first = time;
-	w->pending = true;
-	most = w->first + (w->unfinished.n ? writing_most : burst_most);
-	timer_start(&w->look, fmax(0, fmin(due, most) - time));
+	w->pending = false;
+	tell_or_poll(w, seen);
 }
 
-/* ---- events ---- */
+/* ---- what is heard ---- */
 
-/* True when it matters. */
-static bool take_event(struct watch *w, const struct inotify_event *event)
-{
-	bool concerns = notify_concerns(&w->notify, event);
-
-	if (notify_means(&w->notify, event) || event->mask & IN_Q_OVERFLOW)
-		unfinished_note(&w->unfinished, event, now(w));
-	if (event->mask & IN_IGNORED)
-		notify_forget(&w->notify, event->wd);
-	return concerns;
-}
-
+/* In a busy folder there may be thousands a second that do not matter, so they
+ * are left to gather for a moment. */
 static void on_events(uv_poll_t *poll, int status, int events)
 {
 	struct watch *w = ((struct ear *)poll->data)->watch;
-	_Alignas(struct inotify_event) char piece[4096];
-	bool any = false;
-	ssize_t n;
 
 	(void)status;
 	(void)events;
-	for (int i = 0; i < ROUND_MAX; i++) {
-		n = read(w->notify.fd, piece, sizeof piece);
-		if (n <= 0)
-			break;
-		for (char *p = piece; p < piece + n;) {
-			const struct inotify_event *event = (void *)p;
-
-			any = take_event(w, event) || any;
-			p += sizeof *event + event->len;
-		}
-	}
-	if (any)
+	if (take_events(w))
 		ask_for_look(w);
+	uv_poll_stop(poll);
+	timer_start(&w->rest, w->options.settle / 2);
+}
+
+static void rest_fired(struct timer *timer)
+{
+	struct watch *w =
+		(void *)((char *)timer - offsetof(struct watch, rest));
+
+	uv_poll_start(&w->events->poll, UV_READABLE, on_events);
 }
 
 /* What is mounted over a folder makes no event in it. */
@@ -312,6 +355,7 @@ struct watch *watch_new(const struct watch_options *options)
 	seen_list_init(&w->list);
 	timer_init(options->loop, &w->look, look_fired);
 	timer_init(options->loop, &w->poll, poll_fired);
+	timer_init(options->loop, &w->rest, rest_fired);
 	hear(w);
 	return w;
 }
@@ -336,6 +380,7 @@ void watch_free(struct watch *w)
 	ear_free(w->mounts);
 	timer_release(&w->look);
 	timer_release(&w->poll);
+	timer_release(&w->rest);
 	notify_release(&w->notify);
 	if (w->mounts_fd >= 0)
 		close(w->mounts_fd);
