@@ -61,10 +61,10 @@ void ports_let_go(struct ports *ports);
  * inside this call, as soon as no socket is busy. A socket is busy from the
  * arrival of a datagram in its queue until the script, having received that and
  * all others, waits for the next or closes the socket. So coming back is what
- * says that a datagram was handled; a socket that nobody receives from is not
- * busy, and one whose handler never comes back always is: the caller has a
- * limit of its own. Nothing is taken after QUIET. It may free the ports, if
- * their sockets are gone. NULL: nobody wants to know.
+ * says that a datagram was handled, whichever task comes back; a socket that
+ * nobody receives from is not busy, and one whose handler never comes back
+ * always is: the caller has a limit of its own. Nothing is taken after QUIET.
+ * It may free the ports, if their sockets are gone. NULL: nobody wants to know.
  *
  * A socket that is closed with datagrams in its queue while it is held logs
  * how many.

@@ -2,6 +2,7 @@
 """What lunex answers over HTTP, apart from what is on the page."""
 
 import gzip
+import json
 import socket
 import subprocess
 import zlib
@@ -86,6 +87,39 @@ class Http(Case):
         self.assertEqual(200, lunex.get("/-/healthy").status)
         gate.open(address)
         eventually(lambda: lunex.get("/-/ready").status == 200, "it is ready")
+
+    def test_the_api_lists_the_exporter(self):
+        path = self.script(SMALL)
+        lunex = self.lunex(path)
+        lunex.get()
+        answer = lunex.get("/api/v1/exporters")
+        self.assertEqual(200, answer.status)
+        self.assertEqual("application/json", answer.headers["Content-Type"])
+        told = json.loads(answer.text)
+        self.assertEqual("success", told["status"])
+        [exporter] = told["data"]["exporters"]
+        self.assertEqual(
+            ("small", str(path), "running", "", True, None),
+            tuple(exporter[key] for key in ("name", "script", "state",
+                                            "lastError", "onScrape",
+                                            "interval")))
+        self.assertEqual({"success": 1, "failure": 0},
+                         exporter["collections"])
+        self.assertGreater(exporter["memoryBytes"], 10000)
+        self.assertGreater(exporter["series"], 0)
+        self.assertEqual((True, ""), (exporter["reload"]["success"],
+                                      exporter["reload"]["error"]))
+        self.assertTrue(told["data"]["config"]["success"])
+
+    def test_a_reload_wants_a_flag(self):
+        lunex = self.lunex(self.script(SMALL))
+        for method in ("POST", "PUT"):
+            answer = lunex.get("/-/reload", method=method)
+            self.assertEqual(403, answer.status)
+            self.assertIn("--web.enable-lifecycle", answer.text)
+        answer = lunex.get("/-/reload")
+        self.assertEqual((405, "POST, PUT"),
+                         (answer.status, answer.headers["Allow"]))
 
     def test_head_answers_without_a_body(self):
         lunex = self.lunex(self.script(SMALL))

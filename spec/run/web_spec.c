@@ -279,6 +279,7 @@ static void the_end_does_not_wait_for_who_holds_a_roster(void **state)
 {
 	struct exporter *old = world_exporter("a", stuck);
 	struct exporter *next = world_exporter("b", plain);
+	struct roster *late = world_roster(&old, 1);
 	int fds[3];
 
 	(void)state;
@@ -292,11 +293,11 @@ static void the_end_does_not_wait_for_who_holds_a_roster(void **state)
 	web_stop(web);
 	for (int i = 0; i < 3; i++)
 		world_read(fds[i], page, sizeof page);
-	/* One that comes now is not looked at. */
-	show_these(&old, 1);
 	world_free_them();
 	world_end(old);
 	world_end(next);
+	/* One that comes now is not looked at. */
+	show(late);
 	web_free(web);
 	world_wait_gone(3);
 }
