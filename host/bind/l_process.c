@@ -98,11 +98,16 @@ static void add_word(lua_State *L, const char *what, lua_Integer number)
 	lua_rawseti(L, WORDS, (lua_Integer)lua_rawlen(L, WORDS) + 1);
 }
 
-/* Words of the list at LIST, from FIRST on. */
+/* Words of the list at LIST, from FIRST on. One with a gap may end anywhere,
+ * and a command must not run without half of its arguments. */
 static void add_words(lua_State *L, int list, lua_Integer first)
 {
-	lua_Integer n = (lua_Integer)lua_rawlen(L, list);
+	lua_Integer n = (lua_Integer)lua_rawlen(L, list), found = 0;
 
+	for (lua_pushnil(L); lua_next(L, list); lua_pop(L, 1))
+		found += lua_isinteger(L, -2);
+	if (found != n)
+		luaL_error(L, "the list of arguments has a gap");
 	for (lua_Integer i = first; i <= n; i++) {
 		lua_rawgeti(L, list, i);
 		add_word(L, "argument", i - first + 1);
@@ -117,7 +122,7 @@ static void check_command(lua_State *L, struct str command)
 
 	if (command.len == 0)
 		luaL_error(L, "the command is empty");
-	if (len == command.len || memchr(command.data, '/', len))
+	if (!command.data[len] || memchr(command.data, '/', len))
 		return;
 	lua_pushlstring(L, command.data, len);
 	luaL_error(
@@ -169,9 +174,10 @@ static bool is_replaced(lua_State *L, int env, const char *variable)
 	return replaced;
 }
 
-static void check_name(lua_State *L)
+/* A name and a value, or false, on top. */
+static void check_variable(lua_State *L)
 {
-	struct str name = { NULL, 0 };
+	struct str name = { NULL, 0 }, value = { NULL, 0 };
 
 	if (lua_type(L, -2) == LUA_TSTRING)
 		name.data = lua_tolstring(L, -2, &name.len);
@@ -181,8 +187,8 @@ static void check_name(lua_State *L)
 			      "{ LC_ALL = \"C\" }");
 	if (lua_isboolean(L, -1) && !lua_toboolean(L, -1))
 		return;
-	if (lua_isstring(L, -1) &&
-	    strlen(lua_tostring(L, -1)) == lua_rawlen(L, -1))
+	value.data = lua_tolstring(L, -1, &value.len);
+	if (value.data && strlen(value.data) == value.len)
 		return;
 	luaL_error(L,
 		   "option 'env': %s: expected a string without a NUL, or "
@@ -196,7 +202,7 @@ static void add_variables(lua_State *L, int env)
 	lua_Integer n = 0;
 
 	for (lua_pushnil(L); lua_next(L, env); lua_pop(L, 1)) {
-		check_name(L);
+		check_variable(L);
 		if (lua_isboolean(L, -1))
 			continue;
 		lua_pushfstring(L, "%s=%s", lua_tostring(L, -2),
