@@ -98,7 +98,7 @@ local function load_script(path, host)
   if not script and is_configuration(path, host) then
     return nil, ("%s is a configuration: lunex --config %s"):format(path,
       path), USAGE
-  elseif not script and host.list(path) then
+  elseif status == USAGE and host.list(path) then
     return nil, ("%s is a folder: lunex --scripts %s"):format(path, path), USAGE
   end
   return script, message, status
@@ -348,6 +348,10 @@ local function check_configuration(plan, path, lines, host)
     return true
   end
   table.move(advice, 1, #advice, #lines + 1, lines)
+  if #read.exporters == 0 then
+    lines[#lines + 1] = #advice == 0 and path .. ": ok" or nil
+    return true
+  end
   plan.command, plan.exporters = "check", read.exporters
   plan.configuration = path
   plan.good = #advice == 0 and path .. ": ok\n" or nil

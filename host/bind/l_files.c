@@ -4,14 +4,19 @@
  * Stands on net/files.h; owns what it read until Lua has it.
  */
 #include <limits.h>
+#include <linux/magic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #include <lauxlib.h>
 #include <lua.h>
 
 #include "bind/bind.h"
 #include "net/files.h"
+#include "net/seen.h"
+#include "vm/state.h"
 
 #define CLASS "lunex.files"
 
@@ -41,6 +46,49 @@ static const char *check_path(lua_State *L)
 	return path.data;
 }
 
+/* ---- what the script depends on ---- */
+
+/* What the kernel says is never the same twice, and no part of a script. */
+static bool is_kernels(const char *path)
+{
+	struct statfs info;
+
+	if (statfs(path, &info) != 0)
+		return false;
+	return info.f_type == PROC_SUPER_MAGIC || info.f_type == SYSFS_MAGIC ||
+	       info.f_type == CGROUP_SUPER_MAGIC ||
+	       info.f_type == CGROUP2_SUPER_MAGIC ||
+	       info.f_type == DEBUGFS_MAGIC || info.f_type == TRACEFS_MAGIC;
+}
+
+static struct seen_list *seen_of(lua_State *L, const char *path)
+{
+	struct seen_list *seen = vm_seen(vm_of(L));
+
+	return seen && !is_kernels(path) ? seen : NULL;
+}
+
+/* One that is too large for what the script allows may be refused at each look,
+ * so that it never seems to be the same. */
+static void note_file(lua_State *L, const char *path, const char *text,
+		      size_t len, const struct err *err)
+{
+	struct seen_list *seen = seen_of(L, path);
+
+	if (seen && (text || err->code != ERR_LIMIT))
+		seen_add_file(seen, path, text, len);
+}
+
+static void note_folder(lua_State *L, const char *path, char *const *names)
+{
+	struct seen_list *seen = seen_of(L, path);
+
+	if (seen)
+		seen_add_folder(seen, path, "", names);
+}
+
+/* ---- functions ---- */
+
 /* files.read(path [, max]) -> text | nil, message */
 static int l_read(lua_State *L)
 {
@@ -54,6 +102,7 @@ static int l_read(lua_State *L)
 		      "expected a number of bytes");
 	holder = push_object(L, sizeof *holder, CLASS, 0);
 	holder->text = files_read(path, (size_t)max, &len, &err);
+	note_file(L, path, holder->text, len, &err);
 	if (!holder->text)
 		return push_failure(L, &err);
 	lua_pushlstring(L, holder->text, len);
@@ -70,6 +119,7 @@ static int l_list(lua_State *L)
 	lua_Integer n = 0;
 
 	holder->names = files_list(path, &err);
+	note_folder(L, path, holder->names);
 	if (!holder->names)
 		return push_failure(L, &err);
 	lua_newtable(L);

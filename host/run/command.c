@@ -90,8 +90,18 @@ static void block_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+/* Who asks for a reload while lunex starts is answered later; what does not
+ * serve ends with its terminal. */
+static void mask_hangup(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(how, &set, NULL);
 }
 
 /* PLANNER knows the arguments as they were before a secret was hidden. */
@@ -112,15 +122,16 @@ static int carry_out(const struct plan *plan, struct planner *planner)
 
 	if (plan->log_level && log_level_parse(plan->log_level, &level))
 		log_set_level(level);
+	if (strcmp(plan->command, "run") == 0)
+		return run_exporters(plan, planner);
+	mask_hangup(SIG_UNBLOCK);
 	if (strcmp(plan->command, "print") == 0)
 		return print(plan);
 	if (strcmp(plan->command, "test") == 0)
 		return test(plan);
 	if (strcmp(plan->command, "check") == 0)
 		return check(plan);
-	if (strcmp(plan->command, "once") == 0)
-		return collect_once(plan);
-	return run_exporters(plan, planner);
+	return collect_once(plan);
 }
 
 /*
@@ -175,6 +186,7 @@ int command_run(int argc, char **argv)
 	int status;
 
 	ignore_pipe_signal();
+	mask_hangup(SIG_BLOCK);
 	keep_some_memory();
 	planner = planner_new(argc, argv, PLANNER_PATIENCE);
 	status = make_and_carry_out(argc, argv, planner);

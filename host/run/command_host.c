@@ -13,6 +13,7 @@
 #include "core/nearest.h"
 #include "core/registry.h"
 #include "net/files.h"
+#include "net/seen.h"
 #include "run/declaration.h"
 #include "run/lint.h"
 #include "run/plan.h"
@@ -70,6 +71,8 @@ static int l_exists(lua_State *L)
 
 	tell(L, path);
 	found = stat(path, &info) == 0 && !S_ISDIR(info.st_mode);
+	if (!found) /* otherwise it is read, and noted then */
+		seen_add_file(vm_seen(vm_of(L)), path, NULL, 0);
 	lua_pushboolean(L, found);
 	return 1;
 }
@@ -84,6 +87,7 @@ static int l_read(lua_State *L)
 
 	tell(L, path);
 	holder->text = source_read(path, &len, &err);
+	seen_add_file(vm_seen(vm_of(L)), path, holder->text, len);
 	if (!holder->text)
 		return push_failure(L, &err);
 	lua_pushlstring(L, holder->text, len);
@@ -101,6 +105,7 @@ static int l_list(lua_State *L)
 
 	tell(L, path);
 	holder->names = files_list(path, &err);
+	seen_add_folder(vm_seen(vm_of(L)), path, ".lua", holder->names);
 	if (!holder->names)
 		return push_failure(L, &err);
 	lua_newtable(L);

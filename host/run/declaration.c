@@ -12,6 +12,7 @@
 #include "bind/metric_declare.h"
 #include "bind/metric_registry.h"
 #include "core/mem.h"
+#include "net/seen.h"
 #include "run/declared_config.h"
 #include "run/declared_routes.h"
 #include "run/duration.h"
@@ -354,6 +355,8 @@ struct declaration *declaration_load(struct vm *vm, const char *path,
 
 	d->path = mem_string(path);
 	d->source = source_read(path, &loading.len, err);
+	if (vm_seen(vm))
+		seen_add_file(vm_seen(vm), path, d->source, loading.len);
 	if (d->source && vm_call(vm, load, &loading, err)) {
 		vm_set_limits(vm, d->memory, d->cpu);
 		return d;

@@ -63,7 +63,8 @@ struct declaration {
 
 /*
  * Loads the script at PATH into VM and checks what it returns. NULL and ERR.
- * Good as long as the state is.
+ * Good as long as the state is. Its text is noted in vm_seen(), also when it
+ * does not load.
  */
 struct declaration *declaration_load(struct vm *vm, const char *path,
 				     struct err *err);

@@ -398,8 +398,6 @@ static bool load(struct exporter *e, struct err *err)
 	e->declaration = declaration_load(collector.vm, e->path, err);
 	if (!e->declaration)
 		return false;
-	seen_add_file(&e->seen, e->path, e->declaration->source,
-		      strlen(e->declaration->source)); /* XXX */
 	vm_set_name(collector.vm, exporter_name(e));
 	e->outline = outline_new(e->declaration, e->options.labels,
 				 e->options.nlabels);
@@ -425,6 +423,7 @@ static bool load(struct exporter *e, struct err *err)
 		return false;
 	outline_read(e->outline, e->declaration, e->registry);
 	succession_open(e->succession, e->registry, e->starter);
+	vm_set_loaded(collector.vm);
 	return true;
 }
 

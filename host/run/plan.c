@@ -37,6 +37,7 @@ void plan_release(struct plan *plan)
 	free(plan->good);
 	free_list(plan->secrets);
 	free_list(plan->errors);
+	seen_list_release(&plan->seen);
 }
 
 /* ---- from Lua: the table is on top of the stack, and what is taken from it is
@@ -288,7 +289,8 @@ static bool make(struct asking *asking, struct loop *loop,
 {
 	struct vm_options options = { .loop = loop,
 				      .open = modules_open,
-				      .owner = (void *)teller };
+				      .owner = (void *)teller,
+				      .seen = &asking->plan->seen };
 	struct vm *vm = vm_new(&options, err);
 	bool done = vm && vm_call(vm, ask, asking, err);
 

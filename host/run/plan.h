@@ -38,11 +38,13 @@ struct plan {
 	char **files;	       /* of "test" */
 	char *text;	       /* to print, or NULL */
 	char *good;	       /* of "check": to print when all can run */
-	struct seen_list seen; /* what it was made from */
 	char **secrets;	       /* arguments to hide, or what is behind their
 				  "="; or NULL */
 	char **errors;	       /* sentences for standard error, or NULL */
 	int status;	       /* the exit status, if nothing fails */
+	struct seen_list seen; /* everything that it was made from, scripts
+				  and what they load among it; also of a
+				  refusal */
 };
 
 /* Who wants to know which FILE is being read or loaded; called in the thread

@@ -6,6 +6,7 @@
  */
 #include "vm/library.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include <lauxlib.h>
@@ -13,6 +14,7 @@
 
 #include "core/log.h"
 #include "core/nearest.h"
+#include "vm/chunk.h"
 #include "vm/coroutine.h"
 #include "vm/embedded.h"
 #include "vm/slice.h"
@@ -53,18 +55,24 @@ static int l_load(lua_State *L)
 	return lua_gettop(L);
 }
 
-/* loadfile(file [, mode [, env]]): text only, and not standard input */
+/* loadfile(file [, mode [, env]]) -> function | nil, message: text only, and
+ * not standard input */
 static int l_loadfile(lua_State *L)
 {
-	luaL_checkstring(L, 1);
-	if (lua_gettop(L) < 2)
-		lua_settop(L, 2);
-	lua_pushliteral(L, "t");
-	lua_replace(L, 2);
-	lua_pushvalue(L, lua_upvalueindex(1));
-	lua_insert(L, 1);
-	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-	return lua_gettop(L);
+	const char *file = luaL_checkstring(L, 1);
+	bool env = !lua_isnone(L, 3);
+
+	if (chunk_load(L, file) != LUA_OK) {
+		lua_pushnil(L);
+		lua_insert(L, -2);
+		return 2;
+	}
+	if (env) {
+		lua_pushvalue(L, 3);
+		if (!lua_setupvalue(L, -2, 1))
+			lua_pop(L, 1);
+	}
+	return 1;
 }
 
 static int k_dofile(lua_State *L, int status, lua_KContext ctx)
@@ -80,7 +88,7 @@ static int l_dofile(lua_State *L)
 	const char *file = luaL_checkstring(L, 1);
 
 	lua_settop(L, 1);
-	if (luaL_loadfilex(L, file, "t") != LUA_OK)
+	if (chunk_load(L, file) != LUA_OK)
 		return lua_error(L);
 	lua_callk(L, 0, LUA_MULTRET, 0, k_dofile);
 	return k_dofile(L, LUA_OK, 0);
@@ -169,7 +177,7 @@ static void open_base(lua_State *L)
 	luaL_requiref(L, LUA_GNAME, luaopen_base, 1);
 	lua_pop(L, 1);
 	replace_global(L, "load", l_load);
-	replace_global(L, "loadfile", l_loadfile);
+	lua_register(L, "loadfile", l_loadfile);
 	replace_global(L, "dofile", l_dofile);
 	replace_global(L, "print", l_print);
 	replace_global(L, "xpcall", l_xpcall);
@@ -282,13 +290,22 @@ static int l_search_lua(lua_State *L)
 	if (!file)
 		return 1;
 	lua_settop(L, 1);
-	if (luaL_loadfilex(L, file, "t") != LUA_OK)
+	if (chunk_load(L, file) != LUA_OK)
 		return luaL_error(L,
 				  "error loading module '%s' from file '%s':"
 				  "\n\t%s",
 				  name, file, lua_tostring(L, -1));
 	lua_insert(L, 1); /* loader file */
 	return 2;
+}
+
+/* The last searcher: nobody has it. Upvalue: package */
+static int l_search_nowhere(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 1);
+
+	chunk_note_missing(L, name, check_absolute(L, "path"));
+	return 0;
 }
 
 /* Lua's own searchers for C modules, behind the check.
@@ -335,6 +352,9 @@ static void open_package(lua_State *L, const struct vm_options *options)
 	set_searcher(L, 3, l_search_c);
 	lua_rawgeti(L, -1, 4);
 	set_searcher(L, 4, l_search_c);
+	lua_pushvalue(L, -2);
+	lua_pushcclosure(L, l_search_nowhere, 1);
+	lua_rawseti(L, -2, 5);
 	lua_settop(L, 0);
 	open_library(L, LUA_LOADLIBNAME, luaopen_package, package_names);
 	set_path(L, "path", options->lua_path, SHARE);

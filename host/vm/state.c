@@ -41,6 +41,8 @@ struct vm {
 	const char *name;
 	void *owner;
 	struct ports *ports;
+	struct seen_list *seen;
+	bool loaded;
 	struct scheduler *scheduler;
 	struct slice slice;
 	size_t ceiling;
@@ -398,6 +400,7 @@ struct vm *vm_new(const struct vm_options *options, struct err *err)
 	vm->name = options->name;
 	vm->owner = options->owner;
 	vm->ports = options->ports;
+	vm->seen = options->seen;
 	vm->ceiling = options->memory ? options->memory : MEMORY_DEFAULT;
 	vm->fail_at = options->fail_at;
 	pool_init(&vm->pool);
@@ -441,6 +444,21 @@ void vm_free(struct vm *vm)
 void *vm_owner(const struct vm *vm)
 {
 	return vm->owner;
+}
+
+struct seen_list *vm_seen(const struct vm *vm)
+{
+	return vm->loaded ? NULL : vm->seen;
+}
+
+struct seen_list *vm_seen_code(const struct vm *vm)
+{
+	return vm->seen;
+}
+
+void vm_set_loaded(struct vm *vm)
+{
+	vm->loaded = true;
 }
 
 struct loop *vm_loop(const struct vm *vm)

@@ -20,8 +20,8 @@
 struct vm;
 struct ports;
 struct scheduler;
-struct slice;
 struct seen_list;
+struct slice;
 
 struct vm_options {
 	struct loop *loop; /* the loop of this thread */
@@ -36,9 +36,11 @@ struct vm_options {
 	const char *lua_path;
 	const char *lua_cpath;
 	void (*open)(lua_State *L); /* preloads our modules; may raise */
-	struct seen_list *seen;
 	void *owner;		    /* for vm_owner(); not looked at */
 	struct ports *ports; /* of its listening sockets; borrowed; or NULL */
+	/* To which is added what is read, see vm_seen(); borrowed; or NULL. It
+	 * is the thread's as long as the state is there. */
+	struct seen_list *seen;
 	size_t fail_at; /* specs: this and later allocations fail; 0: none */
 };
 
@@ -60,6 +62,17 @@ void *vm_owner(const struct vm *vm);
 struct loop *vm_loop(const struct vm *vm);
 struct ports *vm_ports(const struct vm *vm);
 const char *vm_name(const struct vm *vm);
+
+/*
+ * Where to note files, with the bytes that were read from them, while the
+ * script loads, and its code at any time; NULL: nobody wants to know. What a
+ * script reads later is what it works on, and no part of it.
+ */
+struct seen_list *vm_seen(const struct vm *vm);
+struct seen_list *vm_seen_code(const struct vm *vm);
+
+/* The script has loaded: vm_seen() is NULL from now on. */
+void vm_set_loaded(struct vm *vm);
 
 /* The name for the log, where a script tells it after loading; borrowed. */
 void vm_set_name(struct vm *vm, const char *name);

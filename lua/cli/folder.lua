@@ -36,10 +36,14 @@ local function place(path, script)
   return path
 end
 
--- A name that nobody has, for an exporter that cannot run under its own.
+-- A name that nobody has, for an exporter that cannot run under its own. Those
+-- of files may be no text, and labels show one such byte like any other.
 local function other_name(path, names)
   local name = script_of.default_name(path)
-  return names[name] and path or name
+  name = names[name] and path or name
+  return utf8.len(name) and name or name:gsub("[\128-\255]", function(c)
+    return ("\\x%02x"):format(c:byte())
+  end)
 end
 
 local function claim_name(entry, script, names)

@@ -691,6 +691,9 @@ describe("a folder of scripts", function()
     assert.equal("r/b.lua: the name 'b' is taken by s/b.lua: give this script "
       .. "another name", entries[4].mistake)
     assert.equal("r/b.lua", entries[4].name)
+    files["s/\xff.lua"], files["s/\xfe.lua"] = "=", "="
+    entries = plan("lunex --scripts s").exporters
+    assert.same({ "\\xfe", "\\xff" }, { entries[4].name, entries[5].name })
   end)
 
   it("excludes a script, and is named to who forgets the flag", function()
@@ -699,6 +702,17 @@ describe("a folder of scripts", function()
     refused(2, "s/ is a folder: lunex --scripts s/", "lunex s/")
     refused(2, "no exporter 's'; for the folder: lunex --scripts s; bundled: "
       .. "cloud, meter, ping", "lunex s")
+  end)
+
+  it("that is empty is a good configuration", function()
+    folders["./empty/"] = true
+    files["l.lua"] = "return { scripts = './empty' }"
+    local declared = outside.declaration
+    outside.declaration = function() return nil, "no script" end
+    local result = plan "lunex check l.lua"
+    outside.declaration = declared
+    assert.same({ "print", "l.lua: ok\n", 0 },
+      { result.command, result.text, result.status })
   end)
 
   it("is checked script by script", function()
