@@ -21,6 +21,7 @@
 #include "bind/scope.h"
 #include "core/mem.h"
 #include "net/http_client.h"
+#include "vm/place.h"
 #include "vm/state.h"
 #include "vm/task.h"
 
@@ -52,6 +53,8 @@ struct exchange {
 	struct http_transfer *transfer; /* NULL: over */
 	struct copy *copy;		/* of the response, if there was one */
 	struct err err;
+	bool limited;  /* the ceiling of the body is the script's limit */
+	bool body_met; /* and the body was larger */
 };
 
 static struct client *check_client(lua_State *L)
@@ -325,7 +328,6 @@ static void read_login(lua_State *L, struct http_request *request)
 static void read_options(lua_State *L, struct http_request *request)
 {
 	read_login(L, request);
-	request->body_max = (size_t)opt_count(L, "body_max", 0);
 	request->redirects = (int)opt_count(L, "redirects", HTTP_REDIRECTS);
 	request->proxy = opt_text(L, "proxy");
 	request->unix_socket = opt_text(L, "unix_socket");
@@ -336,6 +338,18 @@ static void read_options(lua_State *L, struct http_request *request)
 	request->insecure =
 		opt_boolean(L, OPTIONS, "insecure",
 			    opt_boolean(L, DEFAULTS, "insecure", false));
+}
+
+/* The option asks for less than the limit of the script allows, or in vain. */
+static void read_ceiling(lua_State *L, struct http_request *request,
+			 struct exchange *exchange)
+{
+	size_t most = vm_limits(vm_of(L))->body;
+	size_t asked = (size_t)opt_count(L, "body_max", 0);
+
+	exchange->limited = !asked || asked > most;
+	request->body_max = exchange->limited ? most : asked;
+	request->body_met = &exchange->body_met;
 }
 
 static void read_request(lua_State *L, struct http_request *request)
@@ -350,15 +364,30 @@ static void read_request(lua_State *L, struct http_request *request)
 		read_headers(L, request);
 }
 
-static int push_end(lua_State *L, const struct err *err)
+/* The sentence of an answer that was larger than the script may have. */
+static void push_over_limit(lua_State *L, const struct err *err)
 {
+	char place[PLACE_MAX];
+
+	vm_limit_met(vm_of(L), VM_LIMIT_BODY);
+	place_find(L, place);
+	lua_pushnil(L);
+	lua_pushfstring(L, "%s%s" VM_LIMIT_HINT("body"), place, err->text);
+}
+
+static int push_end(lua_State *L, const struct exchange *exchange)
+{
+	const struct err *err = &exchange->err;
 	static const char *const codes[] = { [ERR_LIMIT] = "limit",
 					     [ERR_TIMEOUT] = "timeout",
 					     [ERR_IO] = "io",
 					     [ERR_USAGE] = "usage",
 					     [ERR_CLOSED] = "closed" };
 
-	push_failure(L, err);
+	if (exchange->limited && exchange->body_met)
+		push_over_limit(L, err);
+	else
+		push_failure(L, err);
 	lua_pushstring(L, codes[err->code]);
 	return 3;
 }
@@ -370,7 +399,7 @@ static int k_send(lua_State *L, int status, lua_KContext ctx)
 	(void)status;
 	(void)ctx;
 	if (!exchange->copy)
-		return push_end(L, &exchange->err);
+		return push_end(L, exchange);
 	push_answer(L, exchange->copy);
 	end_exchange(exchange);
 	return 2;
@@ -394,10 +423,11 @@ static int l_send(lua_State *L)
 	exchange = push_object(L, sizeof *exchange, EXCHANGE, 0);
 	exchange->op.cancel = on_cancel;
 	read_request(L, &request);
+	read_ceiling(L, &request, exchange);
 	exchange->transfer = http_start(client->http, &request, on_done,
 					exchange, &exchange->err);
 	if (!exchange->transfer)
-		return push_end(L, &exchange->err);
+		return push_end(L, exchange);
 	link_exchange(exchange, client);
 	return task_await(L, &exchange->op, 0, k_send);
 }

@@ -13,18 +13,31 @@
 #include <lua.h>
 
 #include "bind/bind.h"
+#include "vm/state.h"
 
 enum { DEPTH_MAX = 100 };
 
 int luaopen_json(lua_State *L);
 
-/* Both functions have cjson.safe's as their upvalue, which fails with nil and a
- * message. */
+/* Both functions have cjson.safe's as their first upvalue, which fails with nil
+ * and a message; and raises one of its own where Lua's memory is at its limit.
+ * The second is pcall. */
 static void call_safe(lua_State *L)
 {
+	lua_pushvalue(L, lua_upvalueindex(2));
 	lua_pushvalue(L, lua_upvalueindex(1));
-	lua_insert(L, 1);
-	lua_call(L, 1, 2); /* value|nil message */
+	lua_rotate(L, 1, 2);
+	lua_call(L, 2, 3); /* true value|nil message, or false message nil */
+	if (lua_toboolean(L, 1)) {
+		lua_remove(L, 1);
+		return;
+	}
+	if (lua_type(L, 2) == LUA_TSTRING &&
+	    strstr(lua_tostring(L, 2), "Memory allocation error"))
+		lua_pushliteral(L, "not enough memory");
+	else
+		lua_pushvalue(L, 2);
+	lua_error(L);
 }
 
 /* json.decode(text) -> value | nil, message */
@@ -43,11 +56,47 @@ static int l_decode(lua_State *L)
 	return push_failure(L, &err);
 }
 
+/*
+ * The least that the text of the value on top of L has, or something above MOST
+ * as soon as that is sure. cjson writes it outside of Lua's memory, and a small
+ * table that holds one string a thousand times is a large text.
+ */
+static size_t least_size(lua_State *L, unsigned depth, size_t most)
+{
+	size_t size = 1;
+
+	if (lua_type(L, -1) == LUA_TSTRING)
+		return (size_t)lua_rawlen(L, -1) + 2;
+	if (!lua_istable(L, -1) || depth > DEPTH_MAX)
+		return size;
+	luaL_checkstack(L, 3, "to encode");
+	lua_pushnil(L);
+	while (size <= most && lua_next(L, -2)) {
+		size += 1 + least_size(L, depth + 1, most - size);
+		lua_pop(L, 1);
+		if (lua_type(L, -1) == LUA_TSTRING)
+			size += (size_t)lua_rawlen(L, -1) + 2;
+	}
+	if (size > most)
+		lua_pop(L, 1);
+	return size;
+}
+
+/* Raises as an allocation of Lua would where the text cannot have room. */
+static void check_room(lua_State *L)
+{
+	size_t most = vm_limits(vm_of(L))->memory;
+
+	lua_newuserdatauv(L, least_size(L, 0, most), 0);
+	lua_pop(L, 1);
+}
+
 /* json.encode(value) -> text; raises for what JSON cannot say */
 static int l_encode(lua_State *L)
 {
 	luaL_checkany(L, 1);
 	lua_settop(L, 1);
+	check_room(L);
 	call_safe(L);
 	if (lua_isnil(L, 1))
 		return luaL_error(L, "JSON: %s", lua_tostring(L, 2));
@@ -91,10 +140,12 @@ int luaopen_json(lua_State *L)
 	push_cjson(L);
 	lua_createtable(L, 0, 3); /* cjson json */
 	lua_getfield(L, -2, "encode");
-	lua_pushcclosure(L, l_encode, 1);
+	lua_getglobal(L, "pcall");
+	lua_pushcclosure(L, l_encode, 2);
 	lua_setfield(L, -2, "encode");
 	lua_getfield(L, -2, "decode");
-	lua_pushcclosure(L, l_decode, 1);
+	lua_getglobal(L, "pcall");
+	lua_pushcclosure(L, l_decode, 2);
 	lua_setfield(L, -2, "decode");
 	lua_getfield(L, -2, "null");
 	lua_setfield(L, -2, "null");

@@ -224,6 +224,15 @@ bool metric_set_has_room(lua_State *L, const struct metric_set *set,
 	return account->limit.used < account->limit.max;
 }
 
+const char *metric_limit_hint(lua_State *L, const struct metric_set *set,
+			      const struct err *err)
+{
+	if (err->code != ERR_LIMIT || !registry_is_full(set->registry))
+		return "";
+	vm_limit_met(vm_of(L), VM_LIMIT_SERIES);
+	return VM_LIMIT_HINT("series");
+}
+
 static uint32_t check_row(lua_State *L, int first, const struct metric_set *set,
 			  struct family *family)
 {
@@ -235,7 +244,8 @@ static uint32_t check_row(lua_State *L, int first, const struct metric_set *set,
 	if (!family_row(family, values, &row, &err) &&
 	    (!metric_set_has_room(L, set, &err) ||
 	     !family_row(family, values, &row, &err)))
-		luaL_error(L, "%s", err.text);
+		luaL_error(L, "%s%s", err.text,
+			   metric_limit_hint(L, set, &err));
 	return row;
 }
 
@@ -247,7 +257,8 @@ static uint32_t check_child_row(lua_State *L, struct child_object *object)
 	if (!child_row(&object->child, &row, &err) &&
 	    (!metric_set_has_room(L, object->set, &err) ||
 	     !child_row(&object->child, &row, &err)))
-		luaL_error(L, "%s", err.text);
+		luaL_error(L, "%s%s", err.text,
+			   metric_limit_hint(L, object->set, &err));
 	return row;
 }
 
@@ -395,7 +406,8 @@ static int l_family_with(lua_State *L)
 	if (!child_init(&object->child, parent->family, values, &err) &&
 	    (!metric_set_has_room(L, parent->set, &err) ||
 	     !child_init(&object->child, parent->family, values, &err)))
-		luaL_error(L, "%s", err.text);
+		luaL_error(L, "%s%s", err.text,
+			   metric_limit_hint(L, parent->set, &err));
 	object->set = metric_set_ref(parent->set);
 	return 1;
 }

@@ -34,4 +34,9 @@ void check_metric_set(lua_State *L, const struct metric_set *set);
 bool metric_set_has_room(lua_State *L, const struct metric_set *set,
 			 const struct err *err);
 
+/* What to say behind ERR where it is about the limit of series, which is
+ * counted then; "" otherwise. */
+const char *metric_limit_hint(lua_State *L, const struct metric_set *set,
+			      const struct err *err);
+
 #endif

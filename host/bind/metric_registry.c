@@ -81,6 +81,7 @@ static struct metric_account *account_of(lua_State *L)
 		bind_class(L, CLASS_ACCOUNT, methods, metas);
 		object = push_object(L, sizeof *object, CLASS_ACCOUNT, 0);
 		*object = metric_account_new();
+		(*object)->limit.max = vm_limits(vm_of(L))->series;
 		lua_pushvalue(L, -1);
 		lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
 		lua_remove(L, -2);
@@ -92,8 +93,7 @@ static struct metric_account *account_of(lua_State *L)
 
 void metric_registry_limit(lua_State *L, size_t series_max)
 {
-	if (series_max)
-		account_of(L)->limit.max = series_max;
+	account_of(L)->limit.max = series_max;
 }
 
 /* ---- making a registry ---- */
@@ -124,7 +124,8 @@ static struct family *add_family(lua_State *L, const struct metric_set *set)
 	if (!family && metric_set_has_room(L, set, &err))
 		family = metric_add_family(L, name, set->registry, &err);
 	if (!family) {
-		lua_pushfstring(L, "%s%s", push_metric_place(L), err.text);
+		lua_pushfstring(L, "%s%s%s", push_metric_place(L), err.text,
+				metric_limit_hint(L, set, &err));
 		lua_error(L);
 	}
 	return family;

@@ -16,8 +16,7 @@ void metric_registry_class(lua_State *L);
  */
 int l_metric_registry(lua_State *L);
 
-/* How many series all registries of the state may have together; 0 leaves it.
- * May raise. */
+/* How many series all registries of the state may have together. May raise. */
 void metric_registry_limit(lua_State *L, size_t series_max);
 
 #endif

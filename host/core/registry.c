@@ -93,6 +93,13 @@ void registry_free(struct registry *registry)
 	free(registry);
 }
 
+bool registry_is_full(const struct registry *registry)
+{
+	const struct series_limit *limit = registry->pool.limit;
+
+	return limit->used >= limit->max;
+}
+
 /* Where NAME is or belongs in the families, which are in name order. */
 static uint32_t place_of(const struct registry *registry, const char *name,
 			 bool *found)

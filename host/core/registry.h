@@ -78,6 +78,9 @@ struct family *registry_add(struct registry *registry,
 struct family *registry_find(struct registry *registry, const char *name);
 size_t registry_series(const struct registry *registry);
 
+/* Is there no room for one more series? */
+bool registry_is_full(const struct registry *registry);
+
 /* The constant labels as a set; NULL: none. Borrowed. */
 const struct labels *registry_constant(const struct registry *registry);
 

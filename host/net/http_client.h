@@ -64,6 +64,8 @@ struct http_request {
 	const char *bearer; /* a header Authorization wins, user loses */
 	double timeout;	    /* seconds over everything; must be above 0 */
 	size_t body_max;    /* 0: HTTP_BODY_MAX */
+	bool *body_met;	    /* set when the body is larger; or NULL. It outlives
+			       the transfer */
 	int redirects;	    /* how many are followed; -1: HTTP_REDIRECTS, 0: a
 			       redirect is the answer, as it always is for other
 			       methods than GET, HEAD and POST. Credentials and

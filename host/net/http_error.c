@@ -163,6 +163,13 @@ static void too_large(struct err *err, struct http_transfer *t,
 		     limit);
 }
 
+static void body_too_large(struct err *err, struct http_transfer *t)
+{
+	if (t->body_met)
+		*t->body_met = true;
+	too_large(err, t, "the body is", t->body_max);
+}
+
 /* libcurl says whom it called: who is not the URL's host is a proxy, which
  * may come from the environment without anybody thinking of it. */
 static bool is_proxy(struct http_transfer *t)
@@ -355,7 +362,7 @@ static void other(struct err *err, struct http_transfer *t, CURLcode code)
 	if (code == CURLE_WRITE_ERROR && t->headers_full)
 		too_large(err, t, "the headers are", HTTP_HEADERS_MAX);
 	else if (code == CURLE_WRITE_ERROR && t->outcome.body.full)
-		too_large(err, t, "the body is", t->body_max);
+		body_too_large(err, t);
 	else
 		fail(err, t, ERR_IO, "%c%s", tolower((unsigned char)*text),
 		     *text ? text + 1 : "");
@@ -396,9 +403,7 @@ void http_error_curl(struct err *err, struct http_transfer *t, CURLcode code)
 		fail(err, t, ERR_IO, "the host of the proxy is not known");
 		break;
 	case CURLE_COULDNT_CONNECT: not_connected(err, t); break;
-	case CURLE_FILESIZE_EXCEEDED:
-		too_large(err, t, "the body is", t->body_max);
-		break;
+	case CURLE_FILESIZE_EXCEEDED: body_too_large(err, t); break;
 	case CURLE_GOT_NOTHING:
 		fail(err, t, ERR_IO,
 		     "the connection was closed without an answer");

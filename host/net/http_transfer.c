@@ -195,6 +195,7 @@ static void remember(struct http_transfer *t, const struct http_request *r)
 	t->method = mem_string(r->method ? r->method : "GET");
 	t->url = mem_string(r->url);
 	t->body_max = r->body_max ? r->body_max : HTTP_BODY_MAX;
+	t->body_met = r->body_met;
 	t->redirects = r->redirects < 0 ? HTTP_REDIRECTS : r->redirects;
 	t->timeout = r->timeout;
 	t->own_ca = r->ca_file;

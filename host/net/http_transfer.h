@@ -49,6 +49,7 @@ struct http_transfer {
 	char *method, *url;  /* as asked */
 	char *alias, *named; /* the URL's host, and server_name in its place */
 	size_t body_max;
+	bool *body_met; /* or NULL */
 	size_t head_bytes;
 	double timeout;
 	double started;	   /* loop_now() */

@@ -14,12 +14,14 @@
 
 #include "core/page.h"
 #include "net/loop.h"
+#include "vm/limits.h"
 
 /* What anybody may read at any time. */
 struct exporter_status {
 	_Atomic uint64_t collections_ok;
 	_Atomic uint64_t collections_failed;
 	_Atomic uint64_t starts_failed;
+	_Atomic uint64_t exceeded[VM_LIMITS]; /* limits that were met */
 	_Atomic uint64_t series;
 	_Atomic uint64_t memory;
 	_Atomic double cpu_seconds;

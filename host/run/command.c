@@ -46,7 +46,7 @@ static int print(const struct plan *plan)
 
 static int test(const struct plan *plan)
 {
-	const struct vm_options options = { .slice = 30 };
+	const struct vm_options options = { .limits.cpu = 30 };
 
 	return specs_run(&options, (const char *const *)plan->files) ? SUCCESS
 								     : FAILURE;

@@ -22,8 +22,6 @@
 
 #define HOLDER "lunex.command"
 
-enum { MEMORY = 64 * 1024 * 1024, SLICE = 1 };
-
 /* Owns what a function has in C while it talks to Lua, which may raise. */
 struct holder {
 	char *text;
@@ -232,8 +230,6 @@ static int l_declaration(lua_State *L)
 	vm_begin_slice(vm_of(L));
 	holder->declaration = declaration_load(vm_of(L), path, &err);
 	vm_begin_slice(vm_of(L));
-	/* The script's limits are made for it, not for the command line. */
-	vm_set_limits(vm_of(L), MEMORY, SLICE);
 	if (!holder->declaration ||
 	    (check && !register_metrics(L, holder, &err)))
 		return push_failure(L, &err);

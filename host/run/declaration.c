@@ -16,6 +16,7 @@
 #include "run/declared_config.h"
 #include "run/declared_routes.h"
 #include "run/duration.h"
+#include "run/limits.h"
 #include "run/mistake.h"
 #include "run/source.h"
 
@@ -49,7 +50,6 @@ static const struct key {
 
 enum { NKEYS = sizeof keys / sizeof *keys };
 
-static const char *const limit_keys[] = { "memory", "cpu", "series", NULL };
 static const char *const flag_keys[] = { "listen",    "telemetry_path",
 					 "interval",  "timeout",
 					 "log_level", NULL };
@@ -57,9 +57,6 @@ static const char *const flag_keys[] = { "listen",    "telemetry_path",
 #define FLAG_CHARACTERS                                                        \
 	"abcdefghijklmnopqrstuvwxyz"                                           \
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
-
-/* Limits of limits: seconds become nanoseconds, the others a size_t. */
-static const double CPU_MAX = 1e9, COUNT_MAX = 1e15;
 
 /* ---- reading fields ---- */
 
@@ -196,21 +193,11 @@ static void read_limits(lua_State *L, struct declaration *d, int table)
 		lua_pushnil(L);
 		while (lua_next(L, -2)) {
 			const char *key =
-				check_declared_key(L, d, "limits", limit_keys);
-			double value = lua_tonumber(L, -1);
-			bool cpu = strcmp(key, "cpu") == 0;
+				check_declared_key(L, d, "limits", limits_keys);
 
-			if (lua_type(L, -1) != LUA_TNUMBER || !(value > 0) ||
-			    value > (cpu ? CPU_MAX : COUNT_MAX))
+			if (!limits_read(L, -1, key, &d->limits))
 				mistake_type(L, d, "limits", key,
-					     cpu ? "seconds above 0, below 1e9"
-						 : "a number above 0");
-			if (strcmp(key, "memory") == 0)
-				d->memory = (size_t)value;
-			else if (strcmp(key, "series") == 0)
-				d->series = (size_t)value;
-			else
-				d->cpu = value;
+					     limits_expected(key));
 			lua_pop(L, 1);
 		}
 	}
@@ -343,7 +330,8 @@ static void load(lua_State *L, void *arg)
 		luaL_error(L, "%s: the declaration cannot have a metatable",
 			   d->path);
 	read_table(L, d, lua_gettop(L));
-	metric_registry_limit(L, d->series);
+	vm_set_limits(vm_of(L), &d->limits);
+	metric_registry_limit(L, vm_limits(vm_of(L))->series);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &d->anchors[DECLARATION_TABLE]);
 }
 
@@ -357,10 +345,8 @@ struct declaration *declaration_load(struct vm *vm, const char *path,
 	d->source = source_read(path, &loading.len, err);
 	if (vm_seen(vm))
 		seen_add_file(vm_seen(vm), path, d->source, loading.len);
-	if (d->source && vm_call(vm, load, &loading, err)) {
-		vm_set_limits(vm, d->memory, d->cpu);
+	if (d->source && vm_call(vm, load, &loading, err))
 		return d;
-	}
 	declaration_free(d);
 	return NULL;
 }

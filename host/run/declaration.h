@@ -46,9 +46,7 @@ struct declaration {
 	char *landing;	 /* what "/" says to a client that is no browser */
 	double interval; /* 0: collected on scrape */
 	double timeout;	 /* 0: none given */
-	size_t memory;	 /* limits; 0: the default */
-	double cpu;
-	size_t series;
+	struct vm_limits limits; /* 0 where it says nothing */
 	char **parts; /* names in order; nparts 0: there is no collect */
 	unsigned nparts;
 	bool has_start;

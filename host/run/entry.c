@@ -115,12 +115,20 @@ static bool same_profiles(const struct entry *a, const struct entry *b)
 	return true;
 }
 
+static bool same_limits(const struct vm_limits *a, const struct vm_limits *b)
+{
+	return a->memory == b->memory && a->cpu == b->cpu &&
+	       a->series == b->series && a->body == b->body &&
+	       a->operations == b->operations;
+}
+
 bool entry_equal(const struct entry *a, const struct entry *b)
 {
 	return same_text(a->script, b->script) && same_text(a->name, b->name) &&
 	       config_equal(a->config, b->config) && same_labels(a, b) &&
 	       same_profiles(a, b) && a->interval == b->interval &&
 	       a->timeout == b->timeout &&
+	       same_limits(&a->limits, &b->limits) &&
 	       same_text(a->lua_path, b->lua_path) &&
 	       same_text(a->lua_cpath, b->lua_cpath) &&
 	       same_text(a->mistake, b->mistake);

@@ -32,6 +32,7 @@ struct entry {
 				       lua/cli/push.lua */
 	size_t npush;
 	double interval, timeout; /* < 0: the script's */
+	struct vm_limits limits;  /* 0 where the script's are meant */
 	const char *lua_path, *lua_cpath;
 	const char *mistake; /* of the script, known already: it cannot run; or
 				NULL */

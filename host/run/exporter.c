@@ -21,6 +21,7 @@
 #include "run/succession.h"
 #include "run/thread.h"
 #include "vm/state.h"
+#include "vm/task.h"
 
 static const double default_timeout = 10;
 
@@ -47,6 +48,7 @@ struct exporter {
 	struct timer schedule;
 	double started; /* the last collection that was not asked for */
 	struct exporter_question *waiting; /* linked by their messages */
+	struct vm_limits limits;	   /* in force; immutable once loaded */
 	struct trial {
 		unsigned open; /* results that are still to come */
 		bool failed;
@@ -345,6 +347,7 @@ static bool open_vm(struct exporter *e, struct err *err)
 {
 	struct vm_options options = {
 		.loop = e->loop,
+		.limits = e->options.limits,
 		.lua_path = e->options.lua_path,
 		.lua_cpath = e->options.lua_cpath,
 		.open = modules_open,
@@ -399,11 +402,12 @@ static bool load(struct exporter *e, struct err *err)
 	if (!e->declaration)
 		return false;
 	vm_set_name(collector.vm, exporter_name(e));
+	e->limits = *vm_limits(collector.vm);
 	e->outline = outline_new(e->declaration, e->options.labels,
 				 e->options.nlabels);
 	registry.labels = e->outline->labels;
 	registry.nlabels = e->outline->nlabels;
-	registry.series_max = e->declaration->series;
+	registry.series_max = e->limits.series;
 	e->registry = registry_new(&registry);
 	if (!declaration_configure(e->declaration, collector.vm,
 				   e->options.config, err) ||
@@ -623,6 +627,36 @@ double exporter_busy_seconds(const struct exporter *exporter)
 	struct vm *vm = atomic_load(&exporter->vm);
 
 	return vm ? vm_busy_seconds(vm) : 0;
+}
+
+bool exporter_is_stuck(const struct exporter *exporter)
+{
+	struct vm *vm = atomic_load(&exporter->vm);
+
+	return vm && vm_is_stuck(vm);
+}
+
+unsigned exporter_operations(const struct exporter *exporter)
+{
+	struct vm *vm = atomic_load(&exporter->vm);
+
+	return vm ? task_operations(vm) : 0;
+}
+
+double exporter_limit(const struct exporter *exporter, enum vm_limit limit)
+{
+	const struct vm_limits *limits = &exporter->limits;
+
+	switch (limit) {
+	case VM_LIMIT_MEMORY: return (double)limits->memory;
+	case VM_LIMIT_CPU: return limits->cpu;
+	case VM_LIMIT_TIME: return exporter_timeout(exporter);
+	case VM_LIMIT_SERIES: return (double)limits->series;
+	case VM_LIMIT_BODY: return (double)limits->body;
+	case VM_LIMIT_OPERATIONS: return (double)limits->operations;
+	case VM_LIMITS: break;
+	}
+	return 0;
 }
 
 double exporter_interval(const struct exporter *exporter)

@@ -37,8 +37,9 @@ struct exporter_options {
 	unsigned nlabels;
 	const struct exporter_profile *profiles;
 	size_t nprofiles;
-	double interval; /* overrides the script's; < 0: does not */
-	double timeout;	 /* the same */
+	double interval;	 /* overrides the script's; < 0: does not */
+	double timeout;		 /* the same */
+	struct vm_limits limits; /* the same, where they say something */
 	const char *lua_path, *lua_cpath;
 	struct loop *web; /* whose thread is told of errors; NULL: none */
 	size_t fail_at;	  /* specs: see vm/state.h */
@@ -123,6 +124,15 @@ struct board *exporter_board(const struct exporter *exporter);
 /* Seconds that the thread has been inside Lua or C without coming back. Not
  * after exporter_stop(). */
 double exporter_busy_seconds(const struct exporter *exporter);
+
+/* Is it in one call of C that nothing stops? As above. */
+bool exporter_is_stuck(const struct exporter *exporter);
+
+/* Tasks of it that wait for an operation. As above. */
+unsigned exporter_operations(const struct exporter *exporter);
+
+/* The limit in force, in seconds, bytes or a number. */
+double exporter_limit(const struct exporter *exporter, enum vm_limit limit);
 
 /* Collected on scrape? Scheduled otherwise. */
 bool exporter_on_scrape(const struct exporter *exporter);

@@ -27,6 +27,9 @@ enum {
 	CPU,
 	SERIES,
 	STALLED,
+	EXCEEDED,
+	LIMIT,
+	OPERATIONS,
 	LEFT_BEHIND,
 	CONFIG_SUCCESS,
 	CONFIG_TIME,
@@ -97,6 +100,18 @@ static const struct {
 		      "1 while the script has not come back to the host for "
 		      "more than a second, else 0.",
 		      { "exporter" } },
+	[EXCEEDED] = { METRIC_COUNTER,
+		       "lunex_exporter_limits_exceeded_total",
+		       "How often the script met a limit.",
+		       { "exporter", "limit" } },
+	[LIMIT] = { METRIC_GAUGE,
+		    "lunex_exporter_limit",
+		    "The limits in force: seconds, bytes or a number.",
+		    { "exporter", "limit" } },
+	[OPERATIONS] = { METRIC_GAUGE,
+			 "lunex_exporter_operations",
+			 "Operations that the script waits for now.",
+			 { "exporter" } },
 	[LEFT_BEHIND] = { METRIC_GAUGE,
 			  "lunex_threads_left_behind",
 			  "Threads of scripts that did not come back and were "
@@ -192,6 +207,20 @@ static double load_count(const _Atomic uint64_t *count)
 	return (double)atomic_load_explicit(count, memory_order_relaxed);
 }
 
+static void update_limits(struct host_metrics *m, const char *name,
+			  const struct exporter *exporter)
+{
+	const struct exporter_status *s = exporter_status(exporter);
+
+	for (int i = 0; i < VM_LIMITS; i++) {
+		const char *limit = vm_limit_name(i);
+
+		set(m, EXCEEDED, name, limit, load_count(&s->exceeded[i]));
+		set(m, LIMIT, name, limit, exporter_limit(exporter, i));
+	}
+	set(m, OPERATIONS, name, NULL, exporter_operations(exporter));
+}
+
 static void update_exporter(struct host_metrics *m,
 			    const struct roster_entry *entry)
 {
@@ -210,6 +239,7 @@ static void update_exporter(struct host_metrics *m,
 	    atomic_load_explicit(&s->cpu_seconds, memory_order_relaxed));
 	set(m, SERIES, name, NULL, load_count(&s->series));
 	set(m, STALLED, name, NULL, view_stalled(entry->exporter));
+	update_limits(m, name, entry->exporter);
 }
 
 static void update_process(struct host_metrics *m)
@@ -241,11 +271,15 @@ static void forget(struct host_metrics *m, int which, const char *a,
 /* What only an exporter that runs has. */
 static void forget_running(struct host_metrics *m, const char *name)
 {
-	static const int gauges[] = { LAST_SUCCESS, MEMORY, CPU, SERIES,
-				      STALLED };
+	static const int gauges[] = { LAST_SUCCESS, MEMORY,  CPU,
+				      SERIES,	    STALLED, OPERATIONS };
 
 	forget(m, COLLECTIONS, name, "success");
 	forget(m, COLLECTIONS, name, "failure");
+	for (int i = 0; i < VM_LIMITS; i++) {
+		forget(m, EXCEEDED, name, vm_limit_name(i));
+		forget(m, LIMIT, name, vm_limit_name(i));
+	}
 	for (size_t i = 0; i < sizeof gauges / sizeof *gauges; i++)
 		forget(m, gauges[i], name, NULL);
 }

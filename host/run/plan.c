@@ -11,6 +11,7 @@
 #include "net/loop.h"
 #include "run/command_host.h"
 #include "run/config.h"
+#include "run/limits.h"
 #include "vm/state.h"
 
 /* ---- releasing ---- */
@@ -147,6 +148,21 @@ static void take_profiles(lua_State *L, struct entry *entry)
 	lua_pop(L, 1);
 }
 
+/* Checked in Lua, too. */
+static void take_limits(lua_State *L, struct entry *entry)
+{
+	if (lua_getfield(L, -1, "limits") == LUA_TTABLE)
+		for (const char *const *key = limits_keys; *key; key++) {
+			lua_getfield(L, -1, *key);
+			if (!lua_isnil(L, -1) &&
+			    !limits_read(L, -1, *key, &entry->limits))
+				luaL_error(L, "limits.%s: expected %s", *key,
+					   limits_expected(*key));
+			lua_pop(L, 1);
+		}
+	lua_pop(L, 1);
+}
+
 /* A list of targets. */
 static void take_push(lua_State *L, struct entry *entry)
 {
@@ -175,6 +191,7 @@ static void take_entry(lua_State *L, struct entry *entry)
 	entry->mistake = take_string(L, "mistake");
 	entry->interval = take_number(L, "interval", -1);
 	entry->timeout = take_number(L, "timeout", -1);
+	take_limits(L, entry);
 	take_labels(L, entry);
 	take_profiles(L, entry);
 	take_push(L, entry);
@@ -287,10 +304,15 @@ static void ask(lua_State *L, void *arg)
 static bool make(struct asking *asking, struct loop *loop,
 		 const struct plan_teller *teller, struct err *err)
 {
-	struct vm_options options = { .loop = loop,
-				      .open = modules_open,
-				      .owner = (void *)teller,
-				      .seen = &asking->plan->seen };
+	/* A script's limits are made for it, not for the command line. */
+	struct vm_options options = {
+		.loop = loop,
+		.open = modules_open,
+		.owner = (void *)teller,
+		.seen = &asking->plan->seen,
+		.limits.memory = vm_limits_default.memory,
+		.limits.cpu = vm_limits_default.cpu,
+	};
 	struct vm *vm = vm_new(&options, err);
 	bool done = vm && vm_call(vm, ask, asking, err);
 

@@ -60,14 +60,15 @@ void probe_answer(struct probe *probe)
 
 /* ---- what the host says ---- */
 
-static struct registry *new_registry(const struct declaration *d)
+static struct registry *new_registry(const struct prober_options *o)
 {
+	const struct declaration *d = o->declaration;
 	/* The labels of an instance tell which exporter collected; a probe's
 	 * are its target's, and Prometheus adds them. */
 	const struct registry_options options = {
 		.labels = d->labels,
 		.nlabels = d->nlabels,
-		.series_max = d->series,
+		.series_max = vm_limits(o->vm)->series,
 	};
 
 	return registry_new(&options);
@@ -226,7 +227,7 @@ void prober_run(struct prober *prober, struct probe *probe)
 
 	running->prober = prober;
 	running->probe = probe;
-	running->registry = new_registry(prober->options.declaration);
+	running->registry = new_registry(&prober->options);
 	running->set = metric_set_new(running->registry);
 	running->set->key = running->set;
 	running->scope.set = running->set;
@@ -290,7 +291,7 @@ struct prober *prober_new(const struct prober_options *options,
 		return NULL;
 	prober = mem_alloc(sizeof *prober);
 	prober->options = *options;
-	prober->host = new_registry(options->declaration);
+	prober->host = new_registry(options);
 	prober->success = add_gauge(prober->host, "probe_success",
 				    "1 when the probe succeeded, else 0.");
 	prober->duration = add_gauge(prober->host, "probe_duration_seconds",

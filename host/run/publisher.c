@@ -13,9 +13,10 @@ struct publisher {
 	struct vm *vm;
 	struct registry *registry;
 	struct board *board;
-	struct page *shown; /* borrowed from the registry */
-	char error[512];    /* that the web thread was told */
-	double cpu_before;  /* seconds of older versions */
+	struct page *shown;	      /* borrowed from the registry */
+	char error[512];	      /* that the web thread was told */
+	double cpu_before;	      /* seconds of older versions */
+	uint64_t exceeded[VM_LIMITS]; /* of the state, told already */
 	bool closed;
 };
 
@@ -44,12 +45,26 @@ static void count_one(_Atomic uint64_t *count)
 	atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
 }
 
+/* A state counts its own; the board goes on over versions. */
+static void tell_limits(struct publisher *p)
+{
+	for (int i = 0; i < VM_LIMITS; i++) {
+		uint64_t n = vm_limits_exceeded(p->vm, i);
+
+		atomic_fetch_add_explicit(&p->board->status.exceeded[i],
+					  n - p->exceeded[i],
+					  memory_order_relaxed);
+		p->exceeded[i] = n;
+	}
+}
+
 static void update(struct publisher *p, const struct page *page)
 {
 	struct exporter_status *status = &p->board->status;
 
 	set_count(&status->series, page->series);
 	set_count(&status->memory, vm_memory(p->vm));
+	tell_limits(p);
 	set_number(&status->cpu_seconds, p->cpu_before + vm_cpu_seconds(p->vm));
 }
 

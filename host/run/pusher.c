@@ -341,8 +341,8 @@ static void open_modules(lua_State *L)
 static bool open_vm(struct pusher *p)
 {
 	struct vm_options options = { .loop = p->loop,
-				      .memory = memory,
-				      .slice = slice,
+				      .limits.memory = memory,
+				      .limits.cpu = slice,
 				      .lua_path = p->lua_path,
 				      .open = open_modules,
 				      .owner = p,

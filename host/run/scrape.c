@@ -31,6 +31,9 @@ static const double default_seconds = 120;
  * stuck. */
 static const double stuck_after = 1;
 
+/* How often it is looked whether those that are waited for can still answer. */
+static const double look_again = 0.1;
+
 /* Taken off the scrape's timeout for the way back, and what remains of it for
  * an exporter that ends at its deadline to say so. */
 static const double offset = 0.5, grace = 0.2;
@@ -308,13 +311,30 @@ static void answered(struct exporter_question *exporter_question)
 		end(scrape);
 }
 
+/* Is there an answer that cannot be done without, and can still come? */
+static bool has_hope(const struct scrape *scrape)
+{
+	for (size_t i = 0; i < scrape->asked; i++) {
+		const struct question *q = &scrape->questions[i];
+
+		if (q->needed && !q->answered &&
+		    !exporter_is_stuck(q->question.exporter))
+			return true;
+	}
+	return false;
+}
+
 static void patience_ended(struct timer *timer)
 {
 	struct scrape *scrape =
 		(void *)((char *)timer - offsetof(struct scrape, patience));
 
 	scrape->impatient = true;
-	if (scrape->request && !scrape->needed)
+	if (!scrape->request)
+		return;
+	if (has_hope(scrape))
+		timer_start(&scrape->patience, look_again);
+	else
 		end(scrape);
 }
 
@@ -362,14 +382,14 @@ static double longest_wait(const struct exporter *exporter)
 	return exporter_timeout(exporter) + stuck_after;
 }
 
-/* One that has been stuck for longer than the scrape could wait is not asked:
- * its questions would pile up. */
+/* One that has been stuck for longer than the scrape could wait, or is known to
+ * be, is not asked: its questions would pile up. */
 static bool worth_asking(const struct exporter *exporter, double seconds)
 {
 	double busy = exporter_busy_seconds(exporter);
 
 	return exporter_wants_asking(exporter) && busy <= seconds &&
-	       busy <= longest_wait(exporter);
+	       busy <= longest_wait(exporter) && !exporter_is_stuck(exporter);
 }
 
 /* The most that the exporters which are asked can take, and SECONDS at most. */
@@ -422,8 +442,7 @@ static void ask(struct scraper *scraper, struct request *request,
 	}
 	request_suspend(request, patience_of(scrape, seconds + grace), expired,
 			scrape);
-	if (scrape->needed < scrape->open)
-		timer_start(&scrape->patience, scheduled_wait);
+	timer_start(&scrape->patience, scheduled_wait);
 	for (size_t i = 0; i < scrape->asked; i++)
 		exporter_ask(&scrape->questions[i].question);
 }

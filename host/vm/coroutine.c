@@ -12,6 +12,8 @@
  */
 #include "vm/coroutine.h"
 
+#include <string.h>
+
 #include <lauxlib.h>
 
 #include "vm/state.h"
@@ -84,6 +86,22 @@ static const char *refusal(lua_State *L, lua_State *co)
 	return NULL;
 }
 
+/* As Lua's own does, but once: a recursion would leave nothing else. */
+static void add_place(lua_State *L)
+{
+	const char *message, *place;
+
+	luaL_where(L, 1);
+	place = lua_tostring(L, -1);
+	message = lua_tostring(L, -2);
+	if (strncmp(message, place, strlen(place)) == 0) {
+		lua_pop(L, 1);
+		return;
+	}
+	lua_insert(L, -2);
+	lua_concat(L, 2);
+}
+
 /* wrap: an error ends the caller as well, after the coroutine is closed. */
 static int raise_inner(lua_State *L, lua_State *co)
 {
@@ -97,11 +115,8 @@ static int raise_inner(lua_State *L, lua_State *co)
 			lua_remove(L, -2);
 		}
 	}
-	if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
-		luaL_where(L, 1);
-		lua_insert(L, -2);
-		lua_concat(L, 2);
-	}
+	if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING)
+		add_place(L);
 	return lua_error(L);
 }
 

@@ -17,6 +17,7 @@
 #include "vm/chunk.h"
 #include "vm/coroutine.h"
 #include "vm/embedded.h"
+#include "vm/finalizer.h"
 #include "vm/slice.h"
 
 #if defined(__x86_64__)
@@ -180,6 +181,7 @@ static void open_base(lua_State *L)
 	lua_register(L, "loadfile", l_loadfile);
 	replace_global(L, "dofile", l_dofile);
 	replace_global(L, "print", l_print);
+	replace_global(L, "setmetatable", l_setmetatable);
 	replace_global(L, "xpcall", l_xpcall);
 	replace_global(L, "collectgarbage", l_collectgarbage);
 }

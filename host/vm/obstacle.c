@@ -47,10 +47,10 @@ const char *obstacle_find(lua_State *L)
 	lua_Debug ar;
 	const char *name;
 
+	if (lua_gc(L, LUA_GCCOUNT) < 0) /* what Lua says while one runs */
+		return "inside a finalizer";
 	for (int level = 1; lua_getstack(L, level, &ar); level++) {
 		lua_getinfo(L, "nSf", &ar);
-		if (ar.name && strcmp(ar.name, "__gc") == 0)
-			return "inside a finalizer";
 		if (strcmp(ar.what, "C") != 0) {
 			lua_pop(L, 1);
 			continue;

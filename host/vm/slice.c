@@ -18,7 +18,6 @@
 #include "vm/slice.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -91,10 +90,20 @@ static void set_hook(lua_State *L, int count)
 		lua_sethook(L, on_count, LUA_MASKCOUNT, count);
 }
 
+/* The place is the first one: a script may go on a little behind a pcall. */
+static void note(struct slice *slice, lua_State *L)
+{
+	if (slice->over)
+		return;
+	slice->over = true;
+	place_find(L, slice->place);
+	vm_limit_met(slice->vm, VM_LIMIT_CPU);
+}
+
 static void on_count(lua_State *L, lua_Debug *ar)
 {
 	struct slice *slice = vm_slice(vm_of(L));
-	char seconds[32];
+	struct err err;
 
 	if (!is_over(slice)) {
 		vm_set_runaway(L, false);
@@ -104,14 +113,12 @@ static void on_count(lua_State *L, lua_Debug *ar)
 			set_hook(L, HOOK_COUNT);
 		return;
 	}
-	slice->over = true;
+	(void)ar;
+	note(slice, L);
 	vm_set_runaway(L, true);
 	set_hook(L, 1);
-	snprintf(seconds, sizeof seconds, "%g", (double)slice->length / SECOND);
-	lua_getinfo(L, "Sl", ar);
-	lua_pushfstring(L,
-			"%s:%d: script ran for more than %s s without waiting",
-			ar->short_src, ar->currentline, seconds);
+	slice_sentence(slice, &err);
+	lua_pushstring(L, err.text);
 	lua_error(L);
 }
 
@@ -182,6 +189,7 @@ void slice_set(struct slice *slice, double seconds)
 
 void slice_init(struct slice *slice, lua_State *L, double seconds)
 {
+	slice->vm = vm_of(L);
 	slice->ticking = make_timer(slice);
 	slice_set(slice, seconds);
 	if (!slice->ticking)
@@ -206,6 +214,23 @@ static void begin(struct slice *slice, int64_t cpu)
 	slice->expired = false;
 }
 
+bool slice_is_over(struct slice *slice)
+{
+	if (!slice->over && (slice->expired || left(slice) <= 0))
+		note(slice, NULL);
+	return slice->over;
+}
+
+bool slice_sentence(const struct slice *slice, struct err *err)
+{
+	if (slice->over)
+		err_set(err, ERR_LIMIT,
+			"%sscript ran for more than %g s without "
+			"waiting" VM_LIMIT_HINT("cpu"),
+			slice->place, (double)slice->length / SECOND);
+	return slice->over;
+}
+
 void slice_start(struct slice *slice, int64_t cpu)
 {
 	slice->renewed = false;
@@ -219,6 +244,11 @@ void slice_renew(struct slice *slice)
 		return;
 	slice->renewed = true;
 	begin(slice, clock_ns(CLOCK_THREAD_CPUTIME_ID));
+}
+
+lua_State *slice_running(const struct slice *slice)
+{
+	return atomic_load_explicit(&slice->running, memory_order_relaxed);
 }
 
 lua_State *slice_switch(struct slice *slice, lua_State *L)

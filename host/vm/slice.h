@@ -12,13 +12,20 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "core/err.h"
+#include "vm/place.h"
+
+struct vm;
+
 struct slice {
+	struct vm *vm;
 	int64_t length;		       /* nanoseconds of CPU */
 	int64_t start;		       /* on the thread's CPU clock */
 	lua_State *_Atomic running;    /* whose instructions run; NULL: none */
 	volatile sig_atomic_t expired; /* used up: every hook raises */
 	bool renewed;		       /* slice_renew() was here */
-	bool over;		       /* was used up since slice_start() */
+	bool over;		       /* was used up since slice_start(): */
+	char place[PLACE_MAX];	       /* there, when a hook raised */
 	bool ticking;		       /* there is a timer */
 	timer_t timer;
 	int64_t look_at; /* without a timer: not over before this time */
@@ -47,5 +54,15 @@ void slice_renew(struct slice *slice);
  * coroutine.
  */
 lua_State *slice_switch(struct slice *slice, lua_State *L);
+
+/* Whose instructions run; NULL: none. */
+lua_State *slice_running(const struct slice *slice);
+
+/* Was it used up since slice_start(), also where no hook came to say so? Counts
+ * it (vm_limit_met) the first time. */
+bool slice_is_over(struct slice *slice);
+
+/* The sentence about it; false when it was not. */
+bool slice_sentence(const struct slice *slice, struct err *err);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "vm/library.h"
+#include "vm/place.h"
 #include "vm/pool.h"
 #include "vm/slice.h"
 #include "vm/task.h"
@@ -32,7 +34,14 @@ enum {
 	ROOM = 32,	    /* a part of the ceiling */
 };
 
-static const size_t MEMORY_DEFAULT = (size_t)64 << 20;
+/* What Lua's buffers raise by themselves, when they get no memory. */
+static const char no_memory[] = "not enough memory";
+
+/* A request for memory: the same again is Lua asking once more. */
+struct ask {
+	void *p;
+	size_t old, size;
+};
 
 struct vm {
 	lua_State *L;
@@ -45,17 +54,22 @@ struct vm {
 	bool loaded;
 	struct scheduler *scheduler;
 	struct slice slice;
-	size_t ceiling;
-	atomic_size_t used;   /* written by the owner thread only */
-	size_t allocations;   /* counted only when fail_at is set */
-	size_t fail_at;	      /* 0: never */
-	bool granted;	      /* the next allocation is not refused */
-	bool pressed;	      /* the last request was refused */
-	unsigned depth;	      /* of vm_enter without vm_leave */
-	unsigned closing;     /* of vm_enter_closing */
-	int64_t entered;      /* CPU clock at the outermost vm_enter */
-	_Atomic int64_t busy; /* monotonic time of it; 0: not inside */
-	_Atomic int64_t cpu;  /* nanoseconds inside, finished visits */
+	struct vm_limits limits, given; /* in force; of the options */
+	_Atomic uint64_t exceeded[VM_LIMITS];
+	atomic_size_t used; /* written by the owner thread only */
+	size_t allocations; /* counted only when fail_at is set */
+	size_t fail_at;	    /* 0: never */
+	bool granted;	    /* the next allocation is not refused */
+	bool pressed;	    /* the last request was refused: */
+	struct ask refused;
+	char refused_at[PLACE_MAX];
+	unsigned depth;		 /* of vm_enter without vm_leave */
+	unsigned closing;	 /* of vm_enter_closing */
+	clockid_t clock;	 /* the thread's CPU clock, for others */
+	_Atomic int64_t entered; /* on it, at the outermost vm_enter */
+	_Atomic int64_t busy;	 /* monotonic time of it; 0: not inside */
+	_Atomic int64_t cpu;	 /* nanoseconds inside, finished visits */
+	bool warned;		 /* of the slice, in this visit */
 	size_t warning_len;
 	char warning[WARNING_MAX];
 };
@@ -107,6 +121,31 @@ static bool in_finalizer(struct vm *vm)
 	return vm->L && lua_gc(vm->L, LUA_GCCOUNT) < 0;
 }
 
+/* The last request was refused for good: nobody asked again. */
+static void tell_refused(struct vm *vm)
+{
+	if (vm->pressed)
+		vm_limit_met(vm, VM_LIMIT_MEMORY);
+	vm->pressed = false;
+}
+
+static bool is_again(const struct vm *vm, const struct ask *ask)
+{
+	return vm->pressed && vm->refused.p == ask->p &&
+	       vm->refused.old == ask->old && vm->refused.size == ask->size;
+}
+
+/* Lua tells no place with a memory error, so it is noted here. */
+static bool refuse(struct vm *vm, const struct ask *ask, bool again)
+{
+	if (again)
+		vm_limit_met(vm, VM_LIMIT_MEMORY);
+	vm->pressed = !again;
+	vm->refused = *ask;
+	place_find(slice_running(&vm->slice), vm->refused_at);
+	return true;
+}
+
 /*
  * A finalizer whose call has no memory is skipped by Lua for ever, and with it
  * the resource, so finalizers and closing tasks may use a reserve.
@@ -115,31 +154,34 @@ static bool in_finalizer(struct vm *vm)
  * must find some room, or a script at its limit would go on for a long time,
  * collecting the whole heap for every few bytes.
  */
-static bool refused(struct vm *vm, size_t used, size_t more)
+static bool refused(struct vm *vm, size_t used, const struct ask *ask)
 {
-	size_t ceiling = vm->ceiling;
+	size_t ceiling = vm->limits.memory, more = ask->size - ask->old;
 	bool fail = vm->fail_at && ++vm->allocations >= vm->fail_at;
+	bool again = is_again(vm, ask);
 
 	if (vm->pressed)
 		ceiling -= ceiling / ROOM;
+	if (!again)
+		tell_refused(vm);
 	vm->pressed = false;
 	if (!fail && more <= ceiling && used <= ceiling - more)
 		return false;
-	if (!in_finalizer(vm) && (fail || vm->closing == 0)) {
-		vm->pressed = true;
-		return true;
-	}
-	ceiling = vm->ceiling + RESERVE;
-	return more > ceiling || used > ceiling - more;
+	if (!in_finalizer(vm) && (fail || vm->closing == 0))
+		return refuse(vm, ask, again);
+	ceiling = vm->limits.memory + RESERVE;
+	if (more <= ceiling && used <= ceiling - more)
+		return false;
+	return refuse(vm, ask, true);
 }
 
-/* May the heap grow by MORE? */
-static bool may_grow(struct vm *vm, size_t used, size_t more)
+/* May the heap grow? */
+static bool may_grow(struct vm *vm, size_t used, const struct ask *ask)
 {
 	bool granted = vm->granted;
 
 	vm->granted = false;
-	return granted || !refused(vm, used, more);
+	return granted || !refused(vm, used, ask);
 }
 
 /* Frees and shrinks never fail, as Lua requires. */
@@ -147,11 +189,11 @@ static void *allocate(void *arg, void *p, size_t old, size_t size)
 {
 	struct vm *vm = arg;
 	size_t used = atomic_load_explicit(&vm->used, memory_order_relaxed);
+	struct ask ask = { p, p ? old : 0, size };
 	void *result;
 
-	if (!p)
-		old = 0; /* it was the type of the new object */
-	if (size > old && !may_grow(vm, used, size - old))
+	old = ask.old; /* without P it was the type of the new object */
+	if (size > old && !may_grow(vm, used, &ask))
 		return NULL;
 	result = pool_resize(&vm->pool, p, old, size);
 	if (!result && size)
@@ -166,12 +208,31 @@ void vm_grant(struct vm *vm)
 	vm->granted = true;
 }
 
-void vm_set_limits(struct vm *vm, size_t memory, double slice)
+/* ---- limits ------------------------------------------------------------- */
+
+void vm_set_limits(struct vm *vm, const struct vm_limits *limits)
 {
-	if (memory)
-		vm->ceiling = memory;
-	if (slice > 0)
-		slice_set(&vm->slice, slice);
+	struct vm_limits own = vm_limits_without(limits, &vm->given);
+
+	vm_limits_lay(&vm->limits, &own);
+	if (own.cpu > 0)
+		slice_set(&vm->slice, own.cpu);
+}
+
+const struct vm_limits *vm_limits(const struct vm *vm)
+{
+	return &vm->limits;
+}
+
+void vm_limit_met(struct vm *vm, enum vm_limit limit)
+{
+	atomic_fetch_add_explicit(&vm->exceeded[limit], 1,
+				  memory_order_relaxed);
+}
+
+uint64_t vm_limits_exceeded(const struct vm *vm, enum vm_limit limit)
+{
+	return atomic_load_explicit(&vm->exceeded[limit], memory_order_relaxed);
 }
 
 size_t vm_memory(const struct vm *vm)
@@ -192,8 +253,11 @@ static int64_t clock_ns(clockid_t clock)
 lua_State *vm_enter(struct vm *vm, lua_State *L)
 {
 	if (vm->depth++ == 0) {
-		vm->entered = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-		slice_start(&vm->slice, vm->entered);
+		int64_t now = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+		atomic_store_explicit(&vm->entered, now, memory_order_relaxed);
+		slice_start(&vm->slice, now);
+		vm->warned = false;
 		atomic_store_explicit(&vm->busy, clock_ns(CLOCK_MONOTONIC),
 				      memory_order_relaxed);
 	}
@@ -209,7 +273,8 @@ void vm_leave(struct vm *vm, lua_State *before)
 	if (--vm->depth > 0)
 		return;
 	cpu = atomic_load_explicit(&vm->cpu, memory_order_relaxed);
-	cpu += clock_ns(CLOCK_THREAD_CPUTIME_ID) - vm->entered;
+	cpu += clock_ns(CLOCK_THREAD_CPUTIME_ID) -
+	       atomic_load_explicit(&vm->entered, memory_order_relaxed);
 	atomic_store_explicit(&vm->cpu, cpu, memory_order_relaxed);
 	atomic_store_explicit(&vm->busy, 0, memory_order_relaxed);
 }
@@ -251,46 +316,87 @@ double vm_busy_seconds(const struct vm *vm)
 	return (double)(clock_ns(CLOCK_MONOTONIC) - since) / SECOND;
 }
 
+/* The slice once, and once more for <close> variables, is the most that Lua
+ * code can have. */
+bool vm_is_stuck(const struct vm *vm)
+{
+	int64_t most = (int64_t)(2 * vm->limits.cpu * SECOND);
+	struct timespec now;
+
+	if (vm_busy_seconds(vm) * SECOND < (double)most ||
+	    clock_gettime(vm->clock, &now) != 0)
+		return false;
+	return (int64_t)now.tv_sec * SECOND + now.tv_nsec -
+		       atomic_load_explicit(&vm->entered,
+					    memory_order_relaxed) >
+	       most;
+}
+
 /* ---- errors ------------------------------------------------------------- */
 
 int vm_l_handler(lua_State *L)
 {
+	char place[PLACE_MAX];
+
 	slice_renew(&vm_of(L)->slice);
+	/* Lua tells no place when a function of C was the last one. */
+	if (lua_type(L, 1) == LUA_TSTRING &&
+	    strcmp(lua_tostring(L, 1), "C stack overflow") == 0) {
+		place_find(L, place);
+		lua_pushfstring(L, "%sC stack overflow", place);
+	}
 	return 1;
 }
 
 static void memory_error(const struct vm *vm, struct err *err)
 {
-	bool small = vm->ceiling < (size_t)1 << 20;
-	double size = (double)vm->ceiling / (small ? 1 << 10 : 1 << 20);
+	bool small = vm->limits.memory < (size_t)1 << 20;
+	double size = (double)vm->limits.memory / (small ? 1 << 10 : 1 << 20);
 
-	err_set(err, ERR_LIMIT, "memory limit of %.4g %s exceeded", size,
-		small ? "KiB" : "MiB");
+	err_set(err, ERR_LIMIT,
+		"%smemory limit of %.4g %s exceeded" VM_LIMIT_HINT("memory"),
+		vm->refused_at, size, small ? "KiB" : "MiB");
+}
+
+static bool is_memory_error(lua_State *L, int status)
+{
+	return status == LUA_ERRMEM ||
+	       (lua_type(L, -1) == LUA_TSTRING &&
+		strcmp(lua_tostring(L, -1), no_memory) == 0);
 }
 
 /* The text at the top of the stack, without the list of places where a module
  * is not. */
-static void set_sentence(lua_State *L, enum err_code code, struct err *err)
+static void set_sentence(lua_State *L, struct err *err)
 {
 	const char *text = lua_tostring(L, -1);
 	const char *list = strstr(text, " not found:\n\t");
 	size_t len = list ? (size_t)(list - text) + strlen(" not found")
 			  : strlen(text);
 
-	err_set(err, code, "%.*s", len < INT_MAX ? (int)len : INT_MAX, text);
+	err_set(err, ERR_USAGE, "%.*s", len < INT_MAX ? (int)len : INT_MAX,
+		text);
 }
 
 void vm_error(lua_State *L, int status, struct err *err)
 {
 	struct vm *vm = vm_of(L);
 
-	if (status == LUA_ERRMEM)
+	tell_refused(vm);
+	if (is_memory_error(L, status))
 		memory_error(vm, err);
+	else if (slice_sentence(&vm->slice, err))
+		return;
 	else if (lua_type(L, -1) == LUA_TSTRING)
-		set_sentence(L, vm->slice.over ? ERR_LIMIT : ERR_USAGE, err);
+		set_sentence(L, err);
 	else
 		err_set(err, ERR_USAGE, "error object is a %s value",
 			lua_typename(L, lua_type(L, -1)));
+}
+
+bool vm_overran(struct vm *vm, struct err *err)
+{
+	return slice_is_over(&vm->slice) && slice_sentence(&vm->slice, err);
 }
 
 /* Nothing runs Lua outside of a protected entry, so this is a bug of ours. */
@@ -319,8 +425,12 @@ static void on_warning(void *arg, const char *text, int more)
 	vm->warning[vm->warning_len] = '\0';
 	if (more)
 		return;
-	log_warn(vm->warning, "exporter", vm->name);
 	vm->warning_len = 0;
+	/* Once the slice is used up, each finalizer fails. */
+	if (vm->slice.over && vm->warned)
+		return;
+	vm->warned = vm->slice.over;
+	log_warn(vm->warning, "exporter", vm->name);
 }
 
 /* ---- the protected entry ------------------------------------------------ */
@@ -346,6 +456,7 @@ bool vm_call(struct vm *vm, void (*fn)(lua_State *L, void *arg), void *arg,
 	lua_State *L = vm->L, *before;
 	int top = lua_gettop(L);
 	int status;
+	bool good;
 
 	if (!lua_checkstack(L, 4)) {
 		memory_error(vm, err);
@@ -358,9 +469,12 @@ bool vm_call(struct vm *vm, void (*fn)(lua_State *L, void *arg), void *arg,
 	status = lua_pcall(L, 1, 0, top + 1);
 	if (status != LUA_OK)
 		vm_error(L, status, err);
+	good = status == LUA_OK && !vm_overran(vm, err);
+	if (!good && vm->depth > 1) /* told; who called it goes on */
+		vm->slice.over = false;
 	lua_settop(L, top);
 	vm_leave(vm, before);
-	return status == LUA_OK;
+	return good;
 }
 
 /* ---- life --------------------------------------------------------------- */
@@ -399,9 +513,11 @@ struct vm *vm_new(const struct vm_options *options, struct err *err)
 	vm->loop = options->loop;
 	vm->name = options->name;
 	vm->owner = options->owner;
+	vm->given = options->limits;
+	vm->limits = vm_limits_default;
+	vm_limits_lay(&vm->limits, &vm->given);
 	vm->ports = options->ports;
 	vm->seen = options->seen;
-	vm->ceiling = options->memory ? options->memory : MEMORY_DEFAULT;
 	vm->fail_at = options->fail_at;
 	pool_init(&vm->pool);
 	vm->L = lua_newstate(allocate, vm);
@@ -414,7 +530,9 @@ struct vm *vm_new(const struct vm_options *options, struct err *err)
 	*(struct vm **)lua_getextraspace(vm->L) = vm;
 	lua_atpanic(vm->L, on_panic);
 	lua_setwarnf(vm->L, on_warning, vm);
-	slice_init(&vm->slice, vm->L, options->slice > 0 ? options->slice : 1);
+	if (pthread_getcpuclockid(pthread_self(), &vm->clock) != 0)
+		vm->clock = CLOCK_THREAD_CPUTIME_ID;
+	slice_init(&vm->slice, vm->L, vm->limits.cpu);
 	vm->scheduler = task_scheduler_new(vm);
 	if (!vm_call(vm, open_state, (void *)options, err)) {
 		vm_free(vm);

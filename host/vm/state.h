@@ -13,9 +13,11 @@
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/err.h"
 #include "net/loop.h"
+#include "vm/limits.h"
 
 struct vm;
 struct ports;
@@ -26,8 +28,8 @@ struct slice;
 struct vm_options {
 	struct loop *loop; /* the loop of this thread */
 	const char *name;  /* of the exporter, for the log; borrowed; or NULL */
-	size_t memory;	   /* ceiling of the Lua heap, bytes; 0: 64 MiB */
-	double slice;	   /* CPU seconds without a wait; 0: 1 s */
+	struct vm_limits limits; /* they stay, whatever a script says; 0: the
+				    default, until it says something */
 	/*
 	 * package.path and package.cpath: absolute templates, in which ";;"
 	 * stands for the defaults (Debian's and /usr/local's folders). NULL:
@@ -77,9 +79,18 @@ void vm_set_loaded(struct vm *vm);
 /* The name for the log, where a script tells it after loading; borrowed. */
 void vm_set_name(struct vm *vm, const char *name);
 
-/* Other limits than at the start, from a script that states its own; 0 leaves
- * the present one. */
-void vm_set_limits(struct vm *vm, size_t memory, double slice);
+/* Limits that a script states. Those that the options have stay, and where
+ * LIMITS says nothing the present ones do. */
+void vm_set_limits(struct vm *vm, const struct vm_limits *limits);
+
+/* Those in force. For the state's thread, and for others once it is loaded. */
+const struct vm_limits *vm_limits(const struct vm *vm);
+
+/* Counts that a limit was met; for bindings. */
+void vm_limit_met(struct vm *vm, enum vm_limit limit);
+
+/* How often that was so. Any thread. */
+uint64_t vm_limits_exceeded(const struct vm *vm, enum vm_limit limit);
 
 /* Gives what runs now the whole slice again, where the host knows that another
  * piece of work begins. */
@@ -105,6 +116,11 @@ bool vm_call(struct vm *vm, void (*fn)(lua_State *L, void *arg), void *arg,
  */
 void vm_error(lua_State *L, int status, struct err *err);
 
+/* Did what ran without an error use up its slice all the same, and hide that
+ * where no instruction follows, as in `return pcall(f)`? Then ERR says so. To
+ * be asked before anything else enters Lua. */
+bool vm_overran(struct vm *vm, struct err *err);
+
 /* Bytes of the Lua heap, and CPU seconds spent inside Lua. Any thread. */
 size_t vm_memory(const struct vm *vm);
 double vm_cpu_seconds(const struct vm *vm);
@@ -112,6 +128,13 @@ double vm_cpu_seconds(const struct vm *vm);
 /* Seconds since the thread went into Lua and has not come back; 0 when it is
  * not inside. Any thread: the watchdog asks. */
 double vm_busy_seconds(const struct vm *vm);
+
+/*
+ * Has the thread used so much CPU inside that it cannot be in Lua code, which
+ * would have been stopped, but must be in one call of C, which nothing stops?
+ * Any thread, while the state's lives.
+ */
+bool vm_is_stuck(const struct vm *vm);
 
 /* ---- for the other files of vm ------------------------------------------ */
 
@@ -129,8 +152,9 @@ void vm_leave_closing(struct vm *vm, lua_State *before);
 
 /*
  * The message handler of the protected entries. It passes the error object on
- * as it is, and gives the slice once more after it was used up, so that <close>
- * variables of a runaway script can do their work.
+ * as it is, with a place where a sentence of Lua's has none, and gives the
+ * slice once more after it was used up, so that <close> variables of a runaway
+ * script can do their work.
  */
 int vm_l_handler(lua_State *L);
 

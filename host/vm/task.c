@@ -14,8 +14,8 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -24,6 +24,7 @@
 
 #include "core/mem.h"
 #include "vm/obstacle.h"
+#include "vm/place.h"
 #include "vm/slice.h"
 
 /* lua_resetthread inside lua_resetthread; below Lua's own LUAI_MAXCCALLS. */
@@ -45,8 +46,9 @@ struct scheduler {
 	struct task_list roots;
 	unsigned ready_count;
 	unsigned count;
-	unsigned barriers; /* resumes below which a yield cannot pass */
-	unsigned closing;  /* depth of lua_resetthread */
+	unsigned barriers;   /* resumes below which a yield cannot pass */
+	unsigned closing;    /* depth of lua_resetthread */
+	atomic_uint waiting; /* tasks with an operation; the owner writes */
 	bool stopped;
 };
 
@@ -135,6 +137,17 @@ void task_wake(struct op *op)
 	make_ready(task);
 }
 
+static void set_op(struct task *task, struct op *op)
+{
+	struct scheduler *s = task->scheduler;
+
+	if (!task->op != !op)
+		atomic_store_explicit(&s->waiting,
+				      op ? s->waiting + 1 : s->waiting - 1,
+				      memory_order_relaxed);
+	task->op = op;
+}
+
 /* Also of one that is complete: nobody will take its result any more. */
 static void detach_op(struct task *task)
 {
@@ -142,13 +155,30 @@ static void detach_op(struct task *task)
 
 	if (!op)
 		return;
-	task->op = NULL;
+	set_op(task, NULL);
 	op->task = NULL;
 	if (op->cancel)
 		op->cancel(op);
 }
 
 /* ---- waiting ------------------------------------------------------------ */
+
+/* The task that runs would be one too many. */
+static void check_operations(lua_State *L, struct scheduler *s)
+{
+	size_t most = vm_limits(s->vm)->operations;
+	char place[PLACE_MAX];
+
+	if (s->waiting < most)
+		return;
+	vm_limit_met(s->vm, VM_LIMIT_OPERATIONS);
+	place_find(L, place);
+	lua_pushfstring(L,
+			"%slimit of %I operations at the same time "
+			"exceeded" VM_LIMIT_HINT("operations"),
+			place, (lua_Integer)most);
+	lua_error(L);
+}
 
 static void check_yield(lua_State *L, int slots)
 {
@@ -159,8 +189,10 @@ static void check_yield(lua_State *L, int slots)
 	if (!s->running)
 		luaL_error(L, "I/O is not possible here (outside of a "
 			      "task, such as collect or start)");
-	if (lua_isyieldable(L) && s->barriers == 0)
+	if (lua_isyieldable(L) && s->barriers == 0) {
+		check_operations(L, s);
 		return;
+	}
 	lua_settop(L, 0);
 	where = obstacle_find(L);
 	luaL_error(L, "I/O is not possible here (%s)", where);
@@ -178,7 +210,7 @@ int task_await(lua_State *L, struct op *op, lua_KContext ctx, lua_KFunction k)
 	check_yield(L, AWAIT_SLOTS);
 	task = vm_scheduler(vm_of(L))->running;
 	assert(!task->op && !task->queued);
-	task->op = op;
+	set_op(task, op);
 	if (op->woken) {
 		op->woken = false;
 		make_ready(task);
@@ -342,34 +374,20 @@ static void end_doomed(struct task *task)
 	end_tree(task, &err);
 }
 
-/* "file:line: " of the innermost Lua function that waits, or "". Needs no
- * memory: it runs outside of Lua. */
-static void waiting_place(struct task *task, char *buf, size_t size)
-{
-	lua_Debug ar;
-
-	buf[0] = '\0';
-	for (int level = 0; task->at && lua_getstack(task->at, level, &ar);
-	     level++) {
-		lua_getinfo(task->at, "Sl", &ar);
-		if (ar.currentline <= 0)
-			continue;
-		snprintf(buf, size, "%s:%d: ", ar.short_src, ar.currentline);
-		return;
-	}
-}
-
 static void on_deadline(struct timer *timer)
 {
 	struct task *task =
 		(struct task *)(void *)((char *)timer -
 					offsetof(struct task, timer));
-	char place[LUA_IDSIZE + 16];
+	char place[PLACE_MAX];
 	struct err err;
 
-	waiting_place(task, place, sizeof place);
-	err_set(&err, ERR_TIMEOUT, "%sdeadline of %g s exceeded", place,
-		round(task->allowed * 100) / 100);
+	if (!task->parent)
+		vm_limit_met(task->scheduler->vm, VM_LIMIT_TIME);
+	place_find(task->at, place);
+	err_set(&err, ERR_TIMEOUT, "%sdeadline of %g s exceeded%s", place,
+		round(task->allowed * 100) / 100,
+		task->parent ? "" : " (timeout of the exporter or the scrape)");
 	end_tree(task, &err);
 }
 
@@ -406,7 +424,7 @@ static const struct err *verdict(struct task *task, int status, struct err *err)
 		vm_error(task->co, status, err);
 	else if (task->status != LUA_OK)
 		vm_error(task->co, task->status, err);
-	else
+	else if (!vm_overran(task->scheduler->vm, err))
 		return NULL;
 	return err;
 }
@@ -435,7 +453,7 @@ static void resume(struct task *task)
 	lua_State *co = task->co, *before;
 	int nargs = 0, results = 0, status;
 
-	task->op = NULL;
+	set_op(task, NULL);
 	if (task->started)
 		lua_pop(co, 1); /* the sentinel */
 	else
@@ -576,6 +594,12 @@ void *task_context(const struct task *task)
 unsigned task_count(const struct vm *vm)
 {
 	return vm_scheduler(vm)->count;
+}
+
+unsigned task_operations(const struct vm *vm)
+{
+	return atomic_load_explicit(&vm_scheduler(vm)->waiting,
+				    memory_order_relaxed);
 }
 
 /* ---- the scheduler's own life ------------------------------------------- */

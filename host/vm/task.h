@@ -39,7 +39,8 @@ struct op {
 /*
  * Waits for OP in the running task; its continuation is k(L, LUA_YIELD, ctx)
  * on the same stack. Raises "I/O is not possible here (...)" where a yield
- * cannot cross (inside table.sort, at the top level of a module, ...). An OP
+ * cannot cross (inside table.sort, at the top level of a module, ...), and
+ * another sentence where too many tasks wait (vm/limits.h). An OP
  * that was woken before this call is fine: it continues in the next round.
  */
 int task_await(lua_State *L, struct op *op, lua_KContext ctx, lua_KFunction k);
@@ -105,6 +106,9 @@ void *task_context(const struct task *task);
 
 /* Live tasks of a state; for tests and metrics. */
 unsigned task_count(const struct vm *vm);
+
+/* Of them, those that wait for an operation. Any thread. */
+unsigned task_operations(const struct vm *vm);
 
 /* ---- for vm/state.c and vm/coroutine.c only ----------------------------- */
 

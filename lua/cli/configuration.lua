@@ -17,9 +17,9 @@ local M = {}
 
 local NAME_MAX <const> = 200
 local TOP <const> = { "listen", "telemetry_path", "log_level", "lifecycle",
-  "watch", "push", "scripts", "exporters" }
-local ENTRY <const> =
-  { "name", "labels", "interval", "timeout", "config", "profiles", "push" }
+  "watch", "limits", "push", "scripts", "exporters" }
+local ENTRY <const> = { "name", "labels", "interval", "timeout", "limits",
+  "config", "profiles", "push" }
 local SAFE <const> = {
   "assert", "error", "ipairs", "next", "pairs", "select", "tonumber",
   "tostring", "type", "math", "string", "table", "utf8",
@@ -338,6 +338,7 @@ local function read_entry(reader, exporters, i, host)
     labels = read.labels(reader, entry, "labels", "labels"),
     interval = read.seconds(reader, entry, "interval"),
     timeout = read.seconds(reader, entry, "timeout"),
+    limits = read.limits(reader, entry, host),
   }
 end
 
@@ -383,7 +384,18 @@ local function read_values(reader, item, sources, host)
   end
 end
 
-local function planned(item)
+-- Those of ITEM, and the common ones where it says nothing.
+local function limits_of(item, common)
+  local limits = {}
+  for _, given in ipairs { common or {}, item.limits or {} } do
+    for key, value in pairs(given) do
+      limits[key] = value
+    end
+  end
+  return limits
+end
+
+local function planned(item, limits)
   local paths = item.loaded.script and item.loaded.script.paths or {}
   return {
     script = item.path,
@@ -393,6 +405,7 @@ local function planned(item)
     labels = item.labels,
     interval = item.interval,
     timeout = item.timeout,
+    limits = limits_of(item, limits),
     config = item.config,
     profiles = item.profiles,
     push = item.push,
@@ -458,6 +471,7 @@ local function read_folders(reader, top, plan, sources, common, check, host)
     read.refuse(reader, top, "scripts", "scripts: %s", message)
   end
   for _, entry in ipairs(entries) do
+    entry.limits = reader.limits
     if not entry.mistake then
       push_found(reader, entry, common, host)
     end
@@ -486,6 +500,7 @@ local function read_all(reader, text, check, host)
     open = #reader.folders > 0,
     exporters = {},
   }
+  reader.limits = read.attempt(reader, read.limits, top, host)
   local common = read.attempt(reader, push.read, top, host)
   local items = read.attempt(reader, read_exporters, top, host) or {}
   for _, item in ipairs(items) do
@@ -495,7 +510,7 @@ local function read_all(reader, text, check, host)
   for i, item in ipairs(items) do
     read.attempt(reader, read_values, item, sources, host)
     read.attempt(reader, read_push, item, common or nil, host)
-    plan.exporters[i] = planned(item)
+    plan.exporters[i] = planned(item, reader.limits)
   end
   read.attempt(reader, read_folders, top, plan, sources, common or nil, check,
     host)

@@ -10,6 +10,11 @@ local M = {}
 
 local SECRET_MIN <const> = 4 -- shorter ones cannot be told from other words
 
+-- The most that each may be, as run/limits.c has it.
+local LIMITS <const> = { memory = 1e15, cpu = 1e9, series = 1e15,
+  body = 1 << 30, operations = 1e15 }
+local LIMIT_NAMES <const> = { "memory", "cpu", "series", "body", "operations" }
+
 -- ---- sentences ----
 
 -- A reader knows the file, what its tables are and where they stand.
@@ -93,6 +98,24 @@ function M.seconds(reader, entry, key)
     return value + 0.0
   end
   return value and M.as_flag(reader, entry, key, key, value)
+end
+
+-- made.limits, if it is there.
+function M.limits(reader, made, host)
+  local limits = M.expect(reader, made, "limits", "table",
+    "a table such as { memory = 128 * 2^20 }")
+  if limits then
+    M.check_keys(reader, limits, LIMIT_NAMES, "limits", host)
+  end
+  for key, value in pairs(limits or {}) do
+    M.expect(reader, limits, key, "number", "a number", "limits." .. key)
+    if not (value > 0 and value <= LIMITS[key])
+      or key ~= "cpu" and value < 1 then
+      M.refuse(reader, limits, key, "limits.%s: expected a number above 0, at "
+        .. "most %.0f, got %s", key, LIMITS[key], value)
+    end
+  end
+  return limits
 end
 
 -- The constant labels made[key], told about as NAME.

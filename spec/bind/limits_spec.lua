@@ -3,6 +3,12 @@ local host = require "host"
 local task = require "task"
 
 local MIB <const> = 1 << 20
+local RAISES <const> = " (limits = { %s = ... } raises it)"
+
+local function memory_at(line, size)
+  return ("script:%d: memory limit of %s exceeded"):format(line, size)
+    .. RAISES:format "memory"
+end
 
 local function run(source, options)
   return host.run(source, options)
@@ -14,13 +20,13 @@ describe("the memory limit", function()
       local t = {}
       while true do t[#t + 1] = ("x"):rep(1000) .. #t end
     ]], { memory = 4 * MIB })
-    assert.equal("memory limit of 4 MiB exceeded", message)
+    assert.equal(memory_at(2, "4 MiB"), message)
     assert.equal("limit", code)
   end)
 
   it("stops one string that is too large", function()
     local _, message = run([[return ("x"):rep(1 << 30)]])
-    assert.equal("memory limit of 64 MiB exceeded", message)
+    assert.equal(memory_at(1, "64 MiB"), message)
   end)
 
   it("leaves the state usable", function()
@@ -45,7 +51,8 @@ describe("the memory limit", function()
 
   it("refuses a state that cannot even be made", function()
     local _, message = run("return 1", { memory = 4096 })
-    assert.equal("memory limit of 4 KiB exceeded", message)
+    assert.equal("memory limit of 4 KiB exceeded"
+      .. RAISES:format "memory", message)
   end)
 
   it("bounds the number of tasks", function()
@@ -59,12 +66,98 @@ describe("the memory limit", function()
     ]], { memory = 8 * MIB })
     assert.matches("memory limit of 8 MiB exceeded", message)
   end)
+
+  -- What a script can grow, each with the line where it does.
+  local GROWS <const> = {
+    ["a string that doubles"] = {
+      3, [[local s = "x"
+        while true do
+          s = s .. s
+        end]],
+    },
+    ["a table of tables"] = {
+      3, [[local t = {}
+        while true do
+          t[#t + 1] = {}
+        end]],
+    },
+    ["table.concat"] = {
+      5, [[local t, s = {}, ("x"):rep(100000)
+        for i = 1, 100 do
+          t[i] = s
+        end
+        return table.concat(t)]],
+    },
+    ["a JSON document of many small tables"] = {
+      2, [[local json = require "json"
+        return json.decode("[" .. ("[],"):rep(1000000) .. "1]")]],
+    },
+    ["a JSON text that has one string many times"] = {
+      4, [[local json = require "json"
+        local t, s = {}, ("x"):rep(1 << 20)
+        for i = 1, 100000 do t[i] = s end
+        return json.encode(t)]],
+    },
+    ["a JSON text whose tables have each other"] = {
+      4, [[local json = require "json"
+        local t = { 1 }
+        for _ = 1, 60 do t = { t, t } end
+        return json.encode(t)]],
+    },
+    ["an XML document of many elements"] = {
+      2, [[local xml = require "xml"
+        return xml.parse("<a>" .. ("<b/>"):rep(400000) .. "</a>"):table()]],
+    },
+  }
+  for name, case in pairs(GROWS) do
+    it("ends " .. name .. " with its line", function()
+      local _, message, code = run(case[2], { memory = 8 * MIB, slice = 30 })
+      assert.equal(memory_at(case[1], "8 MiB"), message)
+      assert.equal("limit", code)
+    end)
+  end
+end)
+
+describe("the limit of operations", function()
+  local MANY <const> = [[
+    local task = require "task"
+    local list = {}
+    for i = 1, 100 do list[i] = i end
+    task.each(list, function()
+      task.sleep(0.01)
+    end%s)
+    return "done"
+  ]]
+  it("is a sentence with a line", function()
+    assert.equal("script:5: limit of 50 operations at the same time exceeded"
+      .. RAISES:format "operations",
+      select(2, run(MANY:format "", { operations = 50 })))
+  end)
+
+  it("does not count what is over", function()
+    -- The one that waits for all of them is an operation, too.
+    assert.equal("done", run(MANY:format "", { operations = 101 }))
+    assert.equal("done", run(MANY:format ", 49", { operations = 50 }))
+  end)
+
+  it("leaves the state usable", function()
+    assert.equal("done", run([[
+      local task = require "task"
+      local list = {}
+      for i = 1, 100 do list[i] = i end
+      local ok, message = pcall(task.each, list, function() task.sleep(1) end)
+      assert(not ok and message:find "limit of 50 operations", message)
+      for _ = 1, 100 do task.sleep(0) end
+      return "done"
+    ]], { operations = 50 }))
+  end)
 end)
 
 describe("the slice", function()
   local SLICE <const> = { slice = 0.05 }
   local SENTENCE <const> =
-    "^script:%d+: script ran for more than 0.05 s without waiting$"
+    "^script:%d+: script ran for more than 0.05 s without waiting "
+    .. "%(limits = { cpu = ... } raises it%)$"
 
   it("ends an endless loop", function()
     local _, message, code = run("while true do end", SLICE)
@@ -173,6 +266,106 @@ describe("the slice", function()
     ]], SLICE))
   end)
 
+  -- Ways to hide that it is used up. Each of them ends with an instruction or
+  -- a function of C that could go on as if nothing had happened.
+  local HIDDEN <const> = {
+    ["behind pcall in a tail call"] = "return pcall(endless)",
+    ["behind xpcall in a tail call"] =
+      "return xpcall(endless, function() return 'hidden' end)",
+    ["behind a hundred pcalls"] = [[
+      local function nest(n)
+        if n == 0 then endless() end
+        return pcall(nest, n - 1)
+      end
+      return nest(100)]],
+    ["behind coroutine.resume in a tail call"] =
+      "return coroutine.resume(coroutine.create(endless))",
+    ["behind coroutine.wrap"] =
+      "while true do pcall(coroutine.wrap(endless)) end",
+    ["in a coroutine that yields from time to time"] = [[
+      local step = coroutine.wrap(function()
+        while true do
+          pcall(endless)
+          coroutine.yield()
+        end
+      end)
+      while true do pcall(step) end]],
+    ["in the handler of xpcall"] = "return xpcall(error, endless, 'x')",
+    ["behind pcall in the handler of xpcall"] =
+      "return xpcall(error, function() return pcall(endless) end, 'x')",
+    ["in __close"] = [[
+      local mark <close> = setmetatable({}, {
+        __close = function() pcall(endless) end,
+      })
+      return "hidden"]],
+    ["by another error in __close"] = [[
+      local mark <close> = setmetatable({}, {
+        __close = function() error "innocent" end,
+      })
+      endless()]],
+    ["in a finalizer"] = [[
+      setmetatable({}, { __gc = endless })
+      collectgarbage()
+      return "hidden"]],
+    ["behind pcall in a finalizer"] = [[
+      setmetatable({}, { __gc = function()
+        while true do pcall(endless) end
+      end })
+      collectgarbage()
+      return "hidden"]],
+    ["in __index"] = [[
+      return pcall(function()
+        return setmetatable({}, { __index = endless }).x
+      end)]],
+    ["in __tostring"] =
+      "return pcall(tostring, setmetatable({}, { __tostring = endless }))",
+    ["in table.sort"] = "return pcall(table.sort, { 3, 2, 1 }, endless)",
+    ["in string.gsub"] = "return pcall(string.gsub, 'xxx', 'x', endless)",
+    ["in a reader of load"] = "return pcall(load, endless)",
+    ["in a module"] = [[
+      package.preload.endless = endless
+      return pcall(require, "endless")]],
+    ["behind a wait that follows"] = [[
+      pcall(endless)
+      require("task").sleep(0)
+      return "hidden"]],
+    ["behind pcall in a for loop"] = [[
+      for _ in function() pcall(endless) end do end
+      return "hidden"]],
+  }
+  for name, source in pairs(HIDDEN) do
+    it("cannot be hidden " .. name, function()
+      local started = os.clock()
+      local result, message, code =
+        run("local function endless() while true do end end " .. source, SLICE)
+      assert.is_nil(result)
+      assert.matches(SENTENCE, message)
+      assert.equal("limit", code)
+      assert(os.clock() - started < 5)
+    end)
+  end
+
+  it("is used up by one call of C as well, which is told when it is over",
+    function()
+      local _, message, code = run([[
+        return (("a"):rep(25)):find(("a*"):rep(5) .. "b")
+      ]], { slice = 0.0005 })
+      assert.matches("script ran for more than 0.0005 s", message)
+      assert.equal("limit", code)
+    end)
+
+  it("ends finalizers when the state is closed", function()
+    local started = os.clock()
+    assert.equal("kept", run([[
+      local function endless() while true do end end
+      for i = 1, 20 do
+        rawset(_G, "kept" .. i, setmetatable({}, { __gc = endless }))
+      end
+      return "kept"
+    ]], SLICE))
+    assert(os.clock() - started < 1)
+  end)
+
   it("is given once more to the close variables of a runaway", function()
     assert.equal("closed", run([[
       local task = require "task"
@@ -221,7 +414,7 @@ describe("recursion", function()
       local function f() return 1 + f() end
       f()
     ]], { slice = 30 })
-    assert.equal("memory limit of 64 MiB exceeded", message)
+    assert.equal(memory_at(1, "64 MiB"), message)
     _, message = run([[
       local function f() return 1 + f() end
       f()
@@ -229,12 +422,53 @@ describe("recursion", function()
     assert.matches("^script:1: stack overflow", message)
   end)
 
-  it("through C functions is an error", function()
-    local _, message = run [[
-      local function f(s) return (s:gsub(".", f)) end
-      f "x"
-    ]]
-    assert.matches("stack overflow", message)
+  -- Each goes through C, whose stack is small.
+  local DEEP <const> = {
+    ["a string.gsub callback"] =
+      "local function f(s) return (s:gsub('.', f)) end f 'x'",
+    ["table.sort"] =
+      "local function f() table.sort({ 3, 2, 1 }, f) return false end f()",
+    ["__index"] = [[
+      local t
+      t = setmetatable({}, { __index = function(_, k) return t[k + 1] end })
+      return t[1] ]],
+    ["__tostring"] = [[
+      local t
+      t = setmetatable({}, { __tostring = function() return tostring(t) end })
+      return tostring(t)]],
+    ["__close"] = [[
+      local function f()
+        local mark <close> = setmetatable({}, { __close = f })
+      end
+      f()]],
+    ["coroutine.wrap"] =
+      "local function f() return coroutine.wrap(f)() end return f()",
+    ["require"] = [[
+      package.preload.a = function() return require "b" end
+      package.preload.b = function()
+        package.loaded.a = nil
+        return require "a"
+      end
+      return require "a"]],
+  }
+  for name, source in pairs(DEEP) do
+    it("through " .. name .. " is an error with its line", function()
+      local _, message = run(source)
+      assert.matches("^script:%d: C stack overflow$", message)
+    end)
+  end
+
+  it("of a pattern, a text of JSON and a table is an error", function()
+    assert.matches("^script:1: pattern too complex$", select(2, run [[
+      return string.find(("a"):rep(3e5), ("a?"):rep(300) .. ("a"):rep(3e5))]]))
+    assert.matches("excessive nesting", select(2, run [[
+      local t = {}
+      for _ = 1, 1e5 do t = { t } end
+      return require("json").encode(t)]]))
+    assert.matches("too many nested", run [[
+      return select(2, require("json").decode(("["):rep(1e5)))]])
+    assert.matches("C stack overflow", run [[
+      return select(2, load(("("):rep(1e5)))]])
   end)
 
   it("in error handling is an error", function()
@@ -243,6 +477,40 @@ describe("recursion", function()
       return tostring(f())
     ]])
     assert.is_true(ok)
+  end)
+end)
+
+describe("a finalizer", function()
+  it("runs as Lua says", function()
+    assert.equal("3 2 1 ", run [[
+      local text = ""
+      local meta = { __gc = function(o) text = text .. o.n .. " " end }
+      for n = 1, 3 do setmetatable({ n = n }, meta) end
+      collectgarbage()
+      return text
+    ]])
+  end)
+
+  it("cannot yield or wait", function()
+    assert.equal("done", run [[
+      local task = require "task"
+      local said
+      setmetatable({}, { __gc = function()
+        said = select(2, pcall(task.sleep, 0))
+        coroutine.yield()
+      end })
+      collectgarbage()
+      assert(said:find "inside a finalizer", said)
+      return "done"
+    ]])
+  end)
+
+  it("cannot change what a protected metatable has", function()
+    assert.matches("cannot change a protected metatable", select(2, run [[
+      setmetatable(setmetatable({}, { __metatable = false }), {})]]))
+    assert.matches("nil or table expected", select(2, run [[
+      setmetatable({}, 1)]]))
+    assert.matches("table expected", select(2, run "setmetatable(1, {})"))
   end)
 end)
 

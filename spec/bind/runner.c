@@ -144,9 +144,9 @@ static void open_modules(lua_State *L)
 /* host.run(source [, options]) -> result | nil, message, code */
 static int l_run(lua_State *L)
 {
-	static const char *const known[] = { "cpath", "deadline", "memory",
-					     "path",  "slice",	  "stop",
-					     NULL };
+	static const char *const known[] = { "body",   "cpath",	     "deadline",
+					     "memory", "operations", "path",
+					     "slice",  "stop",	     NULL };
 	struct source source = { .text = check_str(L, 1), .name = "=script" };
 	struct vm_options options = { .open = open_modules, .name = "spec" };
 	struct run *run;
@@ -156,8 +156,13 @@ static int l_run(lua_State *L)
 	options.loop = vm_loop(vm_of(L));
 	options.lua_path = opt_str(L, 2, "path").data;
 	options.lua_cpath = opt_str(L, 2, "cpath").data;
-	options.memory = (size_t)opt_integer(L, 2, "memory", 0, 0, INT32_MAX);
-	options.slice = opt_seconds(L, 2, "slice", 0);
+	options.limits.memory =
+		(size_t)opt_integer(L, 2, "memory", 0, 0, INT32_MAX);
+	options.limits.cpu = opt_seconds(L, 2, "slice", 0);
+	options.limits.operations =
+		(size_t)opt_integer(L, 2, "operations", 0, 0, INT32_MAX);
+	options.limits.body =
+		(size_t)opt_integer(L, 2, "body", 0, 0, INT32_MAX);
 	source.deadline = opt_seconds(L, 2, "deadline", 0);
 	stop = opt_seconds(L, 2, "stop", 0);
 	task_check(L);
@@ -324,7 +329,8 @@ static bool sweep(const char *file)
 
 int main(int argc, char **argv)
 {
-	const struct vm_options options = { .open = open_all, .slice = 30 };
+	const struct vm_options options = { .open = open_all,
+					    .limits.cpu = 30 };
 	bool passed = true;
 
 	if (argc > 2 && strcmp(argv[1], "--sweep") == 0) {

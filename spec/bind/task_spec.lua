@@ -323,7 +323,8 @@ describe("a task's deadline", function()
       local task = require "task"
       task.sleep(10)
     ]], { deadline = 0.02 })
-    assert.equal("script:2: deadline of 0.02 s exceeded", message)
+    assert.equal("script:2: deadline of 0.02 s exceeded "
+      .. "(timeout of the exporter or the scrape)", message)
     assert.equal("timeout", code)
   end)
 
@@ -335,7 +336,8 @@ describe("a task's deadline", function()
       end)
       next_page()
     ]], { deadline = 0.02 })
-    assert.equal("script:3: deadline of 0.02 s exceeded", message)
+    assert.equal("script:3: deadline of 0.02 s exceeded "
+      .. "(timeout of the exporter or the scrape)", message)
   end)
 end)
 

@@ -278,7 +278,7 @@ class Failures(Command):
     def test_script_without_end(self):
         self.write("bad.lua", "while true do end\n")
         self.refused(1, "bad.lua:1: script ran for more than 1 s without "
-                     "waiting", "bad.lua")
+                     "waiting (limits = { cpu = ... } raises it)", "bad.lua")
 
     def test_too_few_descriptors(self):
         for limit in range(8, 14):
