@@ -30,7 +30,7 @@
 #include "net/files.h"
 #include "net/watch.h"
 
-static const double deadline = 20;
+static const double deadline = 30;
 
 struct teller {
 	struct watch *watch;
@@ -769,6 +769,34 @@ static void does_not_wait_for_ever_for_a_writer(void **state)
 	close(fd);
 }
 
+static int steady_fd;
+
+static void write_on(struct timer *timer)
+{
+	assert_int_equal(1, write(steady_fd, "x", 1));
+	timer_start(timer, 0.05);
+}
+
+/* Neither silent nor closed; it is told after 10 seconds. */
+static void a_writer_that_never_ends_is_told(void **state)
+{
+	struct timer again;
+	double begin;
+
+	(void)state;
+	see_script();
+	start();
+	fence();
+	steady_fd = open_for_writing(O_APPEND);
+	timer_init(loop, &again, write_on);
+	begin = loop_now(loop);
+	write_on(&again);
+	wait_told(&teller, 1);
+	assert_true(loop_now(loop) - begin > 9);
+	timer_release(&again);
+	close(steady_fd);
+}
+
 static void change_again(struct timer *timer)
 {
 	static unsigned number;
@@ -1037,6 +1065,10 @@ static void stays_flat(void **state)
 	assert_true(mallinfo2().uordblks < memory + 10000);
 	assert_int_equal(0, teller.told);
 	seen_list_release(&other);
+	watch_set(teller.watch, &other);
+	assert_int_equal(0, marks());
+	watch_set(teller.watch, &list);
+	assert_int_equal(before[1], marks());
 	put("script.lua", "two");
 	wait_told(&teller, 1);
 }
@@ -1085,6 +1117,7 @@ int main(void)
 		SPEC(waits_for_a_new_script_in_a_folder),
 		SPEC(waits_for_a_slow_writer_by_polling),
 		SPEC(does_not_wait_for_ever_for_a_writer),
+		SPEC(a_writer_that_never_ends_is_told),
 		SPEC(a_burst_that_never_ends_is_told),
 		SPEC(compares_all_after_an_overflow),
 		SPEC(a_folder_is_made_anew_around_somebody),
