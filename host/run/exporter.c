@@ -156,12 +156,42 @@ void exporter_ask(struct exporter_question *question)
 
 /* ---- calls ---- */
 
+/* The route of that key in another version of the script; NULL. */
+static const struct declared_route *same_route(
+	const struct exporter *e, const struct declared_route *route)
+{
+	const struct declaration *d = e->declaration;
+
+	for (unsigned i = 0; i < d->nroutes; i++)
+		if (strcmp(d->routes[i].key, route->key) == 0)
+			return &d->routes[i];
+	return NULL;
+}
+
+/* What a route sets is shown by the version that runs. One that is not there
+ * any more is answered on the old code. */
+static bool pass_call_on(const struct exporter *e, struct call *call)
+{
+	struct exporter *heir = succession_heir(e->succession);
+	const struct declared_route *route =
+		heir ? same_route(heir, call->route) : NULL;
+
+	if (!route)
+		return false;
+	call->route = route;
+	call->exporter = heir;
+	exporter_call(call);
+	return true;
+}
+
 static void deliver_call(struct message *message)
 {
 	struct call *call = (void *)message;
 	struct exporter *e = call->exporter;
 
 	if (!e->stopping) {
+		if (pass_call_on(e, call))
+			return;
 		responder_run(e->responder, call);
 		return;
 	}

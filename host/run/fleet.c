@@ -227,6 +227,11 @@ static struct roster *make_roster(struct fleet *fleet)
 	return roster;
 }
 
+bool fleet_has_news(const struct fleet *fleet)
+{
+	return !fleet->roster;
+}
+
 struct roster *fleet_roster(struct fleet *fleet)
 {
 	if (!fleet->roster)
@@ -303,13 +308,19 @@ static bool is_alone(const struct version *version)
 }
 
 /* True when it is gone. */
-static bool go_on_parting(struct version *version)
+static bool go_on_parting(struct fleet *fleet, struct version *version)
 {
+	bool counted = version->left_behind;
+
 	if (!is_alone(version))
 		return false;
 	if (version->state == VERSION_RETIRED)
 		version_finish(version);
-	return version->ended && version_free(version, 1);
+	if (!version->ended || !version_free(version, 1))
+		return false;
+	if (counted)
+		forget_roster(fleet);
+	return true;
 }
 
 /* One that goes may let another one go, to which it handed over. */
@@ -320,7 +331,7 @@ static void look_after(struct fleet *fleet)
 	while (again) {
 		again = false;
 		for (size_t i = 0; i < fleet->nparting; i++) {
-			if (!go_on_parting(fleet->parting[i]))
+			if (!go_on_parting(fleet, fleet->parting[i]))
 				continue;
 			fleet->parting[i--] = fleet->parting[--fleet->nparting];
 			again = true;

@@ -61,6 +61,9 @@ void fleet_fail_at(struct fleet *fleet, size_t fail_at);
 /* Lets those run that were held. */
 void fleet_start(struct fleet *fleet);
 
+/* Is there something that the latest roster does not say? */
+bool fleet_has_news(const struct fleet *fleet);
+
 /* What is to stand in rosters about the reading of the configuration; "" when
  * that went well. */
 void fleet_set_config(struct fleet *fleet, const char *error);

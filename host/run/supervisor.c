@@ -346,6 +346,8 @@ static void look(struct timer *timer)
 		(void *)((char *)timer - offsetof(struct supervisor, look));
 
 	fleet_look(s->fleet);
+	if (fleet_has_news(s->fleet))
+		fleet_changed(s);
 	if (s->pusher)
 		pusher_look(s->pusher);
 	timer_start(timer, look_every);
