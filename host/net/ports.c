@@ -4,6 +4,9 @@
  * exporter. Looking up and binding are one step under the mutex, and so are
  * leaving the table and closing: otherwise a version could find the address in
  * use by a socket that is not in the table yet, or not any more.
+ *
+ * What a version had read when it was held waits in a list beside the table for
+ * the one that is let go next, as long as the socket is open anywhere.
  */
 #include "net/ports.h"
 
@@ -22,6 +25,15 @@
 
 LIST_HEAD(port_list, port);
 
+struct unread {
+	struct udp_queue queue;
+	char *lineage;
+	char *address;
+	TAILQ_ENTRY(unread) next;
+};
+
+TAILQ_HEAD(unread_list, unread);
+
 struct ports {
 	char *lineage;
 	struct port_list own; /* the thread's, as is the rest */
@@ -34,18 +46,20 @@ struct ports {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct port_list table = LIST_HEAD_INITIALIZER(table);
+static struct unread_list left = TAILQ_HEAD_INITIALIZER(left);
 
 /* ---- the table ---- */
 
-/* Another version's socket at ADDRESS. Its own is none: listening twice is the
- * script's mistake, as it always was. */
-static struct port *find(const struct ports *ports, const char *address)
+/* A socket of LINEAGE at ADDRESS, but not EXCEPT's: a version that listens
+ * twice makes a mistake, as it always did. */
+static struct port *find(const char *lineage, const char *address,
+			 const struct ports *except)
 {
 	struct port *port;
 
 	LIST_FOREACH(port, &table, all)
-	if (port->ports != ports && strcmp(port->address, address) == 0 &&
-	    strcmp(port->ports->lineage, ports->lineage) == 0)
+	if (port->ports != except && strcmp(port->address, address) == 0 &&
+	    strcmp(port->ports->lineage, lineage) == 0)
 		return port;
 	return NULL;
 }
@@ -59,7 +73,7 @@ static int share_or_bind(struct ports *ports, const char *address,
 		errno = ECANCELED;
 		return -1;
 	}
-	other = find(ports, address);
+	other = find(ports->lineage, address, ports);
 	return other ? fcntl(other->fd, F_DUPFD_CLOEXEC, 0) : bind(arg);
 }
 
@@ -86,6 +100,92 @@ int ports_open(struct ports *ports, struct port *port, const char *address,
 	return port->fd;
 }
 
+/* ---- what was read and not received ---- */
+
+static void log_lost(const char *lineage, const char *address, size_t n)
+{
+	char count[24];
+
+	snprintf(count, sizeof count, "%zu", n);
+	log_warn("datagrams were read and not handled before their socket was "
+		 "closed",
+		 "exporter", lineage, "udp", address, "datagrams", count);
+}
+
+static struct unread *unread_new(const struct port *port)
+{
+	struct unread *unread = mem_alloc(sizeof *unread);
+
+	udp_queue_init(&unread->queue);
+	unread->lineage = mem_string(port->ports->lineage);
+	unread->address = mem_string(port->address);
+	return unread;
+}
+
+static void unread_free(struct unread *unread)
+{
+	udp_queue_clear(&unread->queue);
+	free(unread->lineage);
+	free(unread->address);
+	free(unread);
+}
+
+static void give_up(struct port *port)
+{
+	struct unread *unread = unread_new(port);
+	bool shared;
+
+	pthread_mutex_lock(&mutex);
+	shared = find(unread->lineage, unread->address, port->ports);
+	if (shared) {
+		udp_queue_move(&unread->queue, port->queue);
+		TAILQ_INSERT_TAIL(&left, unread, next);
+	}
+	pthread_mutex_unlock(&mutex);
+	if (!shared)
+		unread_free(unread);
+}
+
+/* Takes the oldest of LINEAGE out of the list: that for ADDRESS, or if that is
+ * NULL one whose socket is closed everywhere. */
+static struct unread *claim(const char *lineage, const char *address)
+{
+	struct unread *unread;
+
+	pthread_mutex_lock(&mutex);
+	TAILQ_FOREACH(unread, &left, next)
+	if (strcmp(unread->lineage, lineage) == 0 &&
+	    (address ? strcmp(unread->address, address) == 0
+		     : !find(lineage, unread->address, NULL)))
+		break;
+	if (unread)
+		TAILQ_REMOVE(&left, unread, next);
+	pthread_mutex_unlock(&mutex);
+	return unread;
+}
+
+static void take_over(struct port *port)
+{
+	struct unread *unread;
+
+	while ((unread = claim(port->ports->lineage, port->address))) {
+		udp_queue_move(port->queue, &unread->queue);
+		unread_free(unread);
+	}
+}
+
+static void drop_orphans(const struct ports *ports)
+{
+	struct unread *unread;
+
+	while ((unread = claim(ports->lineage, NULL))) {
+		log_lost(unread->lineage, unread->address, unread->queue.count);
+		unread_free(unread);
+	}
+}
+
+/* ---- the end of a socket ---- */
+
 static void check_quiet(struct ports *ports)
 {
 	if (ports->quiet)
@@ -107,6 +207,7 @@ void ports_close(struct port *port, int fd)
 	pthread_mutex_unlock(&mutex);
 	LIST_REMOVE(port, own);
 	port->ports = NULL;
+	drop_orphans(ports);
 	check_quiet(ports);
 }
 
@@ -138,6 +239,7 @@ bool ports_abandon(struct ports *ports)
 	replace_all(ports, inert);
 	pthread_mutex_unlock(&mutex);
 	close(inert);
+	drop_orphans(ports);
 	return true;
 }
 
@@ -154,7 +256,13 @@ static void turn_all(struct ports *ports, bool reading)
 
 	ports->reading = reading;
 	LIST_FOREACH(port, &ports->own, own)
-	port->turn(port, reading);
+	{
+		if (reading)
+			take_over(port);
+		else if (port->queue->count)
+			give_up(port);
+		port->turn(port, reading);
+	}
 }
 
 void ports_let_go(struct ports *ports)
@@ -204,12 +312,7 @@ void ports_set_busy(struct port *port, bool busy)
 
 void ports_lost(const struct port *port, size_t n)
 {
-	char count[24];
-
-	snprintf(count, sizeof count, "%zu", n);
-	log_warn("datagrams were not handled before the socket was handed over",
-		 "exporter", port->ports->lineage, "udp", port->address,
-		 "datagrams", count);
+	log_lost(port->ports->lineage, port->address, n);
 }
 
 /* ---- life ---- */

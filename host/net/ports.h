@@ -26,12 +26,15 @@
 #include <sys/queue.h>
 
 #include "net/loop.h"
+#include "net/udp_queue.h"
 
 struct ports;
 
 /* One bound socket. Its owner embeds it; zeroes are a socket of no version. */
 struct port {
-	/* The owner's: reading must begin or stop. */
+	/* The owner's, set before it is opened: what was read from it, and what
+	 * is called when that changed and reading must begin or stop. */
+	struct udp_queue *queue;
 	void (*turn)(struct port *port, bool reading);
 	struct ports *ports; /* private, as is the rest */
 	const char *address;
@@ -51,23 +54,26 @@ struct ports *ports_new(struct loop *loop, const char *lineage, bool held);
 /* All sockets must be closed. NULL is allowed. */
 void ports_free(struct ports *ports);
 
-/* Begins to read, or reads again after ports_hold(), whose `quiet` is forgotten
- * if it was not called yet. */
+/* Begins to read, first what another version had read and gave up, or reads
+ * again after ports_hold(), whose `quiet` is forgotten if it was not called
+ * yet. */
 void ports_let_go(struct ports *ports);
 
 /*
- * Stops reading for good, or until ports_let_go(). What was read before is
- * still received. QUIET(ARG) is called once, from the loop and never from
- * inside this call, as soon as no socket is busy. A socket is busy from the
- * arrival of a datagram in its queue until the script, having received that and
- * all others, waits for the next or closes the socket. So coming back is what
- * says that a datagram was handled, whichever task comes back; a socket that
- * nobody receives from is not busy, and one whose handler never comes back
- * always is: the caller has a limit of its own. Nothing is taken after QUIET.
- * It may free the ports, if their sockets are gone. NULL: nobody wants to know.
+ * Stops reading for good, or until ports_let_go(). What was read and not
+ * received yet is left to the version that is let go next; where no other one
+ * has the socket it is still received. QUIET(ARG) is called once, from the loop
+ * and never from inside this call, as soon as no socket is busy. A socket is
+ * busy from the arrival of a datagram in its queue until the script, having
+ * received that and all others, waits for the next or closes the socket. So
+ * coming back is what says that a datagram was handled, whichever task comes
+ * back; a socket that nobody receives from is not busy, and one whose handler
+ * never comes back always is: the caller has a limit of its own. Nothing is
+ * taken after QUIET. It may free the ports, if their sockets are gone. NULL:
+ * nobody wants to know.
  *
- * A socket that is closed with datagrams in its queue while it is held logs
- * how many.
+ * Datagrams that nobody can receive any more, because the socket is closed in
+ * every version, are counted in the log.
  */
 void ports_hold(struct ports *ports, void (*quiet)(void *arg), void *arg);
 

@@ -22,16 +22,11 @@ enum {
 	ROUND_MAX = 64,
 	DRAIN_MAX = 4096,
 	/* A socket that passes from version to version keeps in the kernel what
-	 * the script is not ready for: only that can be handed over. This many
-	 * are read ahead, and this much room is asked for (what is given is
-	 * bounded by net.core.rmem_max). */
+	 * the script is not ready for: that is there for the next one even if
+	 * this thread hangs. So many are read ahead, and so much room is asked
+	 * for (what is given is bounded by net.core.rmem_max). */
 	SHARED_DATAGRAMS = 32,
 	SHARED_KERNEL_BYTES = 4 << 20,
-};
-
-struct entry {
-	struct udp_datagram datagram;
-	struct entry *next;
 };
 
 struct udp {
@@ -48,10 +43,7 @@ struct udp {
 	udp_done done;
 	void *arg;
 	struct err failure;
-	struct entry *first;
-	struct entry **last;
-	size_t queued;
-	size_t queued_bytes;
+	struct udp_queue queue;
 	unsigned long dropped;
 	unsigned long before; /* what the kernel had dropped at the start */
 	unsigned number;      /* of its port */
@@ -78,76 +70,59 @@ static void watch(struct udp *udp)
 
 /* ---- the queue ---- */
 
-static bool queue_has_room(const struct udp *udp, size_t len)
-{
-	return udp->queued < UDP_QUEUE_DATAGRAMS &&
-	       len <= UDP_QUEUE_BYTES - udp->queued_bytes;
-}
-
 /* Has everything been handled that arrived? */
 static void settle(struct udp *udp)
 {
-	ports_set_busy(&udp->port, udp->first || udp->taken);
+	ports_set_busy(&udp->port, udp->queue.count || udp->taken);
+}
+
+static bool queue_has_room(const struct udp *udp, size_t len)
+{
+	return udp->queue.count < UDP_QUEUE_DATAGRAMS &&
+	       len <= UDP_QUEUE_BYTES - udp->queue.bytes;
 }
 
 static void queue_add(struct udp *udp, const char *data, size_t len,
 		      const struct sockaddr_storage *from)
 {
-	struct entry *entry = mem_alloc(sizeof *entry);
-
-	entry->datagram = (struct udp_datagram){
+	const struct udp_datagram datagram = {
 		.data = mem_copy(data, len),
 		.len = len,
 		.from = *from,
 		.time = loop_now(udp->loop),
 	};
-	*udp->last = entry;
-	udp->last = &entry->next;
-	udp->queued++;
-	udp->queued_bytes += len;
+
+	udp_queue_add(&udp->queue, &datagram);
+	settle(udp);
+}
+
+/* Some were taken. */
+static void queue_shrunk(struct udp *udp)
+{
+	if (udp->paused && !udp->queue.count)
+		watch(udp);
 	settle(udp);
 }
 
 bool udp_pending(const struct udp *udp)
 {
-	return udp->first;
-}
-
-static bool queue_take(struct udp *udp, struct udp_datagram *datagram)
-{
-	struct entry *entry = udp->first;
-
-	if (!entry)
-		return false;
-	*datagram = entry->datagram;
-	udp->first = entry->next;
-	if (!udp->first)
-		udp->last = &udp->first;
-	udp->queued--;
-	udp->queued_bytes -= datagram->len;
-	free(entry);
-	if (udp->paused && !udp->first)
-		watch(udp);
-	return true;
+	return udp->queue.count;
 }
 
 bool udp_take(struct udp *udp, struct udp_datagram *datagram)
 {
-	if (!queue_take(udp, datagram))
+	if (!udp_queue_take(&udp->queue, datagram))
 		return false;
 	udp->taken = true;
-	settle(udp);
+	queue_shrunk(udp);
 	return true;
 }
 
 static size_t queue_clear(struct udp *udp)
 {
-	struct udp_datagram datagram;
-	size_t n = 0;
+	size_t n = udp_queue_clear(&udp->queue);
 
-	for (; queue_take(udp, &datagram); n++)
-		free(datagram.data);
-	settle(udp);
+	queue_shrunk(udp);
 	return n;
 }
 
@@ -182,8 +157,8 @@ static bool may_read(const struct udp *udp)
 	if (!udp->port.ports)
 		return true;
 	return ports_reading(udp->port.ports) &&
-	       udp->queued < SHARED_DATAGRAMS &&
-	       udp->queued_bytes <= UDP_QUEUE_BYTES - UDP_DATAGRAM_MAX;
+	       udp->queue.count < SHARED_DATAGRAMS &&
+	       udp->queue.bytes <= UDP_QUEUE_BYTES - UDP_DATAGRAM_MAX;
 }
 
 void udp_collect(struct udp *udp)
@@ -201,10 +176,10 @@ static void tell(struct udp *udp)
 	udp_done done = udp->done;
 	struct err failure;
 
-	if (!done || (!udp->first && !udp->failed))
+	if (!done || (!udp->queue.count && !udp->failed))
 		return;
 	udp->done = NULL;
-	if (udp->first) {
+	if (udp->queue.count) {
 		done(udp->arg, NULL);
 		return;
 	}
@@ -218,10 +193,13 @@ static void on_turn(struct port *port, bool reading)
 	struct udp *udp = (struct udp *)(void *)((char *)port -
 						 offsetof(struct udp, port));
 
+	settle(udp);
 	if (reading)
 		watch(udp);
 	else
 		uv_poll_stop(&udp->poll);
+	if (udp->done && udp->queue.count)
+		timer_start(&udp->soon, 0);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -253,7 +231,7 @@ void udp_wait(struct udp *udp, udp_done done, void *arg)
 	udp->arg = arg;
 	udp->taken = false;
 	settle(udp);
-	if (udp->first || udp->failed)
+	if (udp->queue.count || udp->failed)
 		timer_start(&udp->soon, 0);
 }
 
@@ -288,7 +266,7 @@ static struct udp *make(struct loop *loop, const char *host, unsigned port)
 
 	udp->loop = loop;
 	udp->fd = -1;
-	udp->last = &udp->first;
+	udp_queue_init(&udp->queue);
 	timer_init(loop, &udp->soon, on_soon);
 	if (strchr(host, ':'))
 		snprintf(udp->label, sizeof udp->label, "[%s]:%u", host, port);
@@ -339,8 +317,8 @@ void udp_free(struct udp *udp)
 		return;
 	udp->done = NULL;
 	timer_release(&udp->soon);
-	if (udp->first && !ports_reading(udp->port.ports))
-		ports_lost(&udp->port, udp->queued);
+	if (udp->queue.count && !ports_reading(udp->port.ports))
+		ports_lost(&udp->port, udp->queue.count);
 	queue_clear(udp);
 	/* Before the descriptor: see ports_close(). */
 	if (udp->polled)
@@ -462,6 +440,7 @@ static bool open_place(struct place *place, struct ports *ports)
 	int fd;
 
 	udp->port.turn = on_turn;
+	udp->port.queue = &udp->queue;
 	fd = ports_open(place->port ? ports : NULL, &udp->port, udp->label,
 			bind_new, place);
 	if (fd < 0)

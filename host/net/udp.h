@@ -22,6 +22,7 @@
 #include "net/address.h"
 #include "net/loop.h"
 #include "net/ports.h"
+#include "net/udp_queue.h"
 
 struct udp;
 
@@ -29,13 +30,6 @@ enum {
 	UDP_QUEUE_DATAGRAMS = 256,
 	UDP_QUEUE_BYTES = 1 << 20,
 	UDP_DATAGRAM_MAX = 65535,
-};
-
-struct udp_datagram {
-	char *data; /* the receiver's, free() it */
-	size_t len;
-	struct sockaddr_storage from;
-	double time; /* loop_now() at arrival */
 };
 
 /* Called once, in the loop's thread, never from inside the call that asked: ERR

@@ -279,8 +279,8 @@ static void add_errors(struct landing *page, const struct roster_entry *entry,
 			  "the script has not come back to the host for more "
 			  "than a second");
 	if (*view->error)
-		add_error(page, entry->exporter ? "last run" : "cannot run", 0,
-			  view->error);
+		add_error(page, entry->exporter ? "last error" : "cannot run",
+			  0, view->error);
 	if (kept)
 		add_error(page, "the new version was not taken", entry->changed,
 			  entry->error);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/view.h"
 
+#include <math.h>
+
 static const double stalled_after = 1;
 
 static uint64_t load_count(const _Atomic uint64_t *count)
@@ -11,6 +13,12 @@ static uint64_t load_count(const _Atomic uint64_t *count)
 static double load_number(const _Atomic double *number)
 {
 	return atomic_load_explicit(number, memory_order_relaxed);
+}
+
+/* In whole ones: what is behind them is noise, and long to read. */
+static double nanoseconds(double seconds)
+{
+	return round(seconds * 1e9) / 1e9;
 }
 
 bool view_stalled(const struct exporter *exporter)
@@ -49,7 +57,7 @@ struct view view_of(const struct roster_entry *entry)
 		.state = state_of(entry->exporter),
 		.last_run = load_number(&s->last_run),
 		.last_success = load_number(&s->last_success),
-		.last_seconds = load_number(&s->last_seconds),
+		.last_seconds = nanoseconds(load_number(&s->last_seconds)),
 		.error = board_error(exporter_board(entry->exporter)),
 		.series = load_count(&s->series),
 		.memory = load_count(&s->memory),

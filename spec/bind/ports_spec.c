@@ -293,6 +293,38 @@ static void quiet_means_that_the_handler_came_back(void **state)
 	end(&a);
 }
 
+static void what_it_had_not_received_goes_to_the_next(void **state)
+{
+	struct version a = { 0 }, b = { 0 };
+
+	(void)state;
+	begin(&a,
+	      "local server <close> =\n"
+	      "  assert(require('udp').listen('127.0.0.1', PORT))\n"
+	      "while true do\n"
+	      "  local data = server:receive()\n"
+	      "  pass()\n"
+	      "  got(data)\n"
+	      "end\n",
+	      false);
+	begin(&b, serve, true);
+	turn(&a);
+	turn(&b);
+	send_text("one");
+	send_text("two");
+	turn(&a);
+	ports_hold(a.ports, on_quiet, &a);
+	task_wake(&a.gate);
+	turn(&a);
+	assert_string_equal("one", a.got);
+	assert_int_equal(1, a.quiet);
+	end(&a);
+	ports_let_go(b.ports);
+	turn(&b);
+	assert_string_equal("two", b.got);
+	end(&b);
+}
+
 /* It never waits for both at a time. */
 static void a_script_that_looks_at_two_sockets_gets_quiet(void **state)
 {
@@ -516,6 +548,7 @@ int main(void)
 		test(a_version_on_trial_receives_when_it_is_let_go),
 		test(a_held_script_has_its_timeouts),
 		test(quiet_means_that_the_handler_came_back),
+		test(what_it_had_not_received_goes_to_the_next),
 		test(a_script_that_looks_at_two_sockets_gets_quiet),
 		test(a_script_that_ends_is_quiet),
 		test(what_a_collection_opens_is_its_own),

@@ -160,7 +160,7 @@ static void set_status(struct exporter *exporter, bool failing)
 	struct exporter_status *status = &exporter_board(exporter)->status;
 
 	atomic_store(&status->last_run, moment_now() - 12);
-	atomic_store(&status->last_seconds, 0.01234);
+	atomic_store(&status->last_seconds, 0.01234000000123);
 	atomic_store(&status->failing, failing);
 }
 
