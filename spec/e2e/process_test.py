@@ -113,6 +113,17 @@ class Process(Case):
         self.assertLess(time.monotonic() - started, 10)
         self.dead(pids)
 
+    def test_a_reload_leaves_nothing_of_the_version_before(self):
+        lunex = self.long()
+        pids = self.pids()
+        self.file.unlink()
+        text = LONG % {"key": "start", "timeout": 11, "file": self.file}
+        self.script(text)
+        lunex.process.send_signal(signal.SIGHUP)
+        self.dead(pids)
+        self.assertTrue(is_alive(self.pids()[0]))
+        self.assertEqual(0, lunex.stop())
+
     def test_a_collection_that_is_over_leaves_nothing(self):
         lunex = self.long("collect", timeout=3)
         self.assertEqual(0, lunex.samples()["long_up"])
