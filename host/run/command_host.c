@@ -50,7 +50,7 @@ static void tell(lua_State *L, const char *path)
 	const struct plan_teller *teller = vm_owner(vm_of(L));
 
 	if (teller)
-		teller->doing(teller->arg, path);
+		teller->doing(teller->arg, path, vm_seen(vm_of(L)));
 }
 
 /* getenv(name) -> text | nil */

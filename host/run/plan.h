@@ -47,10 +47,12 @@ struct plan {
 				  refusal */
 };
 
-/* Who wants to know which FILE is being read or loaded; called in the thread
- * that makes the plan. */
+/* Who wants to know which FILE is being read or loaded now, and what was SEEN
+ * before; called in the thread that makes the plan. The items of SEEN stay as
+ * they are until the plan is released. */
 struct plan_teller {
-	void (*doing)(void *arg, const char *file);
+	void (*doing)(void *arg, const char *file,
+		      const struct seen_list *seen);
 	void *arg;
 };
 

@@ -10,6 +10,8 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +24,13 @@ struct arguments {
 	char *texts[];
 };
 
+/* What a thread is busy with. */
+struct busy {
+	char *file;
+	size_t n;
+	const struct seen *seen[]; /* before; the plan's */
+};
+
 struct attempt {
 	struct message message;	 /* first */
 	struct planner *planner; /* NULL: nobody is there any more */
@@ -30,8 +39,8 @@ struct attempt {
 	pthread_t thread;
 	bool threaded; /* and nobody waited for its end yet */
 
-	/* The file that it is busy with: whoever takes it out frees it. */
-	char *_Atomic doing;
+	/* Whoever takes it out frees it. */
+	struct busy *_Atomic busy;
 
 	/* the thread's, until the message is delivered */
 	struct plan plan;
@@ -51,6 +60,7 @@ struct planner {
 	unsigned nleft;
 	planner_done *done;
 	void *arg;
+	struct seen_list seen; /* for the plan that failed last */
 };
 
 /* ---- arguments ---- */
@@ -80,11 +90,24 @@ static void drop_arguments(struct arguments *arguments)
 
 /* ---- the thread ---- */
 
-static void doing(void *arg, const char *file)
+static void free_busy(struct busy *busy)
+{
+	if (busy)
+		free(busy->file);
+	free(busy);
+}
+
+static void doing(void *arg, const char *file, const struct seen_list *seen)
 {
 	struct attempt *attempt = arg;
+	struct busy *busy =
+		mem_alloc(sizeof *busy + seen->n * sizeof busy->seen[0]);
 
-	free(atomic_exchange(&attempt->doing, mem_string(file)));
+	busy->file = mem_string(file);
+	busy->n = seen->n;
+	for (size_t i = 0; i < seen->n; i++)
+		busy->seen[i] = seen->items[i];
+	free_busy(atomic_exchange(&attempt->busy, busy));
 }
 
 static void *thread_main(void *arg)
@@ -106,7 +129,7 @@ static void free_attempt(struct attempt *attempt)
 	if (attempt->threaded)
 		pthread_join(attempt->thread, NULL);
 	plan_release(&attempt->plan);
-	free(atomic_load(&attempt->doing));
+	free_busy(atomic_load(&attempt->busy));
 	drop_arguments(attempt->arguments);
 	free(attempt);
 }
@@ -128,6 +151,7 @@ static void finish(struct planner *planner, struct attempt *attempt)
 	timer_release(&planner->timer);
 	planner->present = NULL;
 	if (!attempt->made) {
+		seen_list_add_all(&planner->seen, &attempt->plan.seen);
 		planner->done(planner->arg, NULL, &attempt->err);
 		return;
 	}
@@ -160,17 +184,30 @@ static void leave_behind(struct planner *planner)
 	planner->nleft++;
 }
 
+/* Its thread goes on and may add to the list, but leaves the items alone. */
+static void take_seen(struct planner *planner, const struct busy *busy)
+{
+	struct seen *items[1];
+	const struct seen_list one = { .items = items, .n = 1 };
+
+	for (size_t i = 0; busy && i < busy->n; i++) {
+		items[0] = (struct seen *)(uintptr_t)busy->seen[i];
+		seen_list_add_all(&planner->seen, &one);
+	}
+}
+
 static void patience_ended(struct timer *timer)
 {
 	struct planner *planner =
 		(void *)((char *)timer - offsetof(struct planner, timer));
-	char *file = atomic_exchange(&planner->present->doing, NULL);
+	struct busy *busy = atomic_exchange(&planner->present->busy, NULL);
 	struct err err;
 
 	err_set(&err, ERR_TIMEOUT,
 		"%s: it is still being read or loaded after %g s",
-		file ? file : "the command line", planner->patience);
-	free(file);
+		busy ? busy->file : "the command line", planner->patience);
+	take_seen(planner, busy);
+	free_busy(busy);
 	leave_behind(planner);
 	planner->done(planner->arg, NULL, &err);
 }
@@ -198,6 +235,7 @@ void planner_make(struct planner *planner, struct loop *main,
 	struct attempt *attempt = mem_alloc(sizeof *attempt);
 
 	assert(!planner->present);
+	seen_list_release(&planner->seen);
 	attempt->message.deliver = deliver_attempt;
 	attempt->planner = planner;
 	attempt->main = main;
@@ -221,6 +259,11 @@ struct planner *planner_new(int argc, char *const *argv, double patience)
 	planner->arguments = copy_arguments(argc, argv);
 	planner->patience = patience;
 	return planner;
+}
+
+const struct seen_list *planner_seen(const struct planner *planner)
+{
+	return &planner->seen;
 }
 
 unsigned planner_left_behind(const struct planner *planner)
@@ -263,5 +306,6 @@ void planner_free(struct planner *planner)
 	for (struct attempt *left = planner->left; left; left = left->next)
 		left->planner = NULL;
 	drop_arguments(planner->arguments);
+	seen_list_release(&planner->seen);
 	free(planner);
 }

@@ -38,6 +38,11 @@ struct planner *planner_new(int argc, char *const *argv, double patience);
 void planner_make(struct planner *planner, struct loop *main,
 		  planner_done *done, void *arg);
 
+/* What was read for the plan that `done` was told an error about, as far as it
+ * came, for who waits for a change of it. Good until the next planner_make().
+ */
+const struct seen_list *planner_seen(const struct planner *planner);
+
 /* How many threads are left behind now. */
 unsigned planner_left_behind(const struct planner *planner);
 

@@ -12,6 +12,7 @@
 struct reload {
 	struct reload_options options;
 	struct seen_list seen; /* what the latest plan was made from */
+	bool refused;	       /* it was none to carry out */
 	struct plan *plan;     /* NULL: none is being carried out */
 	struct change *change;
 	bool running;
@@ -106,7 +107,10 @@ static void watch(struct reload *reload)
 	if (!reload->options.watcher)
 		return;
 	seen_list_init(&all);
-	add_members(reload, &all);
+	/* What runs is older than the files then, and would seem to have
+	 * changed again and again. */
+	if (!reload->refused)
+		add_members(reload, &all);
 	seen_list_add_all(&all, &reload->seen);
 	watcher_set(reload->options.watcher, &all);
 	seen_list_release(&all);
@@ -319,15 +323,17 @@ static void planned(void *arg, struct plan *plan, const struct err *err)
 {
 	struct reload *reload = arg;
 
+	reload->refused = !plan || plan_refused(plan);
+	seen_list_release(&reload->seen);
+	seen_list_add_all(&reload->seen,
+			  plan ? &plan->seen
+			       : planner_seen(reload->options.planner));
 	if (!plan) {
 		refuse_one(reload, err->text);
 		return;
 	}
 	reload->plan = mem_alloc(sizeof *plan);
 	*reload->plan = *plan;
-	seen_list_release(&reload->seen);
-	seen_list_init(&reload->seen);
-	seen_list_add_all(&reload->seen, &plan->seen);
 	if (!plan_refused(reload->plan))
 		carry_out(reload);
 	else if (reload->plan->errors && *reload->plan->errors)

@@ -187,6 +187,16 @@ static void free_stuck(unsigned threads)
 	let_go("p", "");
 }
 
+static bool has_seen(const char *name)
+{
+	const struct seen_list *seen = planner_seen(fixture.planner);
+
+	for (size_t i = 0; i < seen->n; i++)
+		if (strcmp(seen->items[i]->path, path(name)) == 0)
+			return seen->items[i]->state.what == SEEN_CONTENT;
+	return false;
+}
+
 static void assert_refused(const char *first, const char *second)
 {
 	assert_true(plan_refused(&fixture.plan));
@@ -301,7 +311,9 @@ static void a_stuck_script_is_left_behind(void **state)
 		 folder);
 	assert_string_equal(sentence, fixture.err.text);
 	assert_int_equal(1, planner_left_behind(fixture.planner));
+	assert_true(has_seen("a.lua"));
 	assert_false(make());
+	assert_true(has_seen("a.lua"));
 	assert_int_equal(2, planner_left_behind(fixture.planner));
 	free_stuck(2);
 	await(nobody_is_left);
@@ -324,6 +336,7 @@ static void the_next_plan_has_a_thread_of_its_own(void **state)
 	assert_true(planner_left_behind(fixture.planner) >= 1);
 	free_stuck(1);
 	await(nobody_is_left);
+	assert_int_equal(0, planner_seen(fixture.planner)->n);
 	assert_true(fixture.made);
 	assert_string_equal("a", fixture.plan.exporters[0]->name);
 }
