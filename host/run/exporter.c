@@ -250,6 +250,8 @@ static void collected(void *arg, const struct err *err)
 	struct exporter *e = arg;
 
 	publisher_collected(e->publisher, err, collector_seconds(e->collector));
+	if (!err)
+		vm_step_up(atomic_load(&e->vm));
 	if (e->options.collected)
 		e->options.collected(e->options.arg, err);
 	answer_all(e);
@@ -378,6 +380,7 @@ static bool open_vm(struct exporter *e, struct err *err)
 	struct vm_options options = {
 		.loop = e->loop,
 		.limits = e->options.limits,
+		.steps_back = true,
 		.lua_path = e->options.lua_path,
 		.lua_cpath = e->options.lua_cpath,
 		.open = modules_open,

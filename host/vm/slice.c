@@ -138,6 +138,7 @@ static void on_tick(int number, siginfo_t *info, void *context)
 		return;
 	slice->expired = true;
 	lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
+	vm_step_back(slice->vm);
 }
 
 static bool take_signal(void)

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@
 #include "vm/library.h"
 #include "vm/place.h"
 #include "vm/pool.h"
+#include "vm/priority.h"
 #include "vm/slice.h"
 #include "vm/task.h"
 
@@ -70,6 +72,8 @@ struct vm {
 	_Atomic int64_t busy;	 /* monotonic time of it; 0: not inside */
 	_Atomic int64_t cpu;	 /* nanoseconds inside, finished visits */
 	bool warned;		 /* of the slice, in this visit */
+	bool steps_back;
+	volatile sig_atomic_t stepped_back;
 	size_t warning_len;
 	char warning[WARNING_MAX];
 };
@@ -228,6 +232,21 @@ void vm_limit_met(struct vm *vm, enum vm_limit limit)
 {
 	atomic_fetch_add_explicit(&vm->exceeded[limit], 1,
 				  memory_order_relaxed);
+	if (limit == VM_LIMIT_MEMORY || limit == VM_LIMIT_CPU ||
+	    limit == VM_LIMIT_SERIES)
+		vm_step_back(vm);
+}
+
+void vm_step_back(struct vm *vm)
+{
+	if (vm->steps_back && !vm->stepped_back)
+		vm->stepped_back = priority_lower();
+}
+
+void vm_step_up(struct vm *vm)
+{
+	if (vm->stepped_back)
+		vm->stepped_back = !priority_raise();
 }
 
 uint64_t vm_limits_exceeded(const struct vm *vm, enum vm_limit limit)
@@ -519,6 +538,7 @@ struct vm *vm_new(const struct vm_options *options, struct err *err)
 	vm->ports = options->ports;
 	vm->seen = options->seen;
 	vm->fail_at = options->fail_at;
+	vm->steps_back = options->steps_back;
 	pool_init(&vm->pool);
 	vm->L = lua_newstate(allocate, vm);
 	if (!vm->L) {

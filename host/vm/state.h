@@ -43,6 +43,7 @@ struct vm_options {
 	/* To which is added what is read, see vm_seen(); borrowed; or NULL. It
 	 * is the thread's as long as the state is there. */
 	struct seen_list *seen;
+	bool steps_back;     /* see vm_step_back() */
 	size_t fail_at; /* specs: this and later allocations fail; 0: none */
 };
 
@@ -89,7 +90,17 @@ const struct vm_limits *vm_limits(const struct vm *vm);
 /* Counts that a limit was met; for bindings. */
 void vm_limit_met(struct vm *vm, enum vm_limit limit);
 
-/* How often that was so. Any thread. */
+/*
+ * A script that uses up its memory, its slice or its series, again and again,
+ * must not take the processors from others: with the option `steps_back` its
+ * thread runs from then on when they are idle, and vm_step_up() ends that after
+ * a run that went well, where the system lets it. Signal handlers may call the
+ * first.
+ */
+void vm_step_back(struct vm *vm);
+void vm_step_up(struct vm *vm);
+
+/* How often a limit was met. Any thread. */
 uint64_t vm_limits_exceeded(const struct vm *vm, enum vm_limit limit);
 
 /* Gives what runs now the whole slice again, where the host knows that another
