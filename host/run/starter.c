@@ -100,11 +100,6 @@ static void begin_again(struct timer *timer)
 		(void *)((char *)timer - offsetof(struct starter, again)));
 }
 
-bool starter_runs(const struct starter *starter)
-{
-	return starter->task != NULL;
-}
-
 void starter_end(struct starter *starter, const char *reason)
 {
 	struct task *task = starter->task;

@@ -27,9 +27,6 @@ struct starter *starter_new(const struct starter_options *options);
 /* Begins it. `told` comes in a later round of the loop. */
 void starter_begin(struct starter *starter);
 
-/* Does it run, so that it matters when it ends? */
-bool starter_runs(const struct starter *starter);
-
 /* Ends it, its <close> variables run; it is not begun again. */
 void starter_end(struct starter *starter, const char *reason);
 

@@ -132,10 +132,6 @@ static void deliver_begin(struct message *message)
 	if (!s->registry ||
 	    !atomic_compare_exchange_strong(&s->phase, &live, LEAVING))
 		return;
-	if (!s->starter || !starter_runs(s->starter)) {
-		leave(s);
-		return;
-	}
 	timer_start(&s->quiet, quiet_within);
 	ports_hold(s->options.ports, quiet, s);
 }

@@ -232,6 +232,8 @@ bool version_free(struct version *version, double seconds)
 	if (version->exporter && !exporter_free(version->exporter, seconds))
 		return false;
 	unbind_heir(version);
+	seen_list_release(&version->seen);
+	seen_list_release(&version->load_seen);
 	entry_unref(version->entry);
 	free(version);
 	return true;

@@ -43,8 +43,8 @@ struct vm_options {
 	/* To which is added what is read, see vm_seen(); borrowed; or NULL. It
 	 * is the thread's as long as the state is there. */
 	struct seen_list *seen;
-	bool steps_back;     /* see vm_step_back() */
-	size_t fail_at; /* specs: this and later allocations fail; 0: none */
+	bool steps_back; /* see vm_step_back() */
+	size_t fail_at;	 /* specs: this and later allocations fail; 0: none */
 };
 
 /*
