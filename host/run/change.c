@@ -134,8 +134,11 @@ static void settle_unchanged(struct change *change, struct candidate *candidate)
 		member_note(member, NULL, NULL, NULL);
 }
 
+/* Where the old version goes on, so does its entry. */
 static void replace_entry(struct member *member, struct entry *entry)
 {
+	if (member->current && !member->loaded)
+		return;
 	entry_ref(entry);
 	entry_unref(member->entry);
 	member->entry = entry;

@@ -29,6 +29,7 @@ struct fleet {
 	struct roster *roster; /* the present one; NULL: to be made */
 	char *config_error;
 	double config_changed;
+	unsigned left_behind; /* threads of others */
 	bool stopped;
 	void (*changed)(struct version *version, void *arg);
 	void *arg;
@@ -178,7 +179,7 @@ void fleet_set_members(struct fleet *fleet, struct member *const *members,
 
 static unsigned left_behind(const struct fleet *fleet)
 {
-	unsigned n = 0;
+	unsigned n = fleet->left_behind;
 
 	for (size_t i = 0; i < fleet->nparting; i++)
 		n += fleet->parting[i]->left_behind;
@@ -245,6 +246,13 @@ void fleet_set_config(struct fleet *fleet, const char *error)
 	fleet->config_error = mem_string(error);
 	fleet->config_changed = epoch();
 	forget_roster(fleet);
+}
+
+void fleet_set_left_behind(struct fleet *fleet, unsigned others)
+{
+	if (others != fleet->left_behind)
+		forget_roster(fleet);
+	fleet->left_behind = others;
 }
 
 /* ---- versions ---- */

@@ -68,6 +68,9 @@ bool fleet_has_news(const struct fleet *fleet);
  * that went well. */
 void fleet_set_config(struct fleet *fleet, const char *error);
 
+/* So many more threads are left behind, that are none of exporters. */
+void fleet_set_left_behind(struct fleet *fleet, unsigned others);
+
 /* Tells of those that are stalled now and were not at the last look, and of
  * those that have come back. */
 void fleet_look(struct fleet *fleet);

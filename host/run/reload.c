@@ -204,6 +204,8 @@ static void finish(struct reload *reload, struct report *report)
 		log_item(&report->items[i]);
 	if (!report->n)
 		log_info("nothing to reload");
+	fleet_set_left_behind(reload->options.fleet,
+			      planner_left_behind(reload->options.planner));
 	reload->options.changed(reload->options.arg);
 	watch(reload);
 	answer_all(&reload->waiting, report);
