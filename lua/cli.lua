@@ -12,20 +12,24 @@
                               sentence
     host.absolute(path)       the path from the root
     host.nearest(name, names) the name that was probably meant, or nil
-    host.declaration(path, paths, check)
+    host.check_allow(text)    true for an entry of `allow`, or nil and a
+                              sentence
+    host.declaration(path, paths, check, sandbox)
                               the table that a script returns and a list of
                               advice, or nil and a sentence; PATHS has the
                               lua_path and lua_cpath of a plan; with CHECK its
-                              metrics are tried, too
+                              metrics are tried, too; in the SANDBOX it is
+                              plain data, and loaded apart
 
   A plan is a table with a `command`:
 
     run, once   listen, telemetry_path, log_level, lifecycle, watch; and script,
-                name, config, interval, timeout, lua_path, lua_cpath, or a list
-                `exporters` of tables with those and labels, profiles, where,
-                mistake; the `configuration` that lists them, a file or folders;
-                open: others may join them; secrets: texts of ARGUMENTS that
-                the process list should not show
+                name, config, interval, timeout, lua_path, lua_cpath, sandbox,
+                allow (a list; nil: nowhere), or a list `exporters` of tables
+                with those and labels, profiles, where, mistake; the
+                `configuration` that lists them, a file or folders; open:
+                others may join them; secrets: texts of ARGUMENTS that the
+                process list should not show
     check       exporters of a configuration; text, errors, status
     test        files, log_level
     print       text; errors: sentences for standard error; status
@@ -33,6 +37,7 @@
 
 local config = require "cli.config"
 local flags = require "cli.flags"
+local sandbox = require "cli.sandbox"
 local script_of = require "cli.script"
 local scripts = require "cli.scripts"
 
@@ -93,8 +98,8 @@ local function is_configuration(path, host)
 end
 
 -- A script to run. nil, a sentence and a status.
-local function load_script(path, host)
-  local script, message, status = script_of.load(path, host)
+local function load_script(path, fenced, host)
+  local script, message, status = script_of.load(path, host, false, fenced)
   if not script and is_configuration(path, host) then
     return nil, ("%s is a configuration: lunex --config %s"):format(path,
       path), USAGE
@@ -135,13 +140,15 @@ local function help_plan(script)
   for _, list in ipairs { script.offer.flags, common_of(script) } do
     table.move(list, 1, #list, #all + 1, all)
   end
-  return print_plan(flags.help {
+  local text = flags.help {
     program = script.program,
     usage = usage_line(script),
     description = table.concat(scripts.comment(script.source), "\n"),
     flags = all,
     places = script.offer.places,
-  })
+  }
+  -- What a script says of itself is for a terminal to show, not to obey.
+  return print_plan((text:gsub("[\0-\8\11-\31\127]", "?")))
 end
 
 -- Those of the COMMON flags that are in PARSED into PLAN; nil and a sentence.
@@ -175,7 +182,8 @@ local function env_file_of(parsed)
 end
 
 local function plan_script(command, path, program, arguments, host)
-  local script, message, status = load_script(path, host)
+  local fenced = sandbox.is_asked(arguments)
+  local script, message, status = load_script(path, fenced, host)
   if not script then
     return nil, message, status
   end
@@ -200,6 +208,9 @@ local function plan_script(command, path, program, arguments, host)
     lua_cpath = script.paths.lua_cpath,
   }
   plan, message = add_common(plan, parsed, script.common)
+  if plan then
+    plan, message = sandbox.add(plan, fenced, parsed.allow, host)
+  end
   local given = { flags = parsed, env_file = env_file_of(parsed) }
   if plan then
     given.places, message =
@@ -239,6 +250,10 @@ local function words_of(verb, arguments, host)
   end
   local plan, message = add_common({ command = verb }, parsed,
     flags.common)
+  if plan then
+    plan, message = sandbox.add(plan, sandbox.is_asked(arguments),
+      parsed.allow, host)
+  end
   if plan and #words == 0 then
     return nil, nil, verb .. " needs a file; " .. HINT
   end
@@ -252,7 +267,7 @@ local function folders_of(parsed)
 end
 
 -- "lunex --scripts FOLDER": a plan; nil and a list of sentences.
-local function read_folders(folders, parsed, host)
+local function read_folders(folders, parsed, fence, host)
   local sources, message = config.sources(host, env_file_of(parsed))
   local entries
   if sources then
@@ -261,6 +276,7 @@ local function read_folders(folders, parsed, host)
       listed = {},
       sources = sources,
       advice = {},
+      fence = fence,
     }, host)
   end
   if not entries then
@@ -273,10 +289,10 @@ local function read_folders(folders, parsed, host)
   }
 end
 
-local function read_configuration(parsed, host)
+local function read_configuration(parsed, fence, host)
   local folders = folders_of(parsed)
   if not wants(parsed, "config") then
-    return read_folders(folders, parsed, host)
+    return read_folders(folders, parsed, fence, host)
   end
   return configuration().read(parsed.config[1], false, host,
     { env_file = env_file_of(parsed), folders = folders })
@@ -289,7 +305,12 @@ local function plan_configuration(command, parsed, host)
   if not flagged then
     return nil, message, USAGE
   end
-  local plan, mistakes = read_configuration(parsed, host)
+  local fence
+  fence, message = sandbox.of_flags(parsed, host)
+  if not fence then
+    return nil, message, USAGE
+  end
+  local plan, mistakes = read_configuration(parsed, fence, host)
   if not plan then
     return { command = "print", errors = mistakes, status = USAGE }
   elseif command == "once" and #plan.exporters == 0 then
@@ -358,8 +379,8 @@ local function check_configuration(plan, path, lines, host)
   return true
 end
 
-local function check_script(plan, path, lines, host)
-  local script, message, status = script_of.load(path, host, true)
+local function check_script(plan, path, lines, host, fenced)
+  local script, message, status = script_of.load(path, host, true, fenced)
   if script then
     table.move(script.warnings, 1, #script.warnings, #lines + 1, lines)
     lines[#lines + 1] = #script.warnings == 0 and path .. ": ok" or nil
@@ -371,21 +392,21 @@ local function check_script(plan, path, lines, host)
 end
 
 -- The script or configuration that WORD means; nil and a sentence.
-local function check_file(plan, word, lines, host)
+local function check_file(plan, word, lines, host, fenced)
   local path, message = scripts.resolve(word, host, {})
   if not path then
     return nil, message
   end
   local lists = is_configuration(path, host)
-    and not script_of.load(path, host)
+    and not script_of.load(path, host, false, fenced)
   local check = lists and check_configuration or check_script
-  return check(plan, path, lines, host)
+  return check(plan, path, lines, host, fenced)
 end
 
 -- Each of PATHS, the scripts in FOLDER, alone.
-local function check_folder(plan, folder_path, paths, lines, host)
+local function check_folder(plan, folder_path, paths, lines, host, fenced)
   for _, path in ipairs(paths) do
-    check_script(plan, path, lines, host)
+    check_script(plan, path, lines, host, fenced)
   end
   if #paths == 0 then
     lines[#lines + 1] = folder_path .. ": there is no script"
@@ -393,14 +414,14 @@ local function check_folder(plan, folder_path, paths, lines, host)
   return true
 end
 
-local function check_word(plan, word, lines, host)
+local function check_word(plan, word, lines, host, fenced)
   local paths = folder().scripts(word, host)
   local bundled = paths and not scripts.is_path(word)
     and scripts.find(word, host)
   if paths and not bundled then
-    return check_folder(plan, word, paths, lines, host)
+    return check_folder(plan, word, paths, lines, host, fenced)
   end
-  return check_file(plan, word, lines, host)
+  return check_file(plan, word, lines, host, fenced)
 end
 
 -- The verbs: each takes the arguments behind it.
@@ -424,10 +445,10 @@ function verbs.check(arguments, host)
   if not words then
     return plan, mistake, USAGE
   end
-  local lines = {}
+  local lines, fenced = {}, plan.sandbox
   plan = print_plan ""
   for _, word in ipairs(words) do
-    local good, message = check_word(plan, word, lines, host)
+    local good, message = check_word(plan, word, lines, host, fenced)
     if not good then
       return nil, message, USAGE
     end
@@ -453,11 +474,12 @@ function verbs.test(arguments, host)
 end
 
 function verbs.help(arguments, host)
-  local word = arguments[1]
+  local word, rest = flags.first_word(arguments, host, HINT)
   if not word or verbs[word] then
     return print_plan(overview(host))
   end
-  return plan_word("run", word, { "--help" }, host)
+  local flag = sandbox.is_asked(rest) and "--sandbox" or nil
+  return plan_word("run", word, { "--help", flag }, host)
 end
 
 function verbs.version(_, host)

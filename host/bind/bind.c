@@ -70,6 +70,11 @@ struct str check_str(lua_State *L, int arg)
 	return str;
 }
 
+bool in_sandbox(lua_State *L)
+{
+	return vm_allow(vm_of(L)) != NULL;
+}
+
 unsigned check_port(lua_State *L, int arg)
 {
 	int is_integer;

@@ -42,6 +42,9 @@ int push_failure(lua_State *L, const struct err *err);
 /* A string argument as bytes; a number is not accepted. */
 struct str check_str(lua_State *L, int arg);
 
+/* The script is not trusted: see vm_options.sandbox. */
+bool in_sandbox(lua_State *L);
+
 /* 1 to 65535, also as a numeric string. */
 unsigned check_port(lua_State *L, int arg);
 

@@ -46,7 +46,7 @@ static struct sockets *push_sockets(lua_State *L)
 	lua_pop(L, 1);
 	bind_class(L, SOCKETS, no_methods, sockets_metas);
 	sockets = push_object(L, sizeof *sockets, SOCKETS, 0);
-	sockets->icmp = icmp_new(vm_loop(vm_of(L)));
+	sockets->icmp = icmp_new(vm_loop(vm_of(L)), vm_allow(vm_of(L)));
 	lua_pushvalue(L, -1);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
 	return sockets;
@@ -181,6 +181,10 @@ bool icmp_call_send(struct icmp *icmp, struct icmp_echo *echo, const char *host,
 {
 	struct err err;
 
+	if (!icmp_may_ask(icmp, host, &echo->to, &err)) {
+		failure->reason = ICMP_BY_DENIED;
+		return err_set(&failure->err, err.code, "ping %s", err.text);
+	}
 	if (!icmp_open(icmp, echo->to.any.sa_family, &err)) {
 		tell(failure,
 		     err.code == ERR_DENIED ? ICMP_BY_DENIED : ICMP_BY_NOT_SENT,

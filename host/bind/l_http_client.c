@@ -248,6 +248,7 @@ static int l_new(lua_State *L)
 		.loop = vm_loop(vm_of(L)),
 		.cookies = lua_toboolean(L, 1),
 		.host_connections = (unsigned)luaL_checkinteger(L, 2),
+		.allow = vm_allow(vm_of(L)),
 	};
 	struct client *client = push_object(L, sizeof *client, CLIENT, 0);
 	struct err err;
@@ -378,11 +379,11 @@ static void push_over_limit(lua_State *L, const struct err *err)
 static int push_end(lua_State *L, const struct exchange *exchange)
 {
 	const struct err *err = &exchange->err;
-	static const char *const codes[] = { [ERR_LIMIT] = "limit",
-					     [ERR_TIMEOUT] = "timeout",
-					     [ERR_IO] = "io",
-					     [ERR_USAGE] = "usage",
-					     [ERR_CLOSED] = "closed" };
+	static const char *const codes[] = {
+		[ERR_LIMIT] = "limit",	 [ERR_TIMEOUT] = "timeout",
+		[ERR_IO] = "io",	 [ERR_USAGE] = "usage",
+		[ERR_CLOSED] = "closed", [ERR_DENIED] = "denied"
+	};
 
 	if (exchange->limited && exchange->body_met)
 		push_over_limit(L, err);
@@ -499,6 +500,13 @@ static int l_check(lua_State *L)
 	return 0;
 }
 
+/* http_client.in_sandbox() -> boolean: options that lead outside are refused */
+static int l_in_sandbox(lua_State *L)
+{
+	lua_pushboolean(L, in_sandbox(L));
+	return 1;
+}
+
 /* http_client.is_traced() -> boolean: somebody reads what trace() writes */
 static int l_is_traced(lua_State *L)
 {
@@ -532,9 +540,13 @@ static int l_nearest(lua_State *L)
 }
 
 static const luaL_Reg module[] = {
-	{ "check", l_check },	  { "is_traced", l_is_traced },
-	{ "nearest", l_nearest }, { "new", l_new },
-	{ "redact", l_redact },	  { "trace", l_trace },
+	{ "check", l_check },
+	{ "in_sandbox", l_in_sandbox },
+	{ "is_traced", l_is_traced },
+	{ "nearest", l_nearest },
+	{ "new", l_new },
+	{ "redact", l_redact },
+	{ "trace", l_trace },
 	{ NULL, NULL },
 };
 

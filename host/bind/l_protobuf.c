@@ -289,6 +289,7 @@ struct search {
 	const char *root; /* the file that was asked for; NULL: a text */
 	struct str paths[PATHS_MAX];
 	size_t npaths;
+	bool closed; /* the script is in a sandbox: there are no files */
 };
 
 /* False with ERR; code ERR_CLOSED when there is no such file. */
@@ -366,6 +367,10 @@ static bool search_open(void *ctx, const char *name, const char *from,
 	const struct search *search = ctx;
 	bool ok = false;
 
+	if (search->closed)
+		return err_set(err, ERR_DENIED,
+			       "'%s': files are not available in a sandbox",
+			       name);
 	if (!*name || leaves_directory(name))
 		return err_set(err, ERR_INPUT,
 			       "'%s' is no path below the "
@@ -499,6 +504,11 @@ static int l_load(lua_State *L)
 	struct err err;
 
 	check_paths(L, 2, &search);
+	search.closed = in_sandbox(L);
+	if (search.closed && is_file_name(str))
+		return luaL_argerror(L, 1,
+				     "files are not available in a sandbox; "
+				     "expected the text of a schema");
 	holder = push_message(L);
 	if (lua_getstack(L, 1, &caller) && lua_getinfo(L, "S", &caller))
 		script = caller.source;

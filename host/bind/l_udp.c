@@ -262,6 +262,15 @@ static int l_socket_send(lua_State *L)
 	return push_sent(L, sent, &err);
 }
 
+/* nil, "udp " and what the sandbox says of a peer or a port */
+static int push_denied(lua_State *L, const struct err *why)
+{
+	struct err err;
+
+	err_set(&err, why->code, "udp %s", why->text);
+	return push_failure(L, &err);
+}
+
 /* server:send(data, peer) -> true | nil, message */
 static int l_server_send(lua_State *L)
 {
@@ -273,6 +282,9 @@ static int l_server_send(lua_State *L)
 
 	luaL_argcheck(L, address_parse(&peer, luaL_checkstring(L, 3)), 3,
 		      "expected a peer, such as \"192.0.2.1:5000\"");
+	if (!allow_check(vm_allow(vm_of(L)), NULL, (struct sockaddr *)&peer,
+			 address_port((struct sockaddr *)&peer), &err))
+		return push_denied(L, &err);
 	sent = udp_send_to(socket->udp, (struct sockaddr *)&peer, data.data,
 			   data.len, &err);
 	return push_sent(L, sent, &err);
@@ -377,16 +389,34 @@ static int l_wait_gc(lua_State *L)
 /* ---- the module
  * ------------------------------------------------------------------- */
 
+/* Keeps those of the addresses that the script may talk to; false and ERR when
+ * there are none. */
+static bool keep_allowed(lua_State *L, struct resolve *resolve, unsigned port,
+			 struct err *err)
+{
+	const struct allow *allow = vm_allow(vm_of(L));
+	size_t kept = 0;
+
+	for (size_t i = 0; i < resolve->n; i++)
+		if (allow_check(allow, resolve->name,
+				&resolve->addresses[i].any, port, err))
+			resolve->addresses[kept++] = resolve->addresses[i];
+	resolve->n = kept;
+	return kept > 0;
+}
+
 static int k_connect(lua_State *L, int status, lua_KContext port)
 {
-	const struct lookup *lookup = lua_touserdata(L, LOOKUP_AT);
-	const struct resolve *resolve = &lookup->resolve;
+	struct lookup *lookup = lua_touserdata(L, LOOKUP_AT);
+	struct resolve *resolve = &lookup->resolve;
 	struct socket *socket;
 	struct err err;
 
 	(void)status;
 	if (!resolve->ok)
 		return push_failure(L, &resolve->err);
+	if (!keep_allowed(L, resolve, (unsigned)port, &err))
+		return push_denied(L, &err);
 	socket = push_object(L, sizeof *socket, SOCKET, 0);
 	socket->udp = udp_connect(vm_loop(vm_of(L)), resolve->name,
 				  resolve->addresses, resolve->n,
@@ -427,6 +457,8 @@ static int l_udp_listen(lua_State *L)
 
 	luaL_argcheck(L, port >= 0 && port <= 65535, 2,
 		      "expected a port, 0 to 65535");
+	if (!allow_listen(vm_allow(vm_of(L)), (unsigned)port, &err))
+		return push_denied(L, &err);
 	socket = push_object(L, sizeof *socket, SERVER, 0);
 	socket->udp = udp_listen(vm_loop(vm_of(L)), ports_for(L), host,
 				 (unsigned)port, &err);

@@ -41,7 +41,7 @@ static struct box *make_box(lua_State *L)
 	box = push_object(L, sizeof *box, RESOLVER, 0);
 	lua_pushvalue(L, -1);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
-	box->resolver = resolver_new(vm_loop(vm_of(L)));
+	box->resolver = resolver_new(vm_loop(vm_of(L)), vm_allow(vm_of(L)));
 	return box;
 }
 

@@ -53,6 +53,7 @@ struct http_client {
 	struct http_hosts hosts;
 	struct http_list running, ended, idle;
 	size_t transfers, idles;
+	const struct allow *allow;
 	bool cookies;
 	unsigned baked; /* at most so many cookies */
 	bool telling;	/* a `done` may be running: not to be freed yet */
@@ -406,6 +407,7 @@ struct http_client *http_client_new(const struct http_client_options *options,
 		http_client_free(client);
 		return NULL;
 	}
+	client->allow = options->allow;
 	client->cookies = options->cookies;
 	open_share(client, options->cookies);
 	open_multi(client);
@@ -473,6 +475,7 @@ static struct http_transfer *take_idle(struct http_client *client)
 		return NULL;
 	t->client = client;
 	t->cookies = client->cookies;
+	t->allow = client->allow;
 	timer_init(client->loop, &t->deadline, on_deadline);
 	return t;
 }

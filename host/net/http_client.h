@@ -25,6 +25,7 @@
 
 #include "core/buf.h"
 #include "core/err.h"
+#include "net/allow.h"
 #include "net/http_url.h"
 #include "net/loop.h"
 
@@ -41,6 +42,10 @@ enum {
 
 struct http_client_options {
 	struct loop *loop;
+	const struct allow *allow; /* where requests may go, redirects as well;
+				      outlives the client. NULL: everywhere.
+				      Otherwise without files, proxies and unix
+				      sockets */
 	bool cookies;		   /* keep and send them */
 	unsigned host_connections; /* transfers, and so connections, at the
 				      same time to one host and port; 0: the

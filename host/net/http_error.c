@@ -390,6 +390,10 @@ static void tls(struct err *err, struct http_transfer *t, CURLcode code)
 
 void http_error_curl(struct err *err, struct http_transfer *t, CURLcode code)
 {
+	if (t->denied.code) {
+		fail(err, t, t->denied.code, "%s", t->denied.text);
+		return;
+	}
 	switch (code) {
 	case CURLE_OPERATION_TIMEDOUT:
 		/* %g would write a thousand as 1e+03. */

@@ -214,6 +214,7 @@ static void set_url(struct http_transfer *t, const struct http_request *r,
 			     CURLU_DEFAULT_PORT);
 	t->alias = mem_string(host ? host : "");
 	t->named = mem_string(r->server_name);
+	t->alias_port = (unsigned)atoi(port ? port : "443");
 	set_alias(t, parser, http_request_has(r, "Host"), port ? port : "443");
 	t->curl->url_set(parser, CURLUPART_HOST, t->named, 0);
 	url = curl_url_text(t->curl, parser, CURLUPART_URL, 0);

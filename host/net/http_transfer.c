@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "core/mem.h"
+#include "net/http_allow.h"
 #include "net/http_error.h"
 #include "net/http_options.h"
 #include "net/http_request.h"
@@ -157,7 +158,7 @@ static int on_resolve(void *state, void *reserved, void *arg)
 	(void)state;
 	(void)reserved;
 	t->resolving = true;
-	return 0;
+	return http_allow_lookup(t) ? 0 : 1;
 }
 
 static CURLcode on_handshake(CURL *easy, void *tls, void *arg)
@@ -207,11 +208,13 @@ static void remember(struct http_transfer *t, const struct http_request *r)
 static bool begin(struct http_transfer *t, const struct http_request *r,
 		  CURLU *parser, struct err *err)
 {
-	if (!http_request_check(r, t->curl, parser, err))
+	if (!http_allow_options(t->allow, r, err) ||
+	    !http_request_check(r, t->curl, parser, err) ||
+	    !http_allow_request(t->allow, r, t->curl, parser, err))
 		return false;
 	remember(t, r);
 	set_callbacks(t);
-	if (http_options_set(t, r, parser))
+	if (http_options_set(t, r, parser) && http_allow_set(t))
 		return true;
 	return http_error_set(err, ERR_USAGE, t->method, t->url,
 			      "the request cannot be made: %s",
@@ -400,6 +403,7 @@ void http_transfer_clear(struct http_transfer *t)
 	free(t->named);
 	t->method = t->url = t->alias = t->named = NULL;
 	t->error[0] = '\0';
+	t->denied = (struct err){ ERR_NONE, "" };
 	t->refused = CURLE_OK;
 	t->first_byte = 0;
 	t->status = t->baked = 0;

@@ -34,6 +34,7 @@ struct http_transfer {
 	http_done done;
 	void *arg;
 	struct timer deadline;
+	const struct allow *allow; /* NULL: goes everywhere */
 	bool cookies;	/* are kept; may be set before http_transfer_begin */
 	unsigned baked; /* Set-Cookie lines of this request */
 
@@ -46,8 +47,10 @@ struct http_transfer {
 	struct curl_slist *headers, *connect_to;
 	struct http_outcome outcome;
 	char error[CURL_ERROR_SIZE];
+	struct err denied;   /* where it was about to go, if it may not */
 	char *method, *url;  /* as asked */
 	char *alias, *named; /* the URL's host, and server_name in its place */
+	unsigned alias_port; /* at which it is */
 	size_t body_max;
 	bool *body_met; /* or NULL */
 	size_t head_bytes;

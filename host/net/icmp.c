@@ -61,6 +61,7 @@ struct family {
 
 struct icmp {
 	struct loop *loop;
+	const struct allow *allow;
 	struct family four, six;
 	struct timer timer; /* the first deadline */
 	double timer_at;    /* 0: not started */
@@ -516,11 +517,18 @@ static void family_init(struct family *family, struct icmp *icmp)
 	family->unsent.name = LIST_UNSENT;
 }
 
-struct icmp *icmp_new(struct loop *loop)
+bool icmp_may_ask(const struct icmp *icmp, const char *host,
+		  const union address *address, struct err *err)
+{
+	return allow_check(icmp->allow, host, &address->any, 0, err);
+}
+
+struct icmp *icmp_new(struct loop *loop, const struct allow *allow)
 {
 	struct icmp *icmp = mem_alloc(sizeof *icmp);
 
 	icmp->loop = loop;
+	icmp->allow = allow;
 	icmp->finished.name = LIST_FINISHED;
 	family_init(&icmp->four, icmp);
 	family_init(&icmp->six, icmp);

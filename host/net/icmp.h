@@ -22,6 +22,7 @@
 
 #include "core/err.h"
 #include "net/address.h"
+#include "net/allow.h"
 #include "net/loop.h"
 
 struct icmp;
@@ -95,7 +96,12 @@ struct icmp_counts {
 	uint64_t foreign; /* no echo of ours, or not with its cookie */
 };
 
-struct icmp *icmp_new(struct loop *loop);
+/* ALLOW says who may be asked (NULL: everybody), and outlives it. */
+struct icmp *icmp_new(struct loop *loop, const struct allow *allow);
+
+/* May HOST, which is at ADDRESS, be asked? icmp_send() does not look. */
+bool icmp_may_ask(const struct icmp *icmp, const char *host,
+		  const union address *address, struct err *err);
 
 /* Echoes in flight are forgotten, and not touched. `done` may call it. NULL is
  * allowed. */

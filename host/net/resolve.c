@@ -60,6 +60,7 @@ TAILQ_HEAD(queries, query);
 
 struct resolver {
 	struct loop *loop;
+	const struct allow *allow;
 	struct dns *dns; /* NULL until it is needed */
 	struct nss nss;
 	struct resolver_options options;
@@ -477,7 +478,8 @@ void resolve_start(struct resolver *resolver, struct resolve *resolve)
 	struct name *name;
 
 	resolve->ok = false;
-	if (from_number(resolve) || from_localhost(resolve) ||
+	if (!allow_name(resolver->allow, resolve->name, &resolve->err) ||
+	    from_number(resolve) || from_localhost(resolve) ||
 	    !hostname_check(resolve->name, &resolve->err)) {
 		settle(resolver, resolve);
 		return;
@@ -499,11 +501,12 @@ void resolve_start(struct resolver *resolver, struct resolve *resolve)
 
 /* ---- a resolver's life ---- */
 
-struct resolver *resolver_new(struct loop *loop)
+struct resolver *resolver_new(struct loop *loop, const struct allow *allow)
 {
 	struct resolver *resolver = mem_alloc(sizeof *resolver);
 
 	resolver->loop = loop;
+	resolver->allow = allow;
 	names_init(&resolver->names, RESOLVE_CACHE_MAX);
 	TAILQ_INIT(&resolver->queued);
 	TAILQ_INIT(&resolver->busy);

@@ -15,6 +15,7 @@
 
 #include "core/err.h"
 #include "net/address.h"
+#include "net/allow.h"
 #include "net/loop.h"
 
 struct resolver;
@@ -54,7 +55,9 @@ struct resolve {
 	void *private;
 };
 
-struct resolver *resolver_new(struct loop *loop);
+/* Only names that ALLOW has are asked for; the others fail at once. It outlives
+ * the resolver; NULL: all. */
+struct resolver *resolver_new(struct loop *loop, const struct allow *allow);
 
 /* Questions are forgotten. NULL is allowed; not from inside a `done`. */
 void resolver_free(struct resolver *resolver);

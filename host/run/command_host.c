@@ -12,10 +12,13 @@
 #include "bind/bind.h"
 #include "core/nearest.h"
 #include "core/registry.h"
+#include "net/allow.h"
 #include "net/files.h"
 #include "net/seen.h"
+#include "run/advice.h"
 #include "run/declaration.h"
-#include "run/lint.h"
+#include "run/isolated.h"
+#include "run/plain.h"
 #include "run/plan.h"
 #include "run/source.h"
 #include "vm/state.h"
@@ -28,6 +31,7 @@ struct holder {
 	char **names;
 	struct declaration *declaration;
 	struct registry *registry;
+	struct isolated isolated;
 };
 
 static void release(struct holder *holder)
@@ -36,7 +40,8 @@ static void release(struct holder *holder)
 	files_list_free(holder->names);
 	registry_free(holder->registry);
 	declaration_free(holder->declaration);
-	*holder = (struct holder){ NULL, NULL, NULL, NULL };
+	isolated_release(&holder->isolated);
+	memset(holder, 0, sizeof *holder);
 }
 
 static struct holder *push_holder(lua_State *L)
@@ -126,6 +131,21 @@ static int l_absolute(lua_State *L)
 	return 1;
 }
 
+/* check_allow(text) -> true | nil, message; an entry of `allow` */
+static int l_check_allow(lua_State *L)
+{
+	const char *texts[] = { luaL_checkstring(L, 1), NULL };
+	struct allow *allow;
+	struct err err;
+
+	allow = allow_new(texts, &err);
+	allow_free(allow);
+	if (!allow)
+		return push_failure(L, &err);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
 /* nearest(name, names) -> name | nil */
 static int l_nearest(lua_State *L)
 {
@@ -162,79 +182,69 @@ static void set_path(lua_State *L, const char *name, const char *field,
 	lua_pop(L, 3);
 }
 
-/* Declares the metrics in a registry of no further use. A `metrics` function
- * is only asked when nothing is missing in the configuration. */
-static bool register_metrics(lua_State *L, struct holder *holder,
-			     struct err *err)
+static int push_isolated(lua_State *L, const char *path, bool check)
 {
-	static const struct registry_options options = { 0 };
-	struct declaration *declaration = holder->declaration;
-	bool configured =
-		declaration_configure(declaration, vm_of(L), NULL, err);
-	int type;
+	struct holder *holder = push_holder(L);
+	struct isolated *isolated = &holder->isolated;
+	struct err err;
 
-	declaration_push(L, declaration);
-	type = lua_getfield(L, -1, "metrics");
-	lua_pop(L, 2);
-	if (type == LUA_TFUNCTION && !configured)
-		return true;
-	holder->registry = registry_new(&options);
-	return declaration_register(declaration, vm_of(L), holder->registry,
-				    err);
+	if (!isolated_load(isolated, path, check, &err))
+		return push_failure(L, &err);
+	push_plain(L, (struct str){ buf_text(&isolated->declared),
+				    isolated->declared.len });
+	push_plain(L, (struct str){ buf_text(&isolated->advice),
+				    isolated->advice.len });
+	release(holder);
+	return 2;
 }
 
-/* Leaves a list of advice, "file:line: ...", on the stack. */
-static void push_advice(lua_State *L, const struct holder *holder)
+/* Loads the script at 1 into the state of the command line, and leaves a holder
+ * with its declaration. */
+static struct holder *push_loaded(lua_State *L, bool check, struct err *err)
 {
-	const struct declaration *d = holder->declaration;
-	const char *const *name;
-	struct err advice;
-	lua_Integer n = 0;
-	int line;
+	struct holder *holder = push_holder(L);
+	struct vm *vm = vm_of(L);
 
-	lua_newtable(L);
-	if (!holder->registry)
-		return;
-	for (name = registry_names(holder->registry); *name; name++) {
-		struct family *f = registry_find(holder->registry, *name);
-
-		if (!lint_metric(family_metadata(f), &advice))
-			continue;
-		line = source_line(d->source, "metrics", *name);
-		if (line)
-			lua_pushfstring(L, "%s:%d: %s", d->path, line,
-					advice.text);
-		else
-			lua_pushfstring(L, "%s: %s", d->path, advice.text);
-		lua_rawseti(L, -2, ++n);
-	}
+	/* One script that computes for too long leaves the next its time. */
+	vm_begin_slice(vm);
+	holder->declaration = declaration_load(vm, lua_tostring(L, 1), err);
+	vm_begin_slice(vm);
+	if (!holder->declaration || holder->declaration->sandbox || !check)
+		return holder;
+	if (advice_register(holder->declaration, vm, &holder->registry, err))
+		return holder;
+	declaration_free(holder->declaration);
+	holder->declaration = NULL;
+	return holder;
 }
 
-/* declaration(path [, paths [, check]]) -> table, advice | nil, message
+/* declaration(path [, paths [, check [, sandbox]]]) -> table, advice |
+ * nil, message
+ * Of one in a sandbox, by that word or its own, plain data alone.
  * Upvalues: package.path and package.cpath as they were. */
 static int l_declaration(lua_State *L)
 {
 	const char *path = luaL_checkstring(L, 1);
 	bool check = lua_toboolean(L, 3);
+	bool sandbox = lua_toboolean(L, 4);
 	struct holder *holder;
 	struct err err;
 
 	lua_settop(L, 2);
+	tell(L, path);
+	if (sandbox)
+		return push_isolated(L, path, check);
 	if (lua_istable(L, 2)) {
 		set_path(L, "lua_path", "path", lua_upvalueindex(1));
 		set_path(L, "lua_cpath", "cpath", lua_upvalueindex(2));
 	}
-	holder = push_holder(L);
-	tell(L, path);
-	/* One script that computes for too long leaves the next its time. */
-	vm_begin_slice(vm_of(L));
-	holder->declaration = declaration_load(vm_of(L), path, &err);
-	vm_begin_slice(vm_of(L));
-	if (!holder->declaration ||
-	    (check && !register_metrics(L, holder, &err)))
+	holder = push_loaded(L, check, &err);
+	if (!holder->declaration)
 		return push_failure(L, &err);
+	if (holder->declaration->sandbox)
+		return push_isolated(L, path, check);
 	declaration_push(L, holder->declaration);
-	push_advice(L, holder);
+	push_advice(L, holder->declaration, holder->registry);
 	release(holder);
 	return 2;
 }
@@ -276,13 +286,10 @@ static int l_gc(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-	{ "absolute", l_absolute },
-	{ "exists", l_exists },
-	{ "getenv", l_getenv },
-	{ "list", l_list },
-	{ "nearest", l_nearest },
-	{ "read", l_read },
-	{ NULL, NULL },
+	{ "absolute", l_absolute }, { "check_allow", l_check_allow },
+	{ "exists", l_exists },	    { "getenv", l_getenv },
+	{ "list", l_list },	    { "nearest", l_nearest },
+	{ "read", l_read },	    { NULL, NULL },
 };
 
 void push_command_host(lua_State *L)

@@ -43,6 +43,9 @@ static const struct key {
 	{ "routes", 1 << LUA_TTABLE,
 	  "a table such as { [\"GET /path\"] = function }" },
 	{ "labels", 1 << LUA_TTABLE, "a table of strings" },
+	{ "sandbox", 1 << LUA_TBOOLEAN, "true or false" },
+	{ "allow", 1 << LUA_TTABLE,
+	  "a list of strings such as \"api.example.com:443\"" },
 	{ "limits", 1 << LUA_TTABLE, "a table" },
 	{ "aliases", 1 << LUA_TTABLE, "a list of strings" },
 	{ "flags", 1 << LUA_TTABLE, "a table of strings" },
@@ -204,6 +207,45 @@ static void read_limits(lua_State *L, struct declaration *d, int table)
 	lua_pop(L, 1);
 }
 
+static void take_allow(lua_State *L, struct declaration *d)
+{
+	size_t n = (size_t)lua_rawlen(L, -1);
+
+	d->allow = mem_array(n + 1, sizeof *d->allow);
+	for (size_t i = 0; i < n; i++) {
+		if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TSTRING)
+			mistake_type(L, d, NULL, "allow",
+				     "a list of strings such as "
+				     "\"api.example.com:443\"");
+		d->allow[i] = mem_string(lua_tostring(L, -1));
+		lua_pop(L, 1);
+	}
+}
+
+/* The promise of a script: a sandbox, and where it goes from there. */
+static void read_sandbox(lua_State *L, struct declaration *d, int table)
+{
+	struct allow *allow;
+	struct err err;
+
+	lua_getfield(L, table, "sandbox");
+	d->sandbox = lua_toboolean(L, -1);
+	if (lua_getfield(L, table, "allow") == LUA_TTABLE) {
+		if (!d->sandbox)
+			luaL_error(L,
+				   "%s'allow' is for a script with sandbox = "
+				   "true",
+				   push_place(L, d, NULL, "allow"));
+		take_allow(L, d);
+		allow = allow_new((const char *const *)d->allow, &err);
+		allow_free(allow);
+		if (!allow)
+			luaL_error(L, "%s'allow': %s",
+				   push_place(L, d, NULL, "allow"), err.text);
+	}
+	lua_pop(L, 2);
+}
+
 /* Other names of the host's flags: what looks like one after "--". */
 static void check_flags(lua_State *L, const struct declaration *d, int table)
 {
@@ -275,11 +317,13 @@ static void read_table(lua_State *L, struct declaration *d, int table)
 	d->landing = take_string(L, d, table, "landing");
 	d->interval = check_duration(L, d, table, "interval");
 	d->timeout = check_duration(L, d, table, "timeout");
+	d->asks_metrics = has_function(L, table, "metrics");
 	d->has_start = has_function(L, table, "start");
 	d->has_probe = has_function(L, table, "probe");
 	read_parts(L, d, table);
 	read_labels(L, d, table);
 	read_limits(L, d, table);
+	read_sandbox(L, d, table);
 	check_flags(L, d, table);
 	check_declared_config(L, d, table);
 	read_declared_routes(L, d, table);
@@ -365,6 +409,9 @@ void declaration_free(struct declaration *d)
 		free(d->routes[i].key);
 		free(d->routes[i].place);
 	}
+	for (char **text = d->allow; text && *text; text++)
+		free(*text);
+	free(d->allow);
 	free(d->parts);
 	free(d->routes);
 	free(d->labels);

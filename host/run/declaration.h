@@ -49,6 +49,9 @@ struct declaration {
 	struct vm_limits limits; /* 0 where it says nothing */
 	char **parts; /* names in order; nparts 0: there is no collect */
 	unsigned nparts;
+	bool sandbox;	   /* its promise: nothing of the outside but what */
+	char **allow;	   /* ... says, texts of net/allow.h; NULL: none */
+	bool asks_metrics; /* `metrics` is a function */
 	bool has_start;
 	bool has_probe;
 	struct declared_route *routes; /* in order of their keys */

@@ -44,6 +44,9 @@ static void release(struct entry *entry)
 	drop(entry->lua_cpath);
 	drop(entry->mistake);
 	drop_config(entry->config);
+	for (char **text = entry->allow; text && *text; text++)
+		free(*text);
+	free(entry->allow);
 	for (unsigned i = 0; i < entry->nlabels; i++) {
 		drop(entry->labels[i].name);
 		drop(entry->labels[i].value);
@@ -122,6 +125,17 @@ static bool same_limits(const struct vm_limits *a, const struct vm_limits *b)
 	       a->operations == b->operations;
 }
 
+static bool same_sandbox(const struct entry *a, const struct entry *b)
+{
+	size_t i = 0;
+
+	if (a->sandbox != b->sandbox || !a->allow != !b->allow)
+		return false;
+	while (a->allow && a->allow[i] && same_text(a->allow[i], b->allow[i]))
+		i++;
+	return !a->allow || same_text(a->allow[i], b->allow[i]);
+}
+
 bool entry_equal(const struct entry *a, const struct entry *b)
 {
 	return same_text(a->script, b->script) && same_text(a->name, b->name) &&
@@ -130,6 +144,6 @@ bool entry_equal(const struct entry *a, const struct entry *b)
 	       a->timeout == b->timeout &&
 	       same_limits(&a->limits, &b->limits) &&
 	       same_text(a->lua_path, b->lua_path) &&
-	       same_text(a->lua_cpath, b->lua_cpath) &&
+	       same_text(a->lua_cpath, b->lua_cpath) && same_sandbox(a, b) &&
 	       same_text(a->mistake, b->mistake);
 }

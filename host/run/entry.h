@@ -34,6 +34,8 @@ struct entry {
 	double interval, timeout; /* < 0: the script's */
 	struct vm_limits limits;  /* 0 where the script's are meant */
 	const char *lua_path, *lua_cpath;
+	bool sandbox; /* the script is not trusted: see exporter_options */
+	char **allow; /* ends with NULL; NULL: none */
 	const char *mistake; /* of the script, known already: it cannot run; or
 				NULL */
 };

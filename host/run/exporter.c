@@ -17,6 +17,7 @@
 #include "run/prober.h"
 #include "run/publisher.h"
 #include "run/respond.h"
+#include "run/script.h"
 #include "run/starter.h"
 #include "run/succession.h"
 #include "run/thread.h"
@@ -375,6 +376,7 @@ void exporter_finish(struct exporter *exporter)
 
 /* ---- the thread ---- */
 
+/* Loads the script. */
 static bool open_vm(struct exporter *e, struct err *err)
 {
 	struct vm_options options = {
@@ -383,13 +385,15 @@ static bool open_vm(struct exporter *e, struct err *err)
 		.steps_back = true,
 		.lua_path = e->options.lua_path,
 		.lua_cpath = e->options.lua_cpath,
+		.sandbox = e->options.sandbox,
+		.allow = e->options.allow,
 		.open = modules_open,
 		.ports = e->ports,
 		.seen = &e->seen,
 		.owner = e,
 		.fail_at = e->options.fail_at,
 	};
-	struct vm *vm = vm_new(&options, err);
+	struct vm *vm = script_load(&options, e->path, &e->declaration, err);
 
 	atomic_store(&e->vm, vm);
 	return vm != NULL;
@@ -431,9 +435,6 @@ static bool load(struct exporter *e, struct err *err)
 	if (!open_vm(e, err))
 		return false;
 	collector.vm = atomic_load(&e->vm);
-	e->declaration = declaration_load(collector.vm, e->path, err);
-	if (!e->declaration)
-		return false;
 	vm_set_name(collector.vm, exporter_name(e));
 	e->limits = *vm_limits(collector.vm);
 	e->outline = outline_new(e->declaration, e->options.labels,

@@ -41,6 +41,9 @@ struct exporter_options {
 	double timeout;		 /* the same */
 	struct vm_limits limits; /* the same, where they say something */
 	const char *lua_path, *lua_cpath;
+	bool sandbox; /* the script is not trusted (vm_options.sandbox), */
+	const char *const *allow; /* and goes there alone. A script that
+				     promises a sandbox is in its own */
 	struct loop *web; /* whose thread is told of errors; NULL: none */
 	size_t fail_at;	  /* specs: see vm/state.h */
 	bool held;	  /* once loaded, it waits to be started or tried */

@@ -189,6 +189,10 @@ static void take_entry(lua_State *L, struct entry *entry)
 	entry->lua_path = take_string(L, "lua_path");
 	entry->lua_cpath = take_string(L, "lua_cpath");
 	entry->mistake = take_string(L, "mistake");
+	lua_getfield(L, -1, "sandbox");
+	entry->sandbox = lua_toboolean(L, -1);
+	lua_pop(L, 1);
+	take_list(L, "allow", &entry->allow);
 	entry->interval = take_number(L, "interval", -1);
 	entry->timeout = take_number(L, "timeout", -1);
 	take_limits(L, entry);

@@ -18,6 +18,7 @@
 #include "vm/coroutine.h"
 #include "vm/embedded.h"
 #include "vm/finalizer.h"
+#include "vm/sandbox.h"
 #include "vm/slice.h"
 
 #if defined(__x86_64__)
@@ -238,7 +239,15 @@ static int l_io_lines(lua_State *L)
 	return lua_gettop(L);
 }
 
-static void open_allowed(lua_State *L)
+static void open_io(lua_State *L)
+{
+	open_library(L, LUA_IOLIBNAME, luaopen_io, io_names);
+	lua_getfield(L, -1, "lines");
+	lua_pushcclosure(L, l_io_lines, 1);
+	lua_setfield(L, -2, "lines");
+}
+
+static void open_allowed(lua_State *L, bool sandbox)
 {
 	open_library(L, LUA_COLIBNAME, luaopen_coroutine, NULL);
 	coroutine_open(L);
@@ -246,12 +255,12 @@ static void open_allowed(lua_State *L)
 	open_library(L, LUA_MATHLIBNAME, luaopen_math, NULL);
 	open_library(L, LUA_UTF8LIBNAME, luaopen_utf8, NULL);
 	open_library(L, LUA_STRLIBNAME, luaopen_string, string_names);
-	open_library(L, LUA_OSLIBNAME, luaopen_os, os_names);
-	open_library(L, LUA_DBLIBNAME, luaopen_debug, debug_names);
-	open_library(L, LUA_IOLIBNAME, luaopen_io, io_names);
-	lua_getfield(L, -1, "lines");
-	lua_pushcclosure(L, l_io_lines, 1);
-	lua_setfield(L, -2, "lines");
+	open_library(L, LUA_OSLIBNAME, luaopen_os,
+		     sandbox ? sandbox_os_names : os_names);
+	open_library(L, LUA_DBLIBNAME, luaopen_debug,
+		     sandbox ? sandbox_debug_names : debug_names);
+	if (!sandbox)
+		open_io(L);
 	lua_settop(L, 0);
 }
 
@@ -424,6 +433,8 @@ static int l_read_undefined(lua_State *L)
 	if (lua_type(L, 2) != LUA_TSTRING || is_foreign(L))
 		return 0;
 	name = lua_tostring(L, 2);
+	if (vm_allow(vm_of(L)) && sandbox_lacks(name))
+		return luaL_error(L, "%s is not available in a sandbox", name);
 	near = nearest_global(L, name);
 	if (near)
 		return luaL_error(L,
@@ -463,10 +474,12 @@ void library_open(lua_State *L, const struct vm_options *options)
 	lua_settop(L, 0);
 	open_base(L);
 	open_package(L, options);
-	open_allowed(L);
+	open_allowed(L, options->sandbox);
 	open_embedded(L);
 	if (options->open)
 		options->open(L);
 	lua_settop(L, 0);
+	if (options->sandbox)
+		sandbox_close(L);
 	open_strict(L);
 }

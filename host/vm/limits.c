@@ -40,6 +40,23 @@ void vm_limits_lay(struct vm_limits *limits, const struct vm_limits *over)
 		limits->operations = over->operations;
 }
 
+static size_t lower(size_t one, size_t most)
+{
+	return one < most ? one : 0;
+}
+
+struct vm_limits vm_limits_lower(const struct vm_limits *limits,
+				 const struct vm_limits *most)
+{
+	return (struct vm_limits){
+		.memory = lower(limits->memory, most->memory),
+		.cpu = limits->cpu < most->cpu ? limits->cpu : 0,
+		.series = lower(limits->series, most->series),
+		.body = lower(limits->body, most->body),
+		.operations = lower(limits->operations, most->operations),
+	};
+}
+
 struct vm_limits vm_limits_without(const struct vm_limits *limits,
 				   const struct vm_limits *kept)
 {

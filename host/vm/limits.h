@@ -40,6 +40,10 @@ const char *vm_limit_name(enum vm_limit limit);
 /* Each field of OVER that says something replaces that of LIMITS. */
 void vm_limits_lay(struct vm_limits *limits, const struct vm_limits *over);
 
+/* LIMITS without the fields that are not lower than those of MOST. */
+struct vm_limits vm_limits_lower(const struct vm_limits *limits,
+				 const struct vm_limits *most);
+
 /* LIMITS without the fields that KEPT has. */
 struct vm_limits vm_limits_without(const struct vm_limits *limits,
 				   const struct vm_limits *kept);

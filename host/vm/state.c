@@ -51,6 +51,7 @@ struct vm {
 	struct loop *loop;
 	const char *name;
 	void *owner;
+	struct allow *allow; /* NULL: no sandbox */
 	struct ports *ports;
 	struct seen_list *seen;
 	bool loaded;
@@ -218,6 +219,8 @@ void vm_set_limits(struct vm *vm, const struct vm_limits *limits)
 {
 	struct vm_limits own = vm_limits_without(limits, &vm->given);
 
+	if (vm->allow)
+		own = vm_limits_lower(&own, &vm->limits);
 	vm_limits_lay(&vm->limits, &own);
 	if (own.cpu > 0)
 		slice_set(&vm->slice, own.cpu);
@@ -525,10 +528,25 @@ static void open_state(lua_State *L, void *arg)
 	library_open(L, arg);
 }
 
+static void release(struct vm *vm)
+{
+	pool_release(&vm->pool);
+	allow_free(vm->allow);
+	free(vm);
+}
+
 struct vm *vm_new(const struct vm_options *options, struct err *err)
 {
-	struct vm *vm = mem_alloc(sizeof *vm);
+	struct allow *allow = NULL;
+	struct vm *vm;
 
+	if (options->sandbox) {
+		allow = allow_new(options->allow, err);
+		if (!allow)
+			return NULL;
+	}
+	vm = mem_alloc(sizeof *vm);
+	vm->allow = allow;
 	vm->loop = options->loop;
 	vm->name = options->name;
 	vm->owner = options->owner;
@@ -543,8 +561,7 @@ struct vm *vm_new(const struct vm_options *options, struct err *err)
 	vm->L = lua_newstate(allocate, vm);
 	if (!vm->L) {
 		memory_error(vm, err);
-		pool_release(&vm->pool);
-		free(vm);
+		release(vm);
 		return NULL;
 	}
 	*(struct vm **)lua_getextraspace(vm->L) = vm;
@@ -575,8 +592,12 @@ void vm_free(struct vm *vm)
 	slice_release(&vm->slice);
 	assert(vm_memory(vm) == 0);
 	task_scheduler_free(vm->scheduler);
-	pool_release(&vm->pool);
-	free(vm);
+	release(vm);
+}
+
+const struct allow *vm_allow(const struct vm *vm)
+{
+	return vm->allow;
 }
 
 void *vm_owner(const struct vm *vm)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "core/err.h"
+#include "net/allow.h"
 #include "net/loop.h"
 #include "vm/limits.h"
 
@@ -37,6 +38,14 @@ struct vm_options {
 	 */
 	const char *lua_path;
 	const char *lua_cpath;
+	/*
+	 * The script is not trusted: it has nothing of the outside (see
+	 * vm/library.h) but the network, and that only where ALLOW says (texts
+	 * of net/allow.h, ending with NULL; NULL: nowhere). Paths are not
+	 * looked at, and limits can only be lowered.
+	 */
+	bool sandbox;
+	const char *const *allow;
 	void (*open)(lua_State *L); /* preloads our modules; may raise */
 	void *owner;		    /* for vm_owner(); not looked at */
 	struct ports *ports; /* of its listening sockets; borrowed; or NULL */
@@ -64,6 +73,10 @@ struct vm *vm_of(lua_State *L);
 void *vm_owner(const struct vm *vm);
 struct loop *vm_loop(const struct vm *vm);
 struct ports *vm_ports(const struct vm *vm);
+
+/* Where the script may go on the network; NULL: everywhere, it is in no
+ * sandbox. Good until vm_free(). */
+const struct allow *vm_allow(const struct vm *vm);
 const char *vm_name(const struct vm *vm);
 
 /*
@@ -81,7 +94,8 @@ void vm_set_loaded(struct vm *vm);
 void vm_set_name(struct vm *vm, const char *name);
 
 /* Limits that a script states. Those that the options have stay, and where
- * LIMITS says nothing the present ones do. */
+ * LIMITS says nothing the present ones do; in a sandbox also where it says
+ * more than those. */
 void vm_set_limits(struct vm *vm, const struct vm_limits *limits);
 
 /* Those in force. For the state's thread, and for others once it is loaded. */

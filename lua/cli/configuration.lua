@@ -9,6 +9,7 @@ local config = require "cli.config"
 local folder = require "cli.folder"
 local push = require "cli.push"
 local read = require "cli.reader"
+local sandbox = require "cli.sandbox"
 local script_of = require "cli.script"
 local scripts = require "cli.scripts"
 local source_map = require "cli.source_map"
@@ -17,9 +18,9 @@ local M = {}
 
 local NAME_MAX <const> = 200
 local TOP <const> = { "listen", "telemetry_path", "log_level", "lifecycle",
-  "watch", "limits", "push", "scripts", "exporters" }
+  "watch", "limits", "push", "sandbox", "allow", "scripts", "exporters" }
 local ENTRY <const> = { "name", "labels", "interval", "timeout", "limits",
-  "config", "profiles", "push" }
+  "config", "profiles", "push", "sandbox", "allow" }
 local SAFE <const> = {
   "assert", "error", "ipairs", "next", "pairs", "select", "tonumber",
   "tostring", "type", "math", "string", "table", "utf8",
@@ -322,7 +323,7 @@ end
 -- ---- entries ----
 
 -- What an entry says of itself, without looking into its script.
-local function read_entry(reader, exporters, i, host)
+local function read_entry(reader, exporters, i, common, host)
   local entry = exporters[i]
   if type(entry) ~= "table" then
     read.refuse(reader, exporters, i, "exporters: expected tables such as "
@@ -339,16 +340,19 @@ local function read_entry(reader, exporters, i, host)
     interval = read.seconds(reader, entry, "interval"),
     timeout = read.seconds(reader, entry, "timeout"),
     limits = read.limits(reader, entry, host),
+    fence = sandbox.read(reader, entry, host, common),
   }
 end
 
 -- Loads the script of ITEM, once for all that have it. One with a mistake does
 -- not keep the other exporters from running.
 local function load_script(reader, item, check, host)
-  local key = host.absolute(item.path)
+  local fenced = item.fence.sandbox
+  local key = host.absolute(item.path) .. (fenced and "\0" or "")
   local loaded = reader.scripts[key]
   if not loaded then
-    local script, message = script_of.load(item.path, host, check)
+    local script, message = script_of.load(item.path, host, check,
+      fenced)
     loaded = { script = script, mistake = message, uses = 0 }
     reader.scripts[key] = loaded
     local theirs = scripts.is_path(item.entry[1])
@@ -411,13 +415,15 @@ local function planned(item, limits)
     push = item.push,
     lua_path = paths.lua_path,
     lua_cpath = paths.lua_cpath,
+    sandbox = item.fence.sandbox,
+    allow = item.fence.allow,
   }
 end
 
 -- ---- the whole ----
 
 -- The list of exporters, as far as each says what it is.
-local function read_exporters(reader, top, host)
+local function read_exporters(reader, top, common, host)
   local exporters = read.expect(reader, top, "exporters", "table",
     "a list of tables")
   local items = {}
@@ -433,7 +439,8 @@ local function read_exporters(reader, top, host)
     end
   end
   for i = 1, #exporters do
-    items[#items + 1] = read.attempt(reader, read_entry, exporters, i, host)
+    items[#items + 1] = read.attempt(reader, read_entry, exporters, i,
+      common, host)
   end
   if #exporters == 0 and #reader.folders == 0 then
     read.refuse(reader, top, "exporters", "exporters: the list is empty")
@@ -455,10 +462,11 @@ local function push_found(reader, entry, common, host)
 end
 
 -- The exporters of the folders, behind those that are listed.
-local function read_folders(reader, top, plan, sources, common, check, host)
+local function read_folders(reader, top, plan, sources, common, fence, check,
+  host)
   local listed = { [host.absolute(reader.path)] = true }
-  for path in pairs(reader.scripts) do
-    listed[path] = true
+  for key in pairs(reader.scripts) do
+    listed[(key:gsub("%z$", ""))] = true
   end
   local entries, message = folder.entries(reader.folders, {
     names = reader.names,
@@ -466,6 +474,7 @@ local function read_folders(reader, top, plan, sources, common, check, host)
     sources = sources,
     advice = reader.advice,
     check = check,
+    fence = fence,
   }, host)
   if not entries then
     read.refuse(reader, top, "scripts", "scripts: %s", message)
@@ -502,7 +511,8 @@ local function read_all(reader, text, check, host)
   }
   reader.limits = read.attempt(reader, read.limits, top, host)
   local common = read.attempt(reader, push.read, top, host)
-  local items = read.attempt(reader, read_exporters, top, host) or {}
+  local fence = read.attempt(reader, sandbox.read, top, host)
+  local items = read.attempt(reader, read_exporters, top, fence, host) or {}
   for _, item in ipairs(items) do
     load_script(reader, item, check, host)
     read.attempt(reader, claim_name, item)
@@ -512,8 +522,8 @@ local function read_all(reader, text, check, host)
     read.attempt(reader, read_push, item, common or nil, host)
     plan.exporters[i] = planned(item, reader.limits)
   end
-  read.attempt(reader, read_folders, top, plan, sources, common or nil, check,
-    host)
+  read.attempt(reader, read_folders, top, plan, sources, common or nil, fence,
+    check, host)
   return plan
 end
 

@@ -97,6 +97,20 @@ M.common = {
     help = "Reload when asked by POST /-/reload.",
     convert = values.boolean,
   },
+  {
+    name = "sandbox",
+    kind = "boolean",
+    help = "Do not trust the script: no files, no processes, no variables, "
+      .. "and the network only where --allow says.",
+  },
+  {
+    name = "allow",
+    kind = "list",
+    argname = "HOST",
+    help = "Where a script in the sandbox may go: api.example.com, "
+      .. "*.example.com:443, 10.0.0.0/8, [2001:db8::1]:161, listen:5000. "
+      .. "Repeatable.",
+  },
   { name = "help", kind = "boolean", help = "Show this help." },
   { name = "version", kind = "boolean", help = "Show the version." },
 }

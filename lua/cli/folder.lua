@@ -66,8 +66,11 @@ local function read_values(entry, script, sources, host)
 end
 
 local function entry_of(path, given, host)
-  local entry = { script = path, where = path }
-  local script, message = script_of.load(path, host, given.check)
+  local fence = given.fence or {}
+  local entry = { script = path, where = path, sandbox = fence.sandbox,
+    allow = fence.allow }
+  local script, message =
+    script_of.load(path, host, given.check, fence.sandbox)
   if script then
     entry.lua_path = script.paths.lua_path
     entry.lua_cpath = script.paths.lua_cpath
@@ -90,7 +93,8 @@ end
   cannot be read. GIVEN holds `names`, those that are taken and by whom, to which
   theirs are added; `listed`, absolute paths of scripts that are listed
   elsewhere, to which theirs are added, too; `sources` of values; `advice`, a
-  list to add to; and `check`: are the metrics to be tried?
+  list to add to; `check`: are the metrics to be tried?; and `fence`, their
+  sandbox (cli.sandbox).
 ]]
 function M.entries(folders, given, host)
   local entries = {}

@@ -200,6 +200,11 @@ local function refuse_value(key, expected, inside, value)
   raise("option '%s': expected %s, got %s", key, expected, got)
 end
 
+-- What leads out of a sandbox: files, and ways around the host of the URL. The
+-- driver refuses them, too, but does not know the place in the script.
+local OUTSIDE <const> = { ca_file = true, cert_file = true, key_file = true,
+  proxy = true, unix_socket = true }
+
 local function check(options, known)
   if type(options) ~= "table" then
     raise("expected a table of options, got %s", type(options))
@@ -208,6 +213,9 @@ local function check(options, known)
     local test = known[key]
     if not test then
       refuse_unknown(key, known)
+    end
+    if OUTSIDE[key] and driver.in_sandbox() then
+      raise("option '%s' is not available in a sandbox", key)
     end
     local expected, inside = test(value)
     if expected then

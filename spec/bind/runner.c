@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lunex-spec [--gc] FILE...     runs Lua specs in a state as exporters have one
- * lunex-spec --sweep FILE...    runs scripts with the n-th allocation failing,
+ * lunex-spec --sweep [--sandbox] FILE...
+ *                               runs scripts with the n-th allocation failing,
  *                               n = 1, 2, 3 ..., until they succeed
  *
  * --gc makes the collector run all the time. The module `host` exists only
@@ -36,7 +37,7 @@
 
 enum { RESULT_MAX = 1 << 20 };
 
-static bool collect_always;
+static bool collect_always, in_sandboxes;
 
 /* ---- one script in a state of its own ----------------------------------- */
 
@@ -141,12 +142,32 @@ static void open_modules(lua_State *L)
 	lua_gc(L, LUA_GCSETSTEPMUL, 1000);
 }
 
+/* The list options.allow, in a userdata that stays on the stack. */
+static const char *const *push_allow(lua_State *L)
+{
+	int list = lua_gettop(L) + 1;
+	const char **texts;
+	size_t n = 0;
+
+	if (lua_getfield(L, 2, "allow") == LUA_TTABLE)
+		n = (size_t)lua_rawlen(L, -1);
+	texts = lua_newuserdatauv(L, (n + 1) * sizeof *texts, 0);
+	for (size_t i = 0; i < n; i++) {
+		lua_rawgeti(L, list, (lua_Integer)i + 1);
+		texts[i] = lua_tostring(L, -1); /* stays in the table */
+		lua_pop(L, 1);
+	}
+	texts[n] = NULL;
+	return texts;
+}
+
 /* host.run(source [, options]) -> result | nil, message, code */
 static int l_run(lua_State *L)
 {
-	static const char *const known[] = { "body",   "cpath",	     "deadline",
-					     "memory", "operations", "path",
-					     "slice",  "stop",	     NULL };
+	static const char *const known[] = {
+		"allow", "body",    "cpath", "deadline", "memory", "operations",
+		"path",	 "sandbox", "slice", "stop",	 NULL
+	};
 	struct source source = { .text = check_str(L, 1), .name = "=script" };
 	struct vm_options options = { .open = open_modules, .name = "spec" };
 	struct run *run;
@@ -165,15 +186,19 @@ static int l_run(lua_State *L)
 		(size_t)opt_integer(L, 2, "body", 0, 0, INT32_MAX);
 	source.deadline = opt_seconds(L, 2, "deadline", 0);
 	stop = opt_seconds(L, 2, "stop", 0);
+	options.sandbox = opt_boolean(L, 2, "sandbox", false);
 	task_check(L);
 	lua_settop(L, 2);
 	run = push_object(L, sizeof *run, RUN, 0);
+	if (options.sandbox)
+		options.allow = push_allow(L);
 	run->op.cancel = on_run_cancel;
 	source.run = run;
 	buf_init(&run->result, RESULT_MAX);
 	timer_init(options.loop, &run->stop, on_stop);
 	run->open = true;
 	run->vm = vm_new(&options, &run->err);
+	lua_settop(L, 3);
 	if (!run->vm || !vm_call(run->vm, start_source, &source, &run->err)) {
 		run->failed = true;
 		return k_run(L, LUA_OK, 0);
@@ -300,6 +325,7 @@ static bool try_with(const char *file, size_t n, struct err *err)
 	struct attempt_source source = { &attempt, file };
 	struct vm_options options = { .loop = attempt.loop,
 				      .fail_at = n,
+				      .sandbox = in_sandboxes,
 				      .open = open_for_sweep };
 	struct vm *vm = vm_new(&options, &attempt.err);
 
@@ -334,7 +360,8 @@ int main(int argc, char **argv)
 	bool passed = true;
 
 	if (argc > 2 && strcmp(argv[1], "--sweep") == 0) {
-		for (int i = 2; i < argc; i++)
+		in_sandboxes = strcmp(argv[2], "--sandbox") == 0;
+		for (int i = 2 + in_sandboxes; i < argc; i++)
 			passed = sweep(argv[i]) && passed;
 		return passed ? 0 : 1;
 	}

@@ -19,7 +19,7 @@ return {
 }
 ]]
 
-local files, folders, environment
+local files, folders, environment, loads
 
 local outside = {
   data = "/data",
@@ -36,7 +36,14 @@ local outside = {
     end
     return nil, "cannot read " .. path
   end,
-  declaration = function(path)
+  check_allow = function(text)
+    if text:find "^%w[%w.:]*$" then
+      return true
+    end
+    return nil, "'" .. text .. "': no"
+  end,
+  declaration = function(path, _, _, sandbox)
+    loads[#loads + 1] = path .. (sandbox and " apart" or "")
     local chunk, message = load(files[path], "@" .. path, "t")
     return chunk and chunk(), chunk and {} or message
   end,
@@ -69,6 +76,7 @@ end
 
 before_each(function()
   environment = {}
+  loads = {}
   folders = { ["/data/exporters/"] = { "queue.lua" } }
   files = {
     ["/data/exporters/queue.lua"] = QUEUE,
@@ -366,5 +374,87 @@ return a[1] .. a[2] .. b .. c .. #{ "\"}", '\z
     assert.same({ assert(load(text))() }, { assert(load(marked))(at) })
     assert.equal(select(2, text:gsub("\n", "")),
       select(2, marked:gsub("\n", "")))
+  end)
+end)
+
+describe("a sandbox in a configuration", function()
+  -- sandbox and allow of each exporter.
+  local function fences(text)
+    local all = {}
+    for i, exporter in ipairs(plan(text).exporters) do
+      all[i] = tostring(exporter.sandbox)
+        .. (exporter.allow and " " .. table.concat(exporter.allow, ",") or "")
+    end
+    return table.concat(all, "; ")
+  end
+
+  it("is that of the entry, or that of all", function()
+    assert.equal("false; true; true a.b; false", fences [[
+      return { exporters = {
+        { "queue" }, { "queue", name = "b", sandbox = true },
+        { "queue", name = "c", sandbox = true, allow = { "a.b" } },
+        { "queue", name = "d", sandbox = false },
+      } }
+    ]])
+    assert.equal("true x; true a.b; false; true ", fences [[
+      return { sandbox = true, allow = { "x" }, exporters = {
+        { "queue" }, { "queue", name = "b", allow = { "a.b" } },
+        { "queue", name = "c", sandbox = false },
+        { "queue", name = "d", allow = {} },
+      } }
+    ]])
+  end)
+
+  it("loads the script apart, and once for each way", function()
+    plan [[
+      return { exporters = {
+        { "queue", sandbox = true }, { "queue", name = "b", sandbox = true },
+        { "queue", name = "c" }, { "queue", name = "d" },
+      } }
+    ]]
+    assert.same({ "/data/exporters/queue.lua apart",
+      "/data/exporters/queue.lua" }, loads)
+  end)
+
+  it("has no variables of the environment that the script names", function()
+    environment.QUEUE_HOST = "stolen"
+    local both = plan [[
+      return { exporters = {
+        { "queue", sandbox = true }, { "queue", name = "b" },
+      } }
+    ]]
+    assert.is_nil(both.exporters[1].config.host)
+    assert.equal("stolen", both.exporters[2].config.host)
+  end)
+
+  it("that is wrong is refused with its line", function()
+    refused('2: allow: without sandbox = true it restricts nothing',
+      'return { exporters = {\n{ "queue", allow = { "a" } } } }')
+    refused('1: allow: without sandbox = true it restricts nothing',
+      'return { allow = { "a" }, exporters = { { "queue" } } }')
+    refused('2: allow: without sandbox = true it restricts nothing',
+      'return { sandbox = true, exporters = {\n{ "queue", sandbox = false, '
+        .. 'allow = { "a" } } } }')
+    refused("2: allow: '?': no",
+      'return { exporters = {\n{ "queue", sandbox = true, allow = { "?" } } } }')
+    refused("2: allow: expected strings, number 2 is a boolean",
+      'return { exporters = {\n{ "queue", sandbox = true, allow = { "a", true }'
+        .. ' } } }')
+    refused("2: allow: expected a list, got the key 'a'",
+      'return { exporters = {\n{ "queue", sandbox = true, allow = { a = 1 } } '
+        .. '} }')
+    refused("2: sandbox: expected true or false, got a number",
+      'return { exporters = {\n{ "queue", sandbox = 1 } } }')
+  end)
+
+  it("does not show the text of a file", function()
+    files["etc/secret"] = "!hunter2"
+    local _, mistakes = read [[
+      return { exporters = {
+        { "queue", sandbox = true, allow = { file "secret" } },
+      } }
+    ]]
+    assert.is_nil(mistakes[1]:find "hunter2")
+    assert.matches("allow: number 1 is none of a name", mistakes[1])
   end)
 end)

@@ -456,14 +456,14 @@ static void done_may_free_it_all(void **state)
 		uv_run(loop_uv(loop), UV_RUN_ONCE);
 	assert_int_equal(1, rounds);
 	/* From the socket's and the timer's callbacks as well. */
-	icmp = icmp_new(loop);
+	icmp = icmp_new(loop, NULL);
 	world_answer(true);
 	echo = world_echo(world->self);
 	echo.done = free_all;
 	world_send(&echo);
 	while (rounds < 2)
 		uv_run(loop_uv(loop), UV_RUN_ONCE);
-	icmp = icmp_new(loop);
+	icmp = icmp_new(loop, NULL);
 	world_answer(false);
 	echo = world_echo(world->self);
 	echo.done = free_all;

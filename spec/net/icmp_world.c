@@ -93,7 +93,7 @@ int world_start(void **state)
 	loop = loop_new();
 	uv_timer_init(loop_uv(loop), &beat);
 	uv_timer_start(&beat, on_beat, 5, 5);
-	icmp = icmp_new(loop);
+	icmp = icmp_new(loop, NULL);
 	return 0;
 }
 

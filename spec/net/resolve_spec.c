@@ -107,7 +107,7 @@ static int start(void **state)
 	loop = loop_new();
 	timer_init(loop, &beat, on_beat);
 	timer_start(&beat, 0.005);
-	resolver = resolver_new(loop);
+	resolver = resolver_new(loop, NULL);
 	resolver_configure(resolver, &options);
 	return 0;
 }

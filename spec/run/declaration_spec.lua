@@ -466,3 +466,54 @@ return {
     assert.matches("\nx_a 2\n", e:page())
   end)
 end)
+
+describe("the promise of a sandbox", function()
+  local function sandboxed(line)
+    return with("sandbox = true, " .. line)
+  end
+
+  it("is checked", function()
+    refused(with "sandbox = 1", ":5: 'sandbox': expected true or false")
+    refused(with "allow = { 'a' }", ":5: 'allow' is for a script with")
+    refused(sandboxed "allow = 'a'", ":5: 'allow': expected a list of strings")
+    refused(sandboxed "allow = { 1 }", ":5: 'allow': expected a list of strin")
+    refused(sandboxed "allow = { 'a:b' }", ":5: 'allow': 'a:b': expected a p")
+  end)
+
+  it("holds for all that comes behind it", function()
+    local e <close> = assert(exporter.load [[
+local metric = require "metric"
+return {
+  name = "spec",
+  sandbox = true,
+  metrics = { x_a = metric.gauge "A." },
+  collect = function(m) m.x_a:set(io and 1 or 0) end,
+}
+]])
+    local good, message = e:collect()
+    assert.is_false(good)
+    assert.matches("io is not available in a sandbox", message)
+  end)
+
+  it("does not raise the limits of the host", function()
+    for body, expected in pairs {
+      ["for i = 1, 100001 do m.x_a:set(1, i) end"] = "100000 series",
+      ["return ('x'):rep(1 << 30)"] = "memory limit of 64 MiB exceeded",
+      ["while true do end"] = "ran for more than 1 s",
+    } do
+      local e <close> = assert(exporter.load(([[
+local metric = require "metric"
+return {
+  name = "spec",
+  sandbox = true,
+  limits = { series = 1e6, memory = 1e12, cpu = 1e6 },
+  metrics = { x_a = metric.gauge { "A.", labels = { "n" } } },
+  collect = function(m) %s end,
+}
+]]):format(body)))
+      local good, message = e:collect()
+      assert.is_false(good)
+      assert.matches(expected, message)
+    end
+  end)
+end)
