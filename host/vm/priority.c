@@ -7,6 +7,8 @@
 #include "vm/priority.h"
 
 #include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 static bool set_policy(int policy)
 {
@@ -23,4 +25,13 @@ bool priority_lower(void)
 bool priority_raise(void)
 {
 	return set_policy(SCHED_OTHER);
+}
+
+/* The limit is 20 less the nice value that may be had. */
+bool priority_can_raise(void)
+{
+	struct rlimit limit;
+
+	return geteuid() == 0 ||
+	       (getrlimit(RLIMIT_NICE, &limit) == 0 && limit.rlim_cur >= 20);
 }

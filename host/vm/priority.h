@@ -12,4 +12,7 @@ bool priority_lower(void);
 /* As before. The system may want a privilege for that. */
 bool priority_raise(void);
 
+/* Will it be possible? */
+bool priority_can_raise(void);
+
 #endif

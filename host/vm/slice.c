@@ -114,6 +114,7 @@ static void on_count(lua_State *L, lua_Debug *ar)
 		return;
 	}
 	(void)ar;
+	slice->hooked = true;
 	note(slice, L);
 	vm_set_runaway(L, true);
 	set_hook(L, 1);
@@ -136,9 +137,13 @@ static void on_tick(int number, siginfo_t *info, void *context)
 	L = atomic_load_explicit(&slice->running, memory_order_relaxed);
 	if (!L || (!slice->expired && left(slice) > 0))
 		return;
+	if (slice->expired && !slice->hooked) {
+		atomic_store_explicit(&slice->stuck, true,
+				      memory_order_relaxed);
+		vm_step_back(slice->vm);
+	}
 	slice->expired = true;
 	lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
-	vm_step_back(slice->vm);
 }
 
 static bool take_signal(void)
@@ -211,6 +216,8 @@ static void begin(struct slice *slice, int64_t cpu)
 	if (!slice->ticking)
 		slice->look_at =
 			clock_ns(CLOCK_MONOTONIC_COARSE) + slice->length;
+	slice->hooked = false;
+	atomic_store_explicit(&slice->stuck, false, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
 	slice->expired = false;
 }
@@ -245,6 +252,11 @@ void slice_renew(struct slice *slice)
 		return;
 	slice->renewed = true;
 	begin(slice, clock_ns(CLOCK_THREAD_CPUTIME_ID));
+}
+
+bool slice_is_stuck(const struct slice *slice)
+{
+	return atomic_load_explicit(&slice->stuck, memory_order_relaxed);
 }
 
 lua_State *slice_running(const struct slice *slice)

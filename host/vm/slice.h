@@ -23,6 +23,8 @@ struct slice {
 	int64_t start;		       /* on the thread's CPU clock */
 	lua_State *_Atomic running;    /* whose instructions run; NULL: none */
 	volatile sig_atomic_t expired; /* used up: every hook raises */
+	volatile sig_atomic_t hooked;  /* and one has */
+	_Atomic bool stuck;	       /* none came for a long time */
 	bool renewed;		       /* slice_renew() was here */
 	bool over;		       /* was used up since slice_start(): */
 	char place[PLACE_MAX];	       /* there, when a hook raised */
@@ -54,6 +56,10 @@ void slice_renew(struct slice *slice);
  * coroutine.
  */
 lua_State *slice_switch(struct slice *slice, lua_State *L);
+
+/* Is it used up, and no instruction of Lua ran for a tenth of it since then?
+ * Any thread. */
+bool slice_is_stuck(const struct slice *slice);
 
 /* Whose instructions run; NULL: none. */
 lua_State *slice_running(const struct slice *slice);

@@ -235,8 +235,9 @@ void vm_limit_met(struct vm *vm, enum vm_limit limit)
 {
 	atomic_fetch_add_explicit(&vm->exceeded[limit], 1,
 				  memory_order_relaxed);
-	if (limit == VM_LIMIT_MEMORY || limit == VM_LIMIT_CPU ||
-	    limit == VM_LIMIT_SERIES)
+	if (limit == VM_LIMIT_CPU ||
+	    ((limit == VM_LIMIT_MEMORY || limit == VM_LIMIT_SERIES) &&
+	     priority_can_raise()))
 		vm_step_back(vm);
 }
 
@@ -339,12 +340,16 @@ double vm_busy_seconds(const struct vm *vm)
 }
 
 /* The slice once, and once more for <close> variables, is the most that Lua
- * code can have. */
+ * code can have. Its timer knows earlier. */
 bool vm_is_stuck(const struct vm *vm)
 {
 	int64_t most = (int64_t)(2 * vm->limits.cpu * SECOND);
 	struct timespec now;
 
+	if (vm_busy_seconds(vm) <= 0)
+		return false;
+	if (slice_is_stuck(&vm->slice))
+		return true;
 	if (vm_busy_seconds(vm) * SECOND < (double)most ||
 	    clock_gettime(vm->clock, &now) != 0)
 		return false;

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
+local exporter = require "exporter"
 local host = require "host"
 local task = require "task"
 
@@ -88,10 +89,6 @@ describe("the memory limit", function()
         end
         return table.concat(t)]],
     },
-    ["a JSON document of many small tables"] = {
-      2, [[local json = require "json"
-        return json.decode("[" .. ("[],"):rep(1000000) .. "1]")]],
-    },
     ["a JSON text that has one string many times"] = {
       4, [[local json = require "json"
         local t, s = {}, ("x"):rep(1 << 20)
@@ -116,6 +113,34 @@ describe("the memory limit", function()
       assert.equal("limit", code)
     end)
   end
+end)
+
+describe("the limit of a body", function()
+  local ASKS <const> = [[
+    local http = require "http"
+    local answer, message = http.get("%s", { body_max = %s })
+    return answer and tostring(#answer.body) or message
+  ]]
+  it("is a sentence with a line, and an option can only ask for less",
+    function()
+      local stand <close> = assert(exporter.load([[
+return {
+  name = "stand",
+  routes = { ["GET /big"] = function() return ("x"):rep(5000) end },
+}
+]], {}, { serve = true }))
+      local url = stand:url() .. "/big"
+      local function ask(limit, option)
+        return run(ASKS:format(url, option), { body = limit })
+      end
+      local sentence = "script:2: GET " .. url
+        .. ": the body is larger than 4000 bytes" .. RAISES:format "body"
+      assert.equal(sentence, ask(4000, "nil"))
+      assert.equal(sentence, ask(4000, 1 << 20))
+      assert.equal("GET " .. url .. ": the body is larger than 3000 bytes",
+        ask(4000, 3000))
+      assert.equal("5000", ask(5000, "nil"))
+    end)
 end)
 
 describe("the limit of operations", function()

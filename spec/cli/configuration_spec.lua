@@ -224,6 +224,34 @@ describe("a configuration", function()
     assert.same({ "q1:3", "q2:3", "q3:10", "q4:10", "q5:12" }, places)
   end)
 
+  it("has limits for all, and for one", function()
+    local result = plan [[
+      return { limits = { memory = 2^20, cpu = 0.5 }, exporters = {
+        { "queue", limits = { memory = 3, body = 4, operations = 5 } },
+        { "own/queue.lua", name = "b" } } }
+    ]]
+    assert.same({ memory = 3, cpu = 0.5, body = 4, operations = 5 },
+      result.exporters[1].limits)
+    assert.same({ memory = 1048576.0, cpu = 0.5 }, result.exporters[2].limits)
+    for text, sentence in pairs {
+      ["{ memroy = 1 }"] = "unknown key 'memroy' of limits",
+      ["{ series = '7' }"] = "limits.series: expected a number, got a string",
+      ["{ cpu = 0 }"] =
+        "limits.cpu: expected a number above 0, at most 1000000000, got 0",
+      ["{ operations = 0/0 }"] = "limits.operations: expected a number above "
+        .. "0, at most 1000000000000000, got " .. tostring(0/0),
+      ["{ body = 2^31 }"] = "limits.body: expected a number above 0, at most "
+        .. "1073741824, got " .. 2^31,
+      ["3"] = "limits: expected a table such as { memory = 128 * 2^20 }, got "
+        .. "a number",
+    } do
+      refused("1: " .. sentence, "return { exporters = { { 'queue', limits = "
+        .. text .. " } } }")
+      refused("1: " .. sentence, "return { limits = " .. text
+        .. ", exporters = { { 'queue' } } }")
+    end
+  end)
+
   it("tells the line of a key, however it is written", function()
     refused("4: name: expected a string, got a number", [[
       return { exporters = {

@@ -398,6 +398,10 @@ describe("limits", function()
       ":5: 'limits%.memory': expected a number above 0")
     refused(with [[limits = { series = "7" }]],
       ":5: 'limits%.series': expected a number above 0, got string")
+    refused(with [[limits = { body = 2^31 }]],
+      ":5: 'limits%.body': expected bytes above 0, at most 1 GiB")
+    refused(with [[limits = { operations = 0.5 }]],
+      ":5: 'limits%.operations': expected a number above 0")
   end)
 
   it("of series leave room for what the host says", function()
