@@ -13,7 +13,7 @@ set(LUNEX_SPEC_ENVIRONMENT
   PYTHONUNBUFFERED=1
   ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
   UBSAN_OPTIONS=print_stacktrace=1
-  TSAN_OPTIONS=second_deadlock_stack=1)
+  TSAN_OPTIONS=second_deadlock_stack=1:history_size=7:suppressions=${PROJECT_SOURCE_DIR}/spec/tsan.supp)
 
 function(lunex_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "COMMAND;LABELS")
