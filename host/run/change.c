@@ -23,6 +23,9 @@ static const double trial_patience = 2;
  * wait. */
 static const double swap_patience = 2.5;
 
+/* And then for its heir. */
+static const double heir_patience = 2.5;
+
 enum stage { LOADING, TRYING, SWAPPING, OVER };
 
 /* What becomes of one entry. */
@@ -39,6 +42,7 @@ struct change {
 	struct timer patience;
 	struct timer begin;
 	enum stage stage;
+	bool left;   /* those that do not hand over were left behind */
 	size_t open; /* candidates that the stage waits for */
 	struct report *report;
 	size_t n;
@@ -105,6 +109,15 @@ static void settle_failed(struct change *change, struct candidate *candidate)
 		   candidate->entry->script, version->err.text);
 }
 
+/* What is wrong with a version that has taken over; NULL. */
+static const char *remark_on(const struct version *version)
+{
+	if (version->late)
+		return "the new version does not come back to the host; until "
+		       "it does, the last page of the old one is shown";
+	return version->trial_failed ? version->err.text : NULL;
+}
+
 static void settle_live(struct change *change, struct candidate *candidate)
 {
 	struct member *member = candidate->member;
@@ -118,10 +131,7 @@ static void settle_live(struct change *change, struct candidate *candidate)
 	candidate->member = member;
 	member_note(member, NULL, NULL, NULL);
 	report_add(change->report, result, candidate->entry->name,
-		   candidate->entry->script,
-		   candidate->version->trial_failed
-			   ? candidate->version->err.text
-			   : NULL);
+		   candidate->entry->script, remark_on(candidate->version));
 }
 
 /* The same as what runs: an attempt that had failed was taken back. */
@@ -180,8 +190,9 @@ static void remove_member(struct change *change, struct member *member)
 	report_add(change->report, REPORT_REMOVED, member->entry->name,
 		   member->entry->script, NULL);
 	if (member->current) {
-		member->current->left_behind = member->current->stalled;
 		version_remove(member->current);
+		if (version_is_stalled(member->current))
+			version_leave_behind(member->current);
 		fleet_part(change->options.fleet, member->current);
 	}
 	member_free(member);
@@ -247,10 +258,23 @@ static void swap_ready(struct change *change)
  * say so in the same way as the others. */
 static void leave_behind(struct change *change)
 {
+	change->left = true;
+	timer_start(&change->patience, heir_patience);
 	for (size_t i = 0; i < change->n; i++)
 		if (is_in(&change->candidates[i], VERSION_TAKING_OVER))
 			version_leave_behind(
 				current_of(&change->candidates[i]));
+}
+
+/* Those that do not even say so are stuck themselves, since their trial. */
+static void go_on_without(struct change *change)
+{
+	for (size_t i = 0; i < change->n; i++)
+		if (is_in(&change->candidates[i], VERSION_TAKING_OVER))
+			version_lend(current_of(&change->candidates[i]),
+				     change->candidates[i].version);
+	change->open = 0;
+	finish(change);
 }
 
 /* ---- comparing ---- */
@@ -349,7 +373,7 @@ static bool was_failing(const struct candidate *candidate)
 	const struct version *current = current_of(candidate);
 
 	return atomic_load(&exporter_status(current->exporter)->failing) ||
-	       current->stalled;
+	       version_is_stalled(current);
 }
 
 static void judge(struct change *change)
@@ -479,7 +503,7 @@ static void patience_ended(struct timer *timer)
 		(void *)((char *)timer - offsetof(struct change, patience));
 
 	if (change->stage == SWAPPING) {
-		leave_behind(change);
+		change->left ? go_on_without(change) : leave_behind(change);
 		return;
 	}
 	for (size_t i = 0; i < change->n; i++) {

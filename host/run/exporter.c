@@ -26,6 +26,9 @@
 
 static const double default_timeout = 10;
 
+/* What a trial waits for. */
+enum trial_part { TRIAL_BEGUN = 1, TRIAL_START = 2, TRIAL_COLLECT = 4 };
+
 struct exporter {
 	struct exporter_options options;
 	char *path;
@@ -51,7 +54,8 @@ struct exporter {
 	struct exporter_question *waiting; /* linked by their messages */
 	struct vm_limits limits;	   /* in force; immutable once loaded */
 	struct trial {
-		unsigned open; /* results that are still to come */
+		unsigned open; /* results that are still to come: a set of
+				  enum trial_part */
 		bool failed;
 		struct err err;
 	} trial;
@@ -225,8 +229,10 @@ void exporter_probe(struct probe *probe)
 
 /* ---- collections ---- */
 
-/* One result of those that a trial waits for. */
-static void end_trial(struct exporter *e, const struct err *err)
+/* One result of those that a trial waits for. `start` may tell more than one,
+ * because it is begun again when it fails. */
+static void end_trial(struct exporter *e, enum trial_part part,
+		      const struct err *err)
 {
 	struct trial *trial = &e->trial;
 
@@ -235,7 +241,8 @@ static void end_trial(struct exporter *e, const struct err *err)
 	if (err && !trial->failed)
 		trial->err = *err;
 	trial->failed |= err != NULL;
-	if (--trial->open == 0)
+	trial->open &= ~(unsigned)part;
+	if (!trial->open)
 		e->options.tried(e->options.arg,
 				 trial->failed ? &trial->err : NULL);
 }
@@ -256,7 +263,7 @@ static void collected(void *arg, const struct err *err)
 	if (e->options.collected)
 		e->options.collected(e->options.arg, err);
 	answer_all(e);
-	end_trial(e, err);
+	end_trial(e, TRIAL_COLLECT, err);
 	if (e->finishing)
 		end_thread(e);
 }
@@ -287,7 +294,7 @@ static void start_told(void *arg, const struct err *err)
 	if (alone)
 		collector_set_up(e->collector, !err);
 	publisher_started(e->publisher, err, alone);
-	end_trial(e, err);
+	end_trial(e, TRIAL_START, err);
 }
 
 static void begin_start(struct exporter *e)
@@ -310,13 +317,14 @@ static void deliver_try(struct message *message)
 
 	if (e->stopping)
 		return;
-	e->trial.open = 1u + (e->starter != NULL) + collects;
+	e->trial.open = TRIAL_BEGUN | (e->starter ? TRIAL_START : 0u) |
+			(collects ? TRIAL_COLLECT : 0u);
 	e->started = loop_now(e->loop);
 	collector_set_trial(e->collector, true);
 	begin_start(e);
 	if (collects)
 		collector_run(e->collector, exporter_timeout(e));
-	end_trial(e, NULL);
+	end_trial(e, TRIAL_BEGUN, NULL);
 }
 
 void exporter_try(struct exporter *exporter)
@@ -357,6 +365,11 @@ void exporter_replace(struct exporter *old, struct exporter *heir)
 bool exporter_leave_behind(struct exporter *old, struct exporter *heir)
 {
 	return succession_leave_behind(old->succession, succession_of(heir));
+}
+
+void exporter_lend(struct exporter *old, struct exporter *heir)
+{
+	publisher_lend(heir->publisher, publisher_board(old->publisher));
 }
 
 static void deliver_finish(struct message *message)

@@ -99,6 +99,10 @@ void exporter_replace(struct exporter *old, struct exporter *heir);
  */
 bool exporter_leave_behind(struct exporter *old, struct exporter *heir);
 
+/* HEIR is stuck before it takes over: until it comes back, what OLD has shown
+ * last is what is seen of it. */
+void exporter_lend(struct exporter *old, struct exporter *heir);
+
 /* Lets one that has handed over, and that nobody will ask any more, end what is
  * under way and then its thread. HEIR lives at least until it has ended. */
 void exporter_finish(struct exporter *exporter);

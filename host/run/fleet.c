@@ -12,7 +12,8 @@
 #include "core/log.h"
 #include "core/mem.h"
 
-static const double stalled_after = 1;
+/* Behind the time that what is under way may take. */
+static const double end_patience = 2.5;
 
 /* Descriptors of an exporter that has no socket yet, and some for the rest. */
 enum { DESCRIPTORS_EACH = 16, DESCRIPTORS_ELSE = 256 };
@@ -31,6 +32,7 @@ struct fleet {
 	double config_changed;
 	unsigned left_behind; /* threads of others */
 	bool stopped;
+	bool unclean; /* not everything of a former version could be freed */
 	void (*changed)(struct version *version, void *arg);
 	void *arg;
 };
@@ -287,6 +289,11 @@ struct version *fleet_load(struct fleet *fleet, struct entry *entry, bool trial)
 			"%s: too many open files: raise their limit "
 			"(ulimit -n)",
 			entry->script);
+	else if (left_behind(fleet) >= FLEET_LEFT_MAX)
+		err_set(&err, ERR_LIMIT,
+			"%s: %u threads of scripts are stuck already: restart "
+			"lunex",
+			entry->script, left_behind(fleet));
 	else
 		return version_new(&options);
 	return version_refused(entry, &err);
@@ -324,8 +331,10 @@ static bool go_on_parting(struct fleet *fleet, struct version *version)
 		return false;
 	if (version->state == VERSION_RETIRED)
 		version_finish(version);
-	if (!version->ended || !version_free(version, 1))
+	if (!version->ended || !version_join(version, 1))
 		return false;
+	if (!version_free(version))
+		fleet->unclean = true;
 	if (counted)
 		forget_roster(fleet);
 	return true;
@@ -349,16 +358,44 @@ static void look_after(struct fleet *fleet)
 
 /* ---- stalled ones ---- */
 
+/* Its thread should have ended by now. */
+static bool is_overdue(struct fleet *fleet, const struct version *version)
+{
+	double patience = end_patience;
+
+	if (!version->ending || version->ended || version->left_behind)
+		return false;
+	if (version->finishing)
+		patience += exporter_timeout(version->exporter);
+	return loop_now(fleet->options.loop) - version->ending > patience;
+}
+
+static void look_at_parting(struct fleet *fleet)
+{
+	for (size_t i = 0; i < fleet->nparting; i++) {
+		struct version *version = fleet->parting[i];
+
+		if (!is_overdue(fleet, version))
+			continue;
+		version->left_behind = true;
+		forget_roster(fleet);
+		log_warn("a former version of the script does not come back "
+			 "to the host",
+			 "exporter", version->entry->name, "script",
+			 version->entry->script);
+	}
+}
+
 void fleet_look(struct fleet *fleet)
 {
+	look_at_parting(fleet);
 	for (size_t i = 0; i < fleet->n; i++) {
 		struct version *version = fleet->members[i]->current;
 		bool stalled;
 
 		if (!version)
 			continue;
-		stalled = exporter_busy_seconds(version->exporter) >
-			  stalled_after;
+		stalled = version_is_stalled(version);
 		if (stalled && !version->stalled)
 			log_warn("the script does not come back to the host",
 				 "exporter", version->entry->name, "script",
@@ -403,8 +440,7 @@ static bool join_all(struct fleet *fleet, double seconds)
 		struct version *version = fleet->parting[i];
 		double left = until - loop_now(fleet->options.loop);
 
-		if (!version->exporter ||
-		    exporter_join(version->exporter, left > 0 ? left : 0))
+		if (version_join(version, left > 0 ? left : 0))
 			continue;
 		log_warn("the script did not come back in time", "exporter",
 			 version->entry->name);
@@ -421,9 +457,7 @@ static bool free_all(struct fleet *fleet)
 	for (size_t i = 0; i < fleet->nparting && all; i++) {
 		struct version *version = fleet->parting[i];
 
-		if (version->exporter)
-			all = exporter_free(version->exporter, 0);
-		version->exporter = NULL;
+		all = version_unload(version);
 		if (!all)
 			log_warn("the resolver did not come back in time",
 				 "exporter", version->entry->name);
@@ -438,7 +472,7 @@ bool fleet_stop(struct fleet *fleet, double seconds)
 	part_with_all(fleet);
 	for (size_t i = 0; i < fleet->nparting; i++)
 		version_stop(fleet->parting[i]);
-	return join_all(fleet, seconds) && free_all(fleet);
+	return join_all(fleet, seconds) && free_all(fleet) && !fleet->unclean;
 }
 
 void fleet_free(struct fleet *fleet)
@@ -446,7 +480,7 @@ void fleet_free(struct fleet *fleet)
 	if (!fleet)
 		return;
 	for (size_t i = 0; i < fleet->nparting; i++)
-		version_free(fleet->parting[i], 0);
+		version_free(fleet->parting[i]);
 	for (size_t i = 0; i < fleet->n; i++)
 		member_free(fleet->members[i]);
 	free(fleet->parting);

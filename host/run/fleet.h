@@ -35,6 +35,9 @@ struct member {
 	struct seen_list failed_seen;
 };
 
+/* So many threads left behind at once; then nothing is loaded any more. */
+enum { FLEET_LEFT_MAX = 64 };
+
 struct fleet;
 
 struct fleet_options {

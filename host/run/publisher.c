@@ -12,7 +12,11 @@ struct publisher {
 	struct loop *web;
 	struct vm *vm;
 	struct registry *registry;
-	struct board *board;
+	struct board *own;
+	struct board *taken;	      /* from an older version; NULL */
+	struct board *lent;	      /* the main thread's; NULL */
+	_Atomic(struct board *) seen; /* by others; NULL: its own */
+	struct board *board;	      /* that it writes to: one of these */
 	struct page *shown;	      /* borrowed from the registry */
 	char error[512];	      /* that the web thread was told */
 	double cpu_before;	      /* seconds of older versions */
@@ -164,7 +168,7 @@ static void move_status(struct exporter_status *to,
 
 void publisher_take_over(struct publisher *p, struct board *board, bool stuck)
 {
-	struct board *own = p->board;
+	struct board *own = p->own;
 
 	p->cpu_before = atomic_load_explicit(&board->status.cpu_seconds,
 					     memory_order_relaxed);
@@ -173,13 +177,22 @@ void publisher_take_over(struct publisher *p, struct board *board, bool stuck)
 	} else {
 		board_go_on(board, own);
 		move_status(&board->status, &own->status);
-		p->board = board_ref(board);
+		p->board = p->taken = board_ref(board);
 		p->shown = NULL;
-		board_unref(own);
+		page_slot_set(&own->slot, NULL);
 	}
 	publisher_publish(p);
+	atomic_store(&p->seen, p->board);
 	if (p->web)
 		board_tell(p->board, p->web, p->error);
+}
+
+void publisher_lend(struct publisher *p, struct board *board)
+{
+	struct board *none = NULL;
+
+	p->lent = board_ref(board);
+	atomic_compare_exchange_strong(&p->seen, &none, board);
 }
 
 /* ---- life ---- */
@@ -189,7 +202,7 @@ struct publisher *publisher_new(struct loop *web)
 	struct publisher *p = mem_alloc(sizeof *p);
 
 	p->web = web;
-	p->board = board_new();
+	p->own = p->board = board_new();
 	return p;
 }
 
@@ -202,13 +215,17 @@ void publisher_open(struct publisher *p, struct vm *vm,
 
 struct board *publisher_board(const struct publisher *p)
 {
-	return p->board;
+	struct board *seen = atomic_load(&p->seen);
+
+	return seen ? seen : p->own;
 }
 
 void publisher_free(struct publisher *p)
 {
 	if (!p)
 		return;
-	board_unref(p->board);
+	board_unref(p->own);
+	board_unref(p->taken);
+	board_unref(p->lent);
 	free(p);
 }

@@ -25,8 +25,8 @@ struct publisher *publisher_new(struct loop *web);
 /* After everybody else has let go of the exporter. */
 void publisher_free(struct publisher *publisher);
 
-/* The board that it writes to, borrowed. Any thread; another one only after it
- * was told that this version runs. */
+/* The board on which it is seen, borrowed: that which it writes to, mostly. Any
+ * thread. */
 struct board *publisher_board(const struct publisher *publisher);
 
 /* What it shows; before anything is published. */
@@ -55,5 +55,9 @@ struct page *publisher_close(struct publisher *publisher);
  * so the board remains its own, and this one only goes on with its numbers. */
 void publisher_take_over(struct publisher *publisher, struct board *board,
 			 bool stuck);
+
+/* It is stuck before it takes over: until it does, it is seen on BOARD, that of
+ * the older version. In the main thread, once. */
+void publisher_lend(struct publisher *publisher, struct board *board);
 
 #endif

@@ -61,10 +61,13 @@ static bool runs_as(const struct reload *reload, const struct version *version,
 	       all_current(reload, &version->seen);
 }
 
+/* Where nothing was read, for want of descriptors for one, nobody can say what
+ * it was made from. */
 static bool failed_as(const struct reload *reload, const struct member *member,
 		      const struct entry *entry)
 {
 	return member->failed && entry_equal(member->failed, entry) &&
+	       (member->failed_seen.n || entry->mistake) &&
 	       all_current(reload, &member->failed_seen);
 }
 
@@ -75,8 +78,9 @@ static enum change_need need(void *arg, const struct member *member,
 	const struct version *current = member->current;
 
 	if (runs_as(reload, current, entry))
-		return reload->insisting && current->stalled ? CHANGE_LOAD
-							     : CHANGE_NOTHING;
+		return reload->insisting && version_is_stalled(current)
+			       ? CHANGE_LOAD
+			       : CHANGE_NOTHING;
 	return !reload->insisting && failed_as(reload, member, entry)
 		       ? CHANGE_NOT_YET
 		       : CHANGE_LOAD;
@@ -135,9 +139,9 @@ static void log_item(const struct report_item *item)
 		break;
 	case REPORT_RELOADED:
 		if (error)
-			log_warn("exporter reloaded; it fails as before",
-				 "exporter", item->exporter, "script",
-				 item->script, "error", error);
+			log_warn("exporter reloaded, and it fails", "exporter",
+				 item->exporter, "script", item->script,
+				 "error", error);
 		else
 			log_info("exporter reloaded", "exporter",
 				 item->exporter, "script", item->script);

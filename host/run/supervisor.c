@@ -50,7 +50,8 @@ struct supervisor {
 	struct timer look;
 	bool loaded;
 	bool signalled;
-	bool stuck; /* a thread that reads files does not come back */
+	bool reload_asked; /* before there was something to reload */
+	bool stuck;	   /* a thread that reads files does not come back */
 };
 
 /* ---- loading ---- */
@@ -292,6 +293,7 @@ static void signal_arrived(uv_poll_t *poll, int status, int events)
 		return;
 	if (info.ssi_signo == SIGHUP) {
 		log_info("reloading", "signal", "SIGHUP");
+		s->reload_asked = !s->reload;
 		if (s->reload)
 			reload_wish(s->reload, true);
 		return;
@@ -394,6 +396,8 @@ static bool serve(struct supervisor *s, struct err *err)
 	announce(s);
 	reload_watch(s->reload);
 	timer_start(&s->look, look_every);
+	if (s->reload_asked)
+		reload_wish(s->reload, true);
 	while (!s->signalled)
 		loop_run(s->loop);
 	stop(s);

@@ -5,6 +5,8 @@
 
 #include "core/mem.h"
 
+static const double stalled_after = 1; /* seconds */
+
 #define VERSION_OF(message, member)                                            \
 	((struct version *)(void *)((char *)(message)-offsetof(struct version, \
 							       member)))
@@ -97,6 +99,11 @@ static void ended(void *arg)
 
 /* ---- its steps ---- */
 
+bool version_is_stalled(const struct version *version)
+{
+	return exporter_busy_seconds(version->exporter) > stalled_after;
+}
+
 void version_start(struct version *version)
 {
 	version->state = VERSION_LIVE;
@@ -149,6 +156,13 @@ bool version_leave_behind(struct version *old)
 	return true;
 }
 
+void version_lend(struct version *old, struct version *heir)
+{
+	exporter_lend(old->exporter, heir->exporter);
+	heir->state = VERSION_LIVE;
+	heir->late = true;
+}
+
 void version_fail(struct version *version, const struct err *err)
 {
 	version->err = *err;
@@ -156,18 +170,29 @@ void version_fail(struct version *version, const struct err *err)
 	version_stop(version);
 }
 
+static void set_ending(struct version *version)
+{
+	if (!version->ending)
+		version->ending = loop_now(version->loop);
+}
+
 void version_stop(struct version *version)
 {
-	if (version->exporter && !version->stopping)
-		exporter_stop(version->exporter);
+	if (version->stopping)
+		return;
 	version->stopping = true;
+	set_ending(version);
+	if (version->exporter)
+		exporter_stop(version->exporter);
 }
 
 void version_finish(struct version *version)
 {
-	if (!version->finishing)
-		exporter_finish(version->exporter);
+	if (version->finishing)
+		return;
 	version->finishing = true;
+	set_ending(version);
+	exporter_finish(version->exporter);
 }
 
 /* ---- life ---- */
@@ -229,14 +254,27 @@ struct version *version_refused(struct entry *entry, const struct err *err)
 	return version;
 }
 
-bool version_free(struct version *version, double seconds)
+bool version_join(const struct version *version, double seconds)
 {
-	if (version->exporter && !exporter_free(version->exporter, seconds))
-		return false;
+	return !version->exporter || exporter_join(version->exporter, seconds);
+}
+
+bool version_unload(struct version *version)
+{
+	struct exporter *exporter = version->exporter;
+
+	version->exporter = NULL;
+	return !exporter || exporter_free(exporter, 0);
+}
+
+bool version_free(struct version *version)
+{
+	bool all = version_unload(version);
+
 	unbind_heir(version);
 	seen_list_release(&version->seen);
 	seen_list_release(&version->load_seen);
 	entry_unref(version->entry);
 	free(version);
-	return true;
+	return all;
 }

@@ -35,13 +35,16 @@ struct version {
 	bool trial_failed;
 	struct err err;
 	struct seen_list seen; /* what it was made from; since it has loaded */
-	bool left_behind;      /* its thread is stuck, and was replaced */
+	bool left_behind; /* its thread is stuck, and nobody waits for it */
+	bool late;	  /* it is stuck since its trial, and takes over when it
+			     comes back */
+	double ending;	  /* since when its thread is to end; 0: it is not */
 	bool finishing, stopping;
 	bool ended;
 	struct version *heir;
 	unsigned rosters; /* that name it, and still are */
 	unsigned debtors; /* former versions that may still hand over */
-	bool stalled;	  /* at the last look of the fleet */
+	bool stalled;	  /* at the last look of the fleet: it was told of */
 
 	/* The state changed, or it has ended. Not from inside a call. */
 	void (*changed)(struct version *version, void *arg);
@@ -78,9 +81,16 @@ void version_try(struct version *version);
 void version_replace(struct version *old, struct version *heir);
 void version_remove(struct version *version);
 
+/* Does it not come back to the host? Of one that runs. */
+bool version_is_stalled(const struct version *version);
+
 /* OLD, which is to hand over to its heir, is stuck: goes on without it. False
  * when it has just handed over. */
 bool version_leave_behind(struct version *old);
+
+/* HEIR, which is to take over from OLD, is stuck: it counts as live, and what
+ * OLD showed last is seen until it comes back. */
+void version_lend(struct version *old, struct version *heir);
 
 /* It is not to run, for the reason ERR: its thread ends. */
 void version_fail(struct version *version, const struct err *err);
@@ -91,8 +101,14 @@ void version_stop(struct version *version);
 /* Lets one that has retired end. */
 void version_finish(struct version *version);
 
-/* Frees one whose thread is over, or waits for that SECONDS at most. False when
- * it is stuck. */
-bool version_free(struct version *version, double seconds);
+/* Waits for the end of its thread SECONDS at most. False when it is stuck. */
+bool version_join(const struct version *version, double seconds);
+
+/* Frees its exporter, whose thread is over. False when that is not all of it,
+ * see exporter_free(). */
+bool version_unload(struct version *version);
+
+/* The same, and the rest of it. */
+bool version_free(struct version *version);
 
 #endif
