@@ -105,7 +105,9 @@ static void settle_failed(struct change *change, struct candidate *candidate)
 		member->loads_bad++;
 	candidate->member = member;
 	member_note(member, version->entry, &version->seen, &version->err);
-	report_add(change->report, REPORT_FAILED, candidate->entry->name,
+	report_add(change->report, REPORT_FAILED,
+		   member->current ? member->entry->name
+				   : candidate->entry->name,
 		   candidate->entry->script, version->err.text);
 }
 
@@ -154,6 +156,16 @@ static void replace_entry(struct member *member, struct entry *entry)
 	member->entry = entry;
 }
 
+/* What goes on as it was keeps its name: a script with a mistake does not say
+ * its own. */
+static bool is_listed_so(const struct candidate *candidate)
+{
+	if (!current_of(candidate))
+		return true;
+	return candidate->version ? candidate->version->state != VERSION_FAILED
+				  : candidate->need == CHANGE_NOTHING;
+}
+
 static void settle(struct change *change, struct candidate *candidate)
 {
 	struct version *version = candidate->version, *former;
@@ -165,7 +177,8 @@ static void settle(struct change *change, struct candidate *candidate)
 		settle_failed(change, candidate);
 	else
 		settle_live(change, candidate);
-	replace_entry(candidate->member, candidate->entry);
+	if (is_listed_so(candidate))
+		replace_entry(candidate->member, candidate->entry);
 	if (!version)
 		return;
 	if (version->state == VERSION_FAILED) {
@@ -431,7 +444,7 @@ static void load(struct change *change, struct candidate *candidate)
 	if (candidate->need == CHANGE_LOAD)
 		candidate->version =
 			fleet_load(change->options.fleet, candidate->entry,
-				   member && member->current);
+				   current_of(candidate));
 }
 
 static void begin(struct timer *timer)

@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bind/scope.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "net/loop.h"
+#include "run/moment.h"
 #include "vm/task.h"
 
 struct part {
@@ -38,14 +38,6 @@ struct collector {
 static double now_of(const struct collector *collector)
 {
 	return loop_now(vm_loop(collector->options.vm));
-}
-
-static double epoch(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 /* The family NAME_suffix: the script's, when it declares it, or a new one. */
@@ -173,7 +165,7 @@ static void finish(struct collector *collector)
 	collector->took = now_of(collector) - collector->started;
 	say(collector, collector->up, NULL, collector->ok);
 	if (collector->ok)
-		say(collector, collector->last_success, NULL, epoch());
+		say(collector, collector->last_success, NULL, moment_now());
 }
 
 /* In whole nanoseconds: what is behind them is noise, and long to read. */

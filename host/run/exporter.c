@@ -555,10 +555,11 @@ static void deliver_stop(struct message *message)
 
 static void open_loop(struct exporter *e)
 {
-	const char *lineage = e->options.name ? e->options.name : e->path;
+	const char *name = e->options.name ? e->options.name : e->path;
+	const char *lineage = e->options.lineage ? e->options.lineage : name;
 	struct succession_options succession = { .loop = e->loop,
 						 .publisher = e->publisher,
-						 .name = lineage,
+						 .name = name,
 						 .leaving = leaving,
 						 .live = live,
 						 .arg = e };

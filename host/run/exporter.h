@@ -44,9 +44,11 @@ struct exporter_options {
 	bool sandbox; /* the script is not trusted (vm_options.sandbox), */
 	const char *const *allow; /* and goes there alone. A script that
 				     promises a sandbox is in its own */
-	struct loop *web; /* whose thread is told of errors; NULL: none */
-	size_t fail_at;	  /* specs: see vm/state.h */
-	bool held;	  /* once loaded, it waits to be started or tried */
+	struct loop *web;    /* whose thread is told of errors; NULL: none */
+	size_t fail_at;	     /* specs: see vm/state.h */
+	bool held;	     /* once loaded, it waits to be started or tried */
+	const char *lineage; /* which sockets it may take over: see net/ports.h;
+				NULL: its name */
 	bool trial; /* there is an older version: sockets that listen are held
 		       until it takes over */
 

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/log.h"
 #include "core/mem.h"
+#include "run/moment.h"
 
 /* Behind the time that what is under way may take. */
 static const double end_patience = 2.5;
@@ -36,14 +36,6 @@ struct fleet {
 	void (*changed)(struct version *version, void *arg);
 	void *arg;
 };
-
-static double epoch(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 /* ---- descriptors ---- */
 
@@ -87,7 +79,7 @@ struct member *member_new(struct entry *entry)
 	struct member *member = mem_alloc(sizeof *member);
 
 	member->entry = entry_ref(entry);
-	member->changed = epoch();
+	member->changed = moment_now();
 	return member;
 }
 
@@ -104,7 +96,7 @@ void member_note(struct member *member, struct entry *entry,
 {
 	forget_failure(member);
 	member->loaded = !err;
-	member->changed = epoch();
+	member->changed = moment_now();
 	if (!err)
 		return;
 	member->err = *err;
@@ -246,7 +238,7 @@ void fleet_set_config(struct fleet *fleet, const char *error)
 {
 	free(fleet->config_error);
 	fleet->config_error = mem_string(error);
-	fleet->config_changed = epoch();
+	fleet->config_changed = moment_now();
 	forget_roster(fleet);
 }
 
@@ -270,16 +262,55 @@ static void version_changed(struct version *version, void *arg)
 	look_after(fleet);
 }
 
-struct version *fleet_load(struct fleet *fleet, struct entry *entry, bool trial)
+static bool is_lineage(const struct fleet *fleet, const char *lineage)
 {
+	for (size_t i = 0; i < fleet->n; i++) {
+		const struct version *current = fleet->members[i]->current;
+
+		if (current && strcmp(current->lineage, lineage) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* That of FORMER, which may have had another name; of a new exporter its name,
+ * unless one that was renamed still has it. To be freed. */
+static char *lineage_of(const struct fleet *fleet, const struct entry *entry,
+			const struct version *former)
+{
+	char *lineage = mem_string(former ? former->lineage : entry->name);
+
+	while (!former && is_lineage(fleet, lineage)) {
+		size_t len = strlen(lineage);
+
+		lineage = mem_realloc(lineage, len + 2);
+		memcpy(lineage + len, "+", 2);
+	}
+	return lineage;
+}
+
+static struct version *load(struct fleet *fleet, struct entry *entry,
+			    const struct version *former)
+{
+	char *lineage = lineage_of(fleet, entry, former);
 	const struct version_options options = { .loop = fleet->options.loop,
 						 .web = fleet->options.web,
 						 .entry = entry,
-						 .trial = trial,
+						 .lineage = lineage,
+						 .trial = former != NULL,
 						 .fail_at =
 							 fleet->options.fail_at,
 						 .changed = version_changed,
 						 .arg = fleet };
+	struct version *version = version_new(&options);
+
+	free(lineage);
+	return version;
+}
+
+struct version *fleet_load(struct fleet *fleet, struct entry *entry,
+			   const struct version *former)
+{
 	struct err err;
 
 	if (entry->mistake)
@@ -295,7 +326,7 @@ struct version *fleet_load(struct fleet *fleet, struct entry *entry, bool trial)
 			"lunex",
 			entry->script, left_behind(fleet));
 	else
-		return version_new(&options);
+		return load(fleet, entry, former);
 	return version_refused(entry, &err);
 }
 
@@ -415,7 +446,7 @@ struct fleet *fleet_new(const struct fleet_options *options)
 
 	fleet->options = *options;
 	fleet->config_error = mem_string("");
-	fleet->config_changed = epoch();
+	fleet->config_changed = moment_now();
 	return fleet;
 }
 

@@ -88,10 +88,10 @@ void fleet_free(struct fleet *fleet);
 
 /* ---- for run/change.c ---- */
 
-/* Begins to load ENTRY; TRIAL: beside an older version. When there are no
- * descriptors for it, it is refused. */
+/* Begins to load ENTRY, beside FORMER, the version that runs; NULL: none does.
+ * When there are no descriptors for it, it is refused. */
 struct version *fleet_load(struct fleet *fleet, struct entry *entry,
-			   bool trial);
+			   const struct version *former);
 
 /* Called for each version whose state changed; NULL: nobody. */
 void fleet_listen(struct fleet *fleet,

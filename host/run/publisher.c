@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/mem.h"
+#include "run/moment.h"
 
 struct publisher {
 	struct loop *web;
@@ -23,14 +23,6 @@ struct publisher {
 	uint64_t exceeded[VM_LIMITS]; /* of the state, told already */
 	bool closed;
 };
-
-static double epoch(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 /* ---- numbers ---- */
 
@@ -120,10 +112,10 @@ void publisher_collected(struct publisher *p, const struct err *err,
 	count_one(err ? &status->collections_failed : &status->collections_ok);
 	if (p->closed)
 		return;
-	set_number(&status->last_run, epoch());
+	set_number(&status->last_run, moment_now());
 	set_number(&status->last_seconds, seconds);
 	if (!err)
-		set_number(&status->last_success, epoch());
+		set_number(&status->last_success, moment_now());
 	tell(p, err);
 	publisher_set_ready(p);
 }

@@ -218,6 +218,7 @@ static struct exporter *make(struct version *version,
 		.allow = (const char *const *)entry->allow,
 		.web = options->web,
 		.held = true,
+		.lineage = version->lineage,
 		.trial = options->trial,
 		.fail_at = options->fail_at,
 		.seen = &version->load_seen,
@@ -237,6 +238,7 @@ struct version *version_new(const struct version_options *options)
 
 	version->loop = options->loop;
 	version->entry = entry_ref(options->entry);
+	version->lineage = mem_string(options->lineage);
 	version->changed = options->changed;
 	version->arg = options->arg;
 	version->exporter = make(version, options);
@@ -275,6 +277,7 @@ bool version_free(struct version *version)
 	seen_list_release(&version->seen);
 	seen_list_release(&version->load_seen);
 	entry_unref(version->entry);
+	free(version->lineage);
 	free(version);
 	return all;
 }

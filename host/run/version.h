@@ -31,6 +31,7 @@ enum version_state {
 struct version {
 	struct entry *entry;	   /* a reference */
 	struct exporter *exporter; /* NULL: none was made */
+	char *lineage; /* see exporter_options; NULL without an exporter */
 	enum version_state state;
 	bool trial_failed;
 	struct err err;
@@ -62,8 +63,9 @@ struct version_options {
 	struct loop *loop; /* the main thread's */
 	struct loop *web;  /* see exporter_options; NULL: none */
 	struct entry *entry;
-	bool trial;	/* there is an older one */
-	size_t fail_at; /* specs: see vm/state.h */
+	const char *lineage; /* see exporter_options; copied */
+	bool trial;	     /* there is an older one */
+	size_t fail_at;	     /* specs: see vm/state.h */
 	void (*changed)(struct version *version, void *arg);
 	void *arg;
 };

@@ -206,6 +206,9 @@ class Chaos(Case):
         exporter.version += 1
         self.write(exporter, **different)
         self.reload(said)
+        self.assertIn(f"failed {exporter.name} ", self.told)
+        self.assertEqual(0, self.host.samples()[
+            f'lunex_exporter_reload_success{{exporter="{exporter.name}"}}'])
         exporter.version -= 1
         self.write(exporter)
         self.reload()
