@@ -171,13 +171,21 @@ static bool same_value(const struct config_value *a,
 }
 
 /* The order comes from a table of Lua. */
-static bool has_value(const struct config *config,
-		      const struct config_value *value)
+static const struct config_value *find(const struct config *config,
+				       const char *key)
 {
 	for (size_t i = 0; i < config->count; i++)
-		if (strcmp(config->values[i].key, value->key) == 0)
-			return same_value(&config->values[i], value);
-	return false;
+		if (strcmp(config->values[i].key, key) == 0)
+			return &config->values[i];
+	return NULL;
+}
+
+bool config_same(const struct config *a, const struct config *b,
+		 const char *key)
+{
+	const struct config_value *va = find(a, key), *vb = find(b, key);
+
+	return va && vb ? same_value(va, vb) : va == vb;
 }
 
 bool config_equal(const struct config *a, const struct config *b)
@@ -187,9 +195,16 @@ bool config_equal(const struct config *a, const struct config *b)
 	if (na != nb)
 		return false;
 	for (size_t i = 0; i < na; i++)
-		if (!has_value(b, &a->values[i]))
+		if (!config_same(a, b, a->values[i].key))
 			return false;
 	return true;
+}
+
+const char *config_string(const struct config *config, const char *key)
+{
+	const struct config_value *value = find(config, key);
+
+	return value && value->type == CONFIG_STRING ? value->string : NULL;
 }
 
 void config_free(struct config *config)

@@ -45,6 +45,13 @@ void push_config(lua_State *L, const struct config *config);
  * empty one. */
 bool config_equal(const struct config *a, const struct config *b);
 
+/* The string under KEY, or NULL. */
+const char *config_string(const struct config *config, const char *key);
+
+/* Is the value under KEY the same in both, or missing in both? */
+bool config_same(const struct config *a, const struct config *b,
+		 const char *key);
+
 void config_free(struct config *config);
 
 #endif

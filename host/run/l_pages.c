@@ -2,9 +2,9 @@
 /*
  * pages: what the push thread's Lua (lua/pusher.lua) has of the host: its
  * streams, the pages of their exporters, and a place to say what became of
- * them. Stands on run/pusher.h and run/exporter.h. A question is an allocation
- * of its own, because an exporter that is stuck answers after its asker gave
- * up: at most one such is open for each stream.
+ * them. Stands on run/pusher.h, run/push_stream.h and run/ticket.h: an exporter
+ * that is stuck answers after its asker gave up, so at most one question to it
+ * is open for each stream.
  */
 #include "run/l_pages.h"
 
@@ -21,7 +21,9 @@
 #include "core/mem.h"
 #include "run/exporter.h"
 #include "run/l_page.h"
+#include "run/push_stream.h"
 #include "run/pusher.h"
+#include "run/ticket.h"
 #include "vm/state.h"
 #include "vm/task.h"
 
@@ -37,65 +39,42 @@ static const double default_seconds = 120;
 
 enum { TEXT_MAX = 256 << 20, HOST_NAME = 256 };
 
-/* Stream number I of Lua, from 1. */
-static size_t check_stream(lua_State *L, struct pusher **pusher)
+/* A stream is known by its number. */
+static struct push_stream *check_stream(lua_State *L)
 {
-	lua_Integer i = luaL_checkinteger(L, 1);
+	struct push_stream *stream =
+		pusher_find(vm_owner(vm_of(L)), luaL_checkinteger(L, 1));
 
-	*pusher = vm_owner(vm_of(L));
-	luaL_argcheck(L, i >= 1 && (size_t)i <= pusher_streams(*pusher), 1,
-		      "there is no such stream");
-	return (size_t)i - 1;
+	luaL_argcheck(L, stream, 1, "there is no such stream");
+	return stream;
 }
 
-/* ---- the streams ---- */
-
-/* What its exporter has, or 0. */
-static double interval_of(const struct exporter *exporter)
+/* pages.stream(i) -> { exporter =, target =, interval =, options = } */
+static int l_stream(lua_State *L)
 {
-	return exporter_declaration(exporter)->nparts
-		       ? exporter_interval(exporter)
-		       : 0;
-}
+	const struct push_stream *stream = check_stream(L);
 
-/* pages.streams() -> { { exporter =, target =, interval =, options = }, ... }
- */
-static int l_streams(lua_State *L)
-{
-	const struct pusher *pusher = vm_owner(vm_of(L));
-	size_t n = pusher_streams(pusher);
-
-	lua_createtable(L, (int)n, 0);
-	for (size_t i = 0; i < n; i++) {
-		const struct pusher_stream *stream = pusher_stream(pusher, i);
-
-		lua_createtable(L, 0, 4);
-		lua_pushstring(L, exporter_name(stream->exporter));
-		lua_setfield(L, -2, "exporter");
-		lua_pushstring(L, pusher_target(pusher, i));
-		lua_setfield(L, -2, "target");
-		lua_pushnumber(L, interval_of(stream->exporter));
-		lua_setfield(L, -2, "interval");
-		push_config(L, stream->target);
-		lua_setfield(L, -2, "options");
-		lua_rawseti(L, -2, (lua_Integer)i + 1);
-	}
+	lua_createtable(L, 0, 4);
+	lua_pushstring(L, push_stream_exporter_name(stream));
+	lua_setfield(L, -2, "exporter");
+	lua_pushstring(L, push_stream_target(stream));
+	lua_setfield(L, -2, "target");
+	lua_pushnumber(L, push_stream_interval(stream));
+	lua_setfield(L, -2, "interval");
+	push_config(L, push_stream_config(stream));
+	lua_setfield(L, -2, "options");
 	return 1;
 }
 
 /* ---- asking ---- */
 
-struct ticket {
-	struct exporter_question question;
-	struct asking *asking; /* NULL: gave up */
-	struct ticket **place; /* of the stream; it points here until then */
-};
-
+/* The exporter may be gone when the task goes on; its board is not. */
 struct asking {
 	struct op op; /* first */
 	struct timer patience;
 	struct ticket *ticket; /* NULL: answered */
-	struct exporter *exporter;
+	struct board *board;   /* a reference */
+	bool on_scrape;
 	double until; /* patience */
 	bool open;
 };
@@ -104,11 +83,13 @@ struct asking {
 static void let_go(struct asking *asking)
 {
 	if (asking->ticket)
-		asking->ticket->asking = NULL;
+		ticket_give_up(asking->ticket);
 	asking->ticket = NULL;
 	if (asking->open)
 		timer_release(&asking->patience);
 	asking->open = false;
+	board_unref(asking->board);
+	asking->board = NULL;
 }
 
 static void on_cancel(struct op *op)
@@ -116,17 +97,12 @@ static void on_cancel(struct op *op)
 	let_go((struct asking *)(void *)op);
 }
 
-static void on_answered(struct exporter_question *question)
+static void on_answered(void *arg)
 {
-	struct ticket *ticket = (void *)question;
-	struct asking *asking = ticket->asking;
+	struct asking *asking = arg;
 
-	*ticket->place = NULL;
-	if (asking) {
-		asking->ticket = NULL;
-		task_wake(&asking->op);
-	}
-	free(ticket);
+	asking->ticket = NULL;
+	task_wake(&asking->op);
 }
 
 static void on_patience_over(struct timer *timer)
@@ -137,35 +113,36 @@ static void on_patience_over(struct timer *timer)
 	task_wake(&asking->op);
 }
 
+static int fail(lua_State *L, const char *message)
+{
+	lua_pushnil(L);
+	lua_pushstring(L, message);
+	return 2;
+}
+
 /* The page as it stands, unless that would be a lie: one that is collected when
  * asked has only the values of an earlier time. */
-static int finish(lua_State *L, struct exporter *exporter, bool answered)
+static int finish(lua_State *L, struct board *board, bool lies)
 {
 	struct page **page;
 
-	if (!answered && exporter_on_scrape(exporter)) {
-		lua_pushnil(L);
-		lua_pushliteral(L, "the exporter does not answer in time");
-		return 2;
-	}
+	if (lies)
+		return fail(L, "the exporter does not answer in time");
 	page = push_page(L);
-	*page = exporter_page(exporter);
-	if (*page)
-		return 1;
-	lua_pushnil(L);
-	lua_pushliteral(L, "the exporter has no page yet");
-	return 2;
+	*page = page_slot_get(&board->slot);
+	return *page ? 1 : fail(L, "the exporter has no page yet");
 }
 
 static int k_ask(lua_State *L, int status, lua_KContext ctx)
 {
 	struct asking *asking = lua_touserdata(L, 3);
-	bool answered = !asking->ticket;
+	int results;
 
 	(void)status;
 	(void)ctx;
+	results = finish(L, asking->board, asking->ticket && asking->on_scrape);
 	let_go(asking);
-	return finish(L, asking->exporter, answered);
+	return results;
 }
 
 static double patience_with(const struct exporter *exporter, double seconds)
@@ -179,24 +156,32 @@ static double patience_with(const struct exporter *exporter, double seconds)
 	return longest < seconds ? longest : seconds;
 }
 
-static struct ticket *new_ticket(lua_State *L, struct asking *asking,
-				 struct ticket **place)
-{
-	struct ticket *ticket = mem_alloc(sizeof *ticket);
-
-	ticket->asking = asking;
-	ticket->place = place;
-	ticket->question.exporter = asking->exporter;
-	ticket->question.asker = vm_loop(vm_of(L));
-	ticket->question.seconds = default_seconds;
-	ticket->question.answered = on_answered;
-	return ticket;
-}
-
 static void wait_at_most(lua_State *L, struct asking *asking, double seconds)
 {
 	asking->until = loop_now(vm_loop(vm_of(L))) + seconds;
 	timer_start(&asking->patience, seconds);
+}
+
+static void begin_asking(lua_State *L, struct asking *asking,
+			 struct push_stream *stream, double seconds)
+{
+	const struct ticket_options ticket = {
+		.place = push_stream_ticket(stream),
+		.roster = pusher_roster(vm_owner(vm_of(L))),
+		.exporter = push_stream_exporter(stream),
+		.asker = vm_loop(vm_of(L)),
+		.seconds = default_seconds,
+		.answered = on_answered,
+		.arg = asking,
+	};
+
+	asking->op.cancel = on_cancel;
+	asking->board = board_ref(exporter_board(ticket.exporter));
+	asking->on_scrape = exporter_on_scrape(ticket.exporter);
+	timer_init(vm_loop(vm_of(L)), &asking->patience, on_patience_over);
+	asking->open = true;
+	wait_at_most(L, asking, patience_with(ticket.exporter, seconds));
+	asking->ticket = ticket_new(&ticket);
 }
 
 /* pages.ask(i, seconds) -> page | nil, message: the page of the exporter of
@@ -204,36 +189,33 @@ static void wait_at_most(lua_State *L, struct asking *asking, double seconds)
  * does not cut a collection short */
 static int l_ask(lua_State *L)
 {
-	struct pusher *pusher;
-	size_t i = check_stream(L, &pusher);
+	struct push_stream *stream = check_stream(L);
 	double seconds = check_seconds(L, 2);
-	struct exporter *exporter = pusher_stream(pusher, i)->exporter;
-	struct ticket **place = pusher_ticket(pusher, i);
-	struct asking *asking;
+	struct exporter *exporter = push_stream_exporter(stream);
+	struct ticket **place = push_stream_ticket(stream);
 
 	task_check(L);
 	lua_settop(L, 2);
+	if (!exporter)
+		return fail(L, "the exporter is not pushed any more");
+	/* A former version may never answer. */
+	if (*place && !ticket_is_for(*place, exporter))
+		ticket_leave(*place);
 	if (*place || !exporter_wants_asking(exporter))
-		return finish(L, exporter, !*place);
-	asking = push_object(L, sizeof *asking, ASKING, 0);
-	asking->op.cancel = on_cancel;
-	asking->exporter = exporter;
-	timer_init(vm_loop(vm_of(L)), &asking->patience, on_patience_over);
-	asking->open = true;
-	wait_at_most(L, asking, patience_with(exporter, seconds));
-	*place = asking->ticket = new_ticket(L, asking, place);
-	exporter_ask(&asking->ticket->question);
-	return task_await(L, &asking->op, 0, k_ask);
+		return finish(L, exporter_board(exporter),
+			      *place && exporter_on_scrape(exporter));
+	begin_asking(L, push_object(L, sizeof(struct asking), ASKING, 0),
+		     stream, seconds);
+	return task_await(L, lua_touserdata(L, 3), 0, k_ask);
 }
 
 /* pages.hurry(i, seconds): who asks about stream I waits no longer than so */
 static int l_hurry(lua_State *L)
 {
-	struct pusher *pusher;
-	size_t i = check_stream(L, &pusher);
+	struct push_stream *stream = check_stream(L);
 	double seconds = check_seconds(L, 2);
-	struct ticket *ticket = *pusher_ticket(pusher, i);
-	struct asking *asking = ticket ? ticket->asking : NULL;
+	struct ticket *ticket = *push_stream_ticket(stream);
+	struct asking *asking = ticket ? ticket_asker(ticket) : NULL;
 
 	if (asking && loop_now(vm_loop(vm_of(L))) + seconds < asking->until)
 		wait_at_most(L, asking, seconds);
@@ -298,23 +280,21 @@ static int l_text(lua_State *L)
 /* pages.tell(i, text): of the latest push; "": it was well */
 static int l_tell(lua_State *L)
 {
-	struct pusher *pusher;
-	size_t i = check_stream(L, &pusher);
+	struct push_stream *stream = check_stream(L);
 
-	pusher_tell(pusher, i, luaL_checkstring(L, 2));
+	push_stream_tell(stream, luaL_checkstring(L, 2));
 	return 0;
 }
 
 /* pages.count(i, family, by [, extra]) */
 static int l_count(lua_State *L)
 {
-	struct pusher *pusher;
-	size_t i = check_stream(L, &pusher);
+	struct push_stream *stream = check_stream(L);
 
 	luaL_argcheck(L,
-		      pusher_count(pusher, i, luaL_checkstring(L, 2),
-				   luaL_optstring(L, 4, NULL),
-				   luaL_checknumber(L, 3)),
+		      push_stream_count(stream, luaL_checkstring(L, 2),
+					luaL_optstring(L, 4, NULL),
+					luaL_checknumber(L, 3)),
 		      2, "there is no such family");
 	return 0;
 }
@@ -322,13 +302,12 @@ static int l_count(lua_State *L)
 /* pages.state(i, family, value [, extra]) */
 static int l_state(lua_State *L)
 {
-	struct pusher *pusher;
-	size_t i = check_stream(L, &pusher);
+	struct push_stream *stream = check_stream(L);
 
 	luaL_argcheck(L,
-		      pusher_state(pusher, i, luaL_checkstring(L, 2),
-				   luaL_optstring(L, 4, NULL),
-				   luaL_checknumber(L, 3)),
+		      push_stream_state(stream, luaL_checkstring(L, 2),
+					luaL_optstring(L, 4, NULL),
+					luaL_checknumber(L, 3)),
 		      2, "there is no such family");
 	return 0;
 }
@@ -351,7 +330,7 @@ static const luaL_Reg functions[] = {
 	{ "host_name", l_host_name },
 	{ "hurry", l_hurry },
 	{ "state", l_state },
-	{ "streams", l_streams },
+	{ "stream", l_stream },
 	{ "tell", l_tell },
 	{ NULL, NULL },
 };

@@ -306,14 +306,14 @@ static void add_push(struct landing *page, const struct pusher_shown *shown)
 	end_more(page);
 }
 
-static void add_pushes(struct landing *page, const struct exporter *exporter)
+static void add_pushes(struct landing *page, const char *exporter)
 {
 	struct pusher_shown shown;
 
 	for (size_t i = 0;
-	     page->pusher && pusher_shown(page->pusher, i, &shown); i++)
-		if (shown.exporter == exporter)
-			add_push(page, &shown);
+	     page->pusher && pusher_shown(page->pusher, exporter, i, &shown);
+	     i++)
+		add_push(page, &shown);
 }
 
 static void add_exporter(struct landing *page, const struct roster_entry *entry)
@@ -329,7 +329,7 @@ static void add_exporter(struct landing *page, const struct roster_entry *entry)
 	add_row(page, entry, &view);
 	add_errors(page, entry, &view);
 	if (entry->exporter)
-		add_pushes(page, entry->exporter);
+		add_pushes(page, entry->name);
 	add(page, "</tbody>\n");
 }
 

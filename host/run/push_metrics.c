@@ -38,58 +38,125 @@ struct push_metrics {
 	struct family *families[FAMILIES];
 };
 
+/* A series that an account has. */
+struct used {
+	int family;
+	char *extra; /* "" where the family has none */
+};
+
+struct push_account {
+	struct push_metrics *metrics;
+	char *exporter, *target;
+	struct used *used;
+	size_t n;
+};
+
+/* ---- the series of an account ---- */
+
 static struct str text(const char *s)
 {
 	return (struct str){ s, strlen(s) };
 }
 
-static int find(const struct push_series *series)
+static int find(const char *family, const char *extra)
 {
 	for (int i = 0; i < FAMILIES; i++)
-		if (strcmp(declared[i].name, series->family) == 0 &&
-		    !declared[i].extra == !series->extra)
+		if (strcmp(declared[i].name, family) == 0 &&
+		    !declared[i].extra == !extra)
 			return i;
 	return -1;
 }
 
-/* The family, and its row; NULL without one. */
-static struct family *row_of(struct push_metrics *m,
-			     const struct push_series *series, uint32_t *row)
+static void note_use(struct push_account *account, int family,
+		     const char *extra)
 {
-	struct str values[3] = { text(series->exporter), text(series->target),
-				 text(series->extra ? series->extra : "") };
-	int i = find(series);
+	for (size_t i = 0; i < account->n; i++)
+		if (account->used[i].family == family &&
+		    strcmp(account->used[i].extra, extra) == 0)
+			return;
+	account->used = mem_realloc(account->used,
+				    (account->n + 1) * sizeof(struct used));
+	account->used[account->n++] =
+		(struct used){ family, mem_string(extra) };
+}
+
+/* The family number I, and its row; NULL without one. */
+static struct family *row_of(struct push_account *account, int i,
+			     const char *extra, uint32_t *row)
+{
+	struct str values[3] = { text(account->exporter), text(account->target),
+				 text(extra) };
+	struct family *family = account->metrics->families[i];
 	struct err err;
 
-	if (i < 0)
+	if (!family_row(family, values, row, &err)) {
+		log_warn("a metric of the host is lost", "error", err.text);
 		return NULL;
-	if (family_row(m->families[i], values, row, &err))
-		return m->families[i];
-	log_warn("a metric of the host is lost", "error", err.text);
-	return NULL;
+	}
+	note_use(account, i, extra);
+	return family;
 }
 
-bool push_metrics_add(struct push_metrics *m, const struct push_series *series,
-		      double by)
+bool push_metrics_add(struct push_account *account, const char *name,
+		      const char *extra, double by)
 {
+	int i = find(name, extra);
+	struct family *family;
 	uint32_t row;
-	struct family *family = row_of(m, series, &row);
 
+	if (i < 0)
+		return false;
+	family = row_of(account, i, extra ? extra : "", &row);
 	if (family)
 		family_inc(family, row, by);
-	return family || find(series) >= 0;
+	return true;
 }
 
-bool push_metrics_set(struct push_metrics *m, const struct push_series *series,
-		      double value)
+bool push_metrics_set(struct push_account *account, const char *name,
+		      const char *extra, double value)
 {
+	int i = find(name, extra);
+	struct family *family;
 	uint32_t row;
-	struct family *family = row_of(m, series, &row);
 
+	if (i < 0)
+		return false;
+	family = row_of(account, i, extra ? extra : "", &row);
 	if (family)
 		family_set(family, row, REGISTRY_LIVE, value, 0);
-	return family || find(series) >= 0;
+	return true;
 }
+
+struct push_account *push_metrics_open(struct push_metrics *metrics,
+				       const char *exporter, const char *target)
+{
+	struct push_account *account = mem_alloc(sizeof *account);
+
+	account->metrics = metrics;
+	account->exporter = mem_string(exporter);
+	account->target = mem_string(target);
+	return account;
+}
+
+void push_metrics_close(struct push_account *account)
+{
+	struct str values[3] = { text(account->exporter), text(account->target),
+				 text("") };
+
+	for (size_t i = 0; i < account->n; i++) {
+		struct used *used = &account->used[i];
+
+		values[2] = text(used->extra);
+		family_remove(account->metrics->families[used->family], values);
+		free(used->extra);
+	}
+	free(account->used);
+	free(account->exporter);
+	free(account->target);
+	free(account);
+}
+
+/* ---- all of them ---- */
 
 struct page *push_metrics_publish(struct push_metrics *m, double now)
 {

@@ -6,21 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <lauxlib.h>
 
 #include "bind/modules.h"
-#include "core/buf.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "net/http_url.h"
 #include "run/l_pages.h"
 #include "run/l_remote_write.h"
-#include "run/push_metrics.h"
+#include "run/push_stream.h"
 #include "run/thread.h"
 #include "vm/state.h"
-#include "vm/task.h"
 
 /* Texts of pages and requests are strings of this state; what does not fit
  * fails for one stream alone. */
@@ -29,47 +25,37 @@ static const size_t memory = (size_t)512 << 20;
 /* Of our own code: only to notice a mistake in it. */
 static const double slice = 10;
 
-static const double restart_first = 1, restart_most = 60; /* seconds */
 static const double publish_after = 0.1;
 static const double stalled_after = 1;
 static const double stuck_after = 1; /* behind the deadline of the end */
 
-struct stream {
-	struct pusher_stream what;
-	struct pusher *pusher;
-	size_t index;
-	char *target;
-	struct task *task; /* NULL: it waits to be begun again */
-	struct timer restart;
-	double restarted, restart_after;
-	bool over;
-	struct ticket *ticket;
-	bool well; /* so was the latest push */
-
-	/* the web thread's */
-	char *text;
-	_Atomic double success;
-};
+enum { TARGET_MAX = 1100 }; /* longer than a URL as it is shown */
 
 struct pusher {
-	struct loop *loop, *web;
-	const char *main, *lua_path;
+	struct push_host host; /* first */
+	const char *lua_path;
 	size_t fail_at;
 	pthread_t thread;
 	bool started;
 	bool stalled; /* the main thread's */
 	_Atomic(struct vm *) vm;
-	struct push_metrics *metrics;
+
+	_Atomic(struct roster *) next; /* that the thread has not come to */
+	struct message renew;
+	struct roster *roster;	      /* the present one */
+	struct push_stream **streams; /* by their numbers */
+	bool *kept;		      /* for renewals: so is stream number I */
+	size_t n;
+	lua_Integer last; /* number that was given */
+
+	struct timer sweep;
 	struct timer publish;
 	bool changed;
-	bool stopping;
+	bool closed;
 	double seconds; /* for the end */
 	struct message stop;
 	struct timer deadline;
-	size_t open; /* streams that are not over */
 	struct page_slot slot;
-	size_t n;
-	struct stream streams[];
 };
 
 /* ---- what everybody sees ---- */
@@ -80,101 +66,17 @@ static void publish(struct timer *timer)
 		(void *)((char *)timer - offsetof(struct pusher, publish));
 
 	p->changed = false;
-	page_slot_set(&p->slot,
-		      push_metrics_publish(p->metrics, loop_now(p->loop)));
+	page_slot_set(&p->slot, push_metrics_publish(p->host.metrics,
+						     loop_now(p->host.loop)));
 }
 
-static struct push_series series_of(const struct pusher *p, size_t i,
-				    const char *family, const char *extra)
+static void metrics_changed(struct push_host *host)
 {
-	const struct stream *s = &p->streams[i];
+	struct pusher *p = (void *)host;
 
-	return (struct push_series){ family, exporter_name(s->what.exporter),
-				     s->target, extra };
-}
-
-static bool note_change(struct pusher *p, bool known)
-{
-	if (known && !p->changed)
+	if (!p->changed && !p->closed)
 		timer_start(&p->publish, publish_after);
-	p->changed = p->changed || known;
-	return known;
-}
-
-bool pusher_count(struct pusher *p, size_t i, const char *family,
-		  const char *extra, double by)
-{
-	struct push_series series = series_of(p, i, family, extra);
-
-	return note_change(p, push_metrics_add(p->metrics, &series, by));
-}
-
-bool pusher_state(struct pusher *p, size_t i, const char *family,
-		  const char *extra, double value)
-{
-	struct push_series series = series_of(p, i, family, extra);
-
-	return note_change(p, push_metrics_set(p->metrics, &series, value));
-}
-
-/* A text on its way to the web thread. */
-struct telling {
-	struct message message;
-	struct stream *stream;
-	char *text;
-};
-
-static void deliver_text(struct message *message)
-{
-	struct telling *telling = (void *)message;
-
-	free(telling->stream->text);
-	telling->stream->text = telling->text;
-	free(telling);
-}
-
-static void note_success(struct stream *s)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	atomic_store_explicit(&s->success,
-			      (double)now.tv_sec + (double)now.tv_nsec / 1e9,
-			      memory_order_relaxed);
-}
-
-void pusher_tell(struct pusher *p, size_t i, const char *text)
-{
-	struct telling *telling;
-	bool well = !*text, was_well = p->streams[i].well;
-
-	p->streams[i].well = well;
-	if (well)
-		note_success(&p->streams[i]);
-	if (well && was_well)
-		return;
-	telling = mem_alloc(sizeof *telling);
-	telling->message.deliver = deliver_text;
-	telling->stream = &p->streams[i];
-	telling->text = mem_string(text);
-	loop_post(p->web, &telling->message);
-}
-
-bool pusher_shown(const struct pusher *p, size_t i, struct pusher_shown *shown)
-{
-	const struct stream *s;
-
-	if (i >= p->n)
-		return false;
-	s = &p->streams[i];
-	*shown = (struct pusher_shown){
-		.exporter = s->what.exporter,
-		.target = s->target,
-		.text = s->text ? s->text : "",
-		.success =
-			atomic_load_explicit(&s->success, memory_order_relaxed),
-	};
-	return true;
+	p->changed = true;
 }
 
 struct page *pusher_page(struct pusher *p)
@@ -182,106 +84,219 @@ struct page *pusher_page(struct pusher *p)
 	return page_slot_get(&p->slot);
 }
 
-size_t pusher_streams(const struct pusher *p)
+bool pusher_shown(const struct pusher *p, const char *exporter, size_t i,
+		  struct pusher_shown *shown)
 {
-	return p->n;
+	return push_lines_get(p->host.lines, exporter, i, shown);
 }
 
-const struct pusher_stream *pusher_stream(const struct pusher *p, size_t i)
+/* ---- the streams ---- */
+
+struct roster *pusher_roster(const struct pusher *p)
 {
-	return &p->streams[i].what;
+	return p->roster;
 }
 
-const char *pusher_target(const struct pusher *p, size_t i)
+struct push_stream *pusher_find(const struct pusher *p, lua_Integer number)
 {
-	return p->streams[i].target;
+	size_t low = 0, high = p->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		struct push_stream *stream = p->streams[middle];
+
+		if (push_stream_number(stream) == number)
+			return stream;
+		if (push_stream_number(stream) < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
 }
 
-struct ticket **pusher_ticket(struct pusher *p, size_t i)
+static bool is_taken(const struct pusher *p, const char *exporter,
+		     const char *target)
 {
-	return &p->streams[i].ticket;
+	for (size_t i = 0; i < p->n; i++) {
+		const struct push_stream *other = p->streams[i];
+		const char *taken = push_stream_target(other);
+
+		if (taken && strcmp(taken, target) == 0 &&
+		    strcmp(push_stream_exporter_name(other), exporter) == 0)
+			return true;
+	}
+	return false;
 }
 
-/* ---- the task of a stream ---- */
-
-/* Nothing of it runs any more, or will. */
-static void stream_over(struct stream *s)
+/* Its URL, and a number where the exporter has it twice. */
+static void name_target(const struct pusher *p,
+			const struct push_stream *stream, char *name)
 {
-	struct pusher *p = s->pusher;
+	const char *url = push_stream_url(stream);
+	unsigned number = 1;
 
-	if (s->over)
+	snprintf(name, TARGET_MAX, "%s", url);
+	while (is_taken(p, push_stream_exporter_name(stream), name))
+		snprintf(name, TARGET_MAX, "%s #%u", url, ++number);
+}
+
+/* What ends would get in its way. */
+static bool has_to_wait(const struct pusher *p,
+			const struct push_stream *stream)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (push_stream_is_retired(p->streams[i]) &&
+		    push_stream_meets(p->streams[i], stream))
+			return true;
+	return false;
+}
+
+static void begin_waiting(struct pusher *p)
+{
+	char target[TARGET_MAX];
+
+	for (size_t i = 0; i < p->n && !p->host.stopping; i++) {
+		struct push_stream *stream = p->streams[i];
+
+		if (push_stream_target(stream) ||
+		    push_stream_is_retired(stream) || has_to_wait(p, stream))
+			continue;
+		name_target(p, stream, target);
+		push_stream_begin(stream, target);
+	}
+}
+
+/* Frees what is over, and begins what has waited for that. */
+static void sweep(struct timer *timer)
+{
+	struct pusher *p =
+		(void *)((char *)timer - offsetof(struct pusher, sweep));
+	size_t left = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (push_stream_is_over(p->streams[i]))
+			push_stream_free(p->streams[i]);
+		else
+			p->streams[left++] = p->streams[i];
+	p->n = left;
+	begin_waiting(p);
+	if (p->host.stopping && !p->n)
+		loop_stop(p->host.loop);
+}
+
+static void stream_over(struct push_host *host)
+{
+	struct pusher *p = (void *)host;
+
+	if (!p->closed)
+		timer_start(&p->sweep, 0);
+}
+
+/* ---- from one roster to the next ---- */
+
+bool pusher_is_wanted(const struct roster *roster)
+{
+	for (size_t i = 0; i < roster->n; i++) {
+		const struct roster_entry *entry = &roster->entries[i];
+
+		if (entry->exporter && entry->entry && entry->entry->npush)
+			return true;
+	}
+	return false;
+}
+
+/* An index into the streams; p->n: there is none. */
+static size_t find_kept(const struct pusher *p, const char *exporter,
+			const struct config *target)
+{
+	size_t i = 0;
+
+	while (i < p->n &&
+	       (p->kept[i] || push_stream_is_retired(p->streams[i]) ||
+		strcmp(push_stream_exporter_name(p->streams[i]), exporter) !=
+			0 ||
+		!config_equal(push_stream_config(p->streams[i]), target)))
+		i++;
+	return i;
+}
+
+static void add_stream(struct pusher *p, const struct roster_entry *entry,
+		       size_t target)
+{
+	p->streams = mem_realloc(p->streams, (p->n + 1) * sizeof(*p->streams));
+	p->kept = mem_realloc(p->kept, (p->n + 1) * sizeof(*p->kept));
+	p->kept[p->n] = true;
+	p->streams[p->n++] = push_stream_new(&p->host, ++p->last, entry->name,
+					     entry->entry, target);
+}
+
+static void keep_or_add(struct pusher *p, const struct roster_entry *entry)
+{
+	for (size_t i = 0; i < entry->entry->npush; i++) {
+		size_t at = find_kept(p, entry->name, entry->entry->push[i]);
+
+		if (at == p->n)
+			add_stream(p, entry, i);
+		p->kept[at] = true;
+		push_stream_set_exporter(p->streams[at], entry->exporter);
+	}
+}
+
+static void follow_roster(struct pusher *p)
+{
+	size_t before = p->n;
+
+	if (before)
+		memset(p->kept, 0, before * sizeof(*p->kept));
+	for (size_t i = 0; i < p->roster->n; i++) {
+		const struct roster_entry *entry = &p->roster->entries[i];
+
+		if (entry->exporter && entry->entry)
+			keep_or_add(p, entry);
+	}
+	for (size_t i = 0; i < before; i++)
+		if (!p->kept[i] && !push_stream_is_retired(p->streams[i]))
+			push_stream_retire(p->streams[i]);
+	begin_waiting(p);
+}
+
+static void deliver_roster(struct message *message)
+{
+	struct pusher *p =
+		(void *)((char *)message - offsetof(struct pusher, renew));
+	struct roster *roster = atomic_exchange(&p->next, NULL);
+
+	if (p->host.stopping || !p->host.vm) {
+		roster_unref(roster);
 		return;
-	s->over = true;
-	if (--p->open == 0)
-		loop_stop(p->loop);
+	}
+	roster_unref(p->roster);
+	p->roster = roster;
+	follow_roster(p);
 }
 
-static void stream_failed(struct stream *s, const char *why)
+/* Whoever finds none there posts the message. */
+void pusher_set_roster(struct pusher *p, struct roster *roster)
 {
-	struct pusher *p = s->pusher;
+	struct roster *former = atomic_exchange(&p->next, roster_ref(roster));
 
-	log_error("a task that pushes failed", "exporter",
-		  exporter_name(s->what.exporter), "target", s->target, "error",
-		  why);
-	if (loop_now(p->loop) - s->restarted > restart_most)
-		s->restart_after = restart_first;
-	timer_start(&s->restart, s->restart_after);
-	s->restart_after *= 2;
-	if (s->restart_after > restart_most)
-		s->restart_after = restart_most;
-}
-
-static void stream_ended(struct task *task, lua_State *co, int results,
-			 const struct err *err, void *arg)
-{
-	struct stream *s = arg;
-
-	(void)task;
-	(void)co;
-	(void)results;
-	s->task = NULL;
-	if (s->pusher->stopping)
-		stream_over(s);
+	if (former)
+		roster_unref(former);
 	else
-		stream_failed(s, err ? err->text : "it came to its end");
-}
-
-/* Leaves the function NAME of the main module. */
-static void push_function(lua_State *L, const struct pusher *p,
-			  const char *name)
-{
-	lua_getglobal(L, "require");
-	lua_pushstring(L, p->main);
-	lua_call(L, 1, 1);
-	lua_getfield(L, -1, name);
-	lua_remove(L, -2);
-}
-
-static void call_run(lua_State *L, void *arg)
-{
-	struct stream *s = arg;
-
-	push_function(L, s->pusher, "run");
-	lua_pushinteger(L, (lua_Integer)s->index + 1);
-	s->task = task_start(L, 1, 0, stream_ended, s);
-}
-
-static void begin(struct timer *timer)
-{
-	struct stream *s =
-		(void *)((char *)timer - offsetof(struct stream, restart));
-	struct err err;
-
-	s->restarted = loop_now(s->pusher->loop);
-	if (!vm_call(atomic_load(&s->pusher->vm), call_run, s, &err))
-		stream_failed(s, err.text);
+		loop_post(p->host.loop, &p->renew);
 }
 
 /* ---- the end ---- */
 
 static void call_stop(lua_State *L, void *arg)
 {
-	push_function(L, arg, "stop");
+	const struct pusher *p = arg;
+
+	lua_getglobal(L, "require");
+	lua_pushstring(L, p->host.main);
+	lua_call(L, 1, 1);
+	lua_getfield(L, -1, "stop");
 	lua_call(L, 0, 0);
 }
 
@@ -289,39 +304,39 @@ static void deadline_passed(struct timer *timer)
 {
 	struct pusher *p =
 		(void *)((char *)timer - offsetof(struct pusher, deadline));
-	const struct stream *first = p->streams;
+	const struct push_stream *first = NULL;
+	size_t open = 0;
 	char count[32];
 
-	if (!p->open)
-		return;
-	while (first->over)
-		first++;
-	snprintf(count, sizeof count, "%zu", p->open);
-	log_warn("the last push did not end in time", "exporter",
-		 exporter_name(first->what.exporter), "target", first->target,
-		 "count", count);
-	loop_stop(p->loop);
+	for (size_t i = p->n; i-- > 0;)
+		if (!push_stream_is_over(p->streams[i])) {
+			first = p->streams[i];
+			open++;
+		}
+	snprintf(count, sizeof count, "%zu", open);
+	if (first)
+		log_warn("the last push did not end in time", "exporter",
+			 push_stream_exporter_name(first), "target",
+			 push_stream_target(first), "count", count);
+	loop_stop(p->host.loop);
 }
 
 static void deliver_stop(struct message *message)
 {
 	struct pusher *p =
 		(void *)((char *)message - offsetof(struct pusher, stop));
-	struct vm *vm = atomic_load(&p->vm);
 	struct err err;
 
-	p->stopping = true;
-	if (!vm) {
-		loop_stop(p->loop);
+	p->host.stopping = true;
+	if (!p->host.vm) {
+		loop_stop(p->host.loop);
 		return;
 	}
 	timer_start(&p->deadline, p->seconds);
-	for (size_t i = 0; i < p->n; i++) {
-		timer_stop(&p->streams[i].restart);
-		if (!p->streams[i].task)
-			stream_over(&p->streams[i]);
-	}
-	if (!vm_call(vm, call_stop, p, &err))
+	timer_start(&p->sweep, 0);
+	for (size_t i = 0; i < p->n; i++)
+		push_stream_stop(p->streams[i]);
+	if (!vm_call(p->host.vm, call_stop, p, &err))
 		log_error("a task that pushes failed", "error", err.text);
 }
 
@@ -338,9 +353,9 @@ static void open_modules(lua_State *L)
 	lua_pop(L, 1);
 }
 
-static bool open_vm(struct pusher *p)
+static void open_vm(struct pusher *p)
 {
-	struct vm_options options = { .loop = p->loop,
+	struct vm_options options = { .loop = p->host.loop,
 				      .limits.memory = memory,
 				      .limits.cpu = slice,
 				      .lua_path = p->lua_path,
@@ -348,36 +363,39 @@ static bool open_vm(struct pusher *p)
 				      .owner = p,
 				      .fail_at = p->fail_at };
 	struct err err;
-	struct vm *vm = vm_new(&options, &err);
 
-	if (!vm)
+	p->host.vm = vm_new(&options, &err);
+	if (!p->host.vm)
 		log_error("nothing is pushed", "error", err.text);
-	atomic_store(&p->vm, vm);
-	return vm != NULL;
+	atomic_store(&p->vm, p->host.vm);
 }
 
 /* What the streams still wait for is cancelled. */
 static void close_vm(struct pusher *p)
 {
-	struct vm *vm = atomic_load(&p->vm);
+	struct vm *vm = p->host.vm;
 
-	p->stopping = true;
-	for (size_t i = 0; i < p->n; i++)
-		timer_release(&p->streams[i].restart);
+	p->host.stopping = true;
+	p->closed = true;
+	timer_release(&p->sweep);
+	timer_release(&p->publish);
 	timer_release(&p->deadline);
 	atomic_store(&p->vm, NULL);
+	p->host.vm = NULL;
 	vm_free(vm);
-	timer_release(&p->publish);
+	for (size_t i = 0; i < p->n; i++)
+		push_stream_free(p->streams[i]);
+	p->n = 0;
+	roster_unref(p->roster);
+	p->roster = NULL;
 }
 
 static void *thread_main(void *arg)
 {
 	struct pusher *p = arg;
 
-	if (open_vm(p))
-		for (size_t i = 0; i < p->n; i++)
-			begin(&p->streams[i].restart);
-	loop_run(p->loop);
+	open_vm(p);
+	loop_run(p->host.loop);
 	close_vm(p);
 	return NULL;
 }
@@ -396,7 +414,7 @@ bool pusher_stop(struct pusher *p, double seconds)
 	if (!p->started)
 		return true;
 	p->seconds = seconds;
-	loop_post(p->loop, &p->stop);
+	loop_post(p->host.loop, &p->stop);
 	p->started = !thread_join(p->thread, seconds + stuck_after);
 	return !p->started;
 }
@@ -415,71 +433,23 @@ void pusher_look(struct pusher *p)
 
 /* ---- life ---- */
 
-/* Which of the targets of its exporter that have this URL is number I? */
-static unsigned number_of(const struct pusher *p, size_t i, const char *url)
-{
-	const struct stream *s = &p->streams[i];
-	size_t len = strlen(url);
-	unsigned number = 1;
-
-	for (size_t k = 0; k < i; k++)
-		number += p->streams[k].what.exporter == s->what.exporter &&
-			  strncmp(p->streams[k].target, url, len) == 0 &&
-			  (!p->streams[k].target[len] ||
-			   strncmp(p->streams[k].target + len, " #", 2) == 0);
-	return number;
-}
-
-static const char *url_of(const struct config *target)
-{
-	for (size_t i = 0; i < target->count; i++)
-		if (strcmp(target->values[i].key, "url") == 0)
-			return target->values[i].string;
-	return "";
-}
-
-static char *name_target(const struct pusher *p, size_t i)
-{
-	enum { TARGET_MAX = 1024 };
-	struct buf url, name;
-	unsigned number;
-
-	buf_init(&url, TARGET_MAX);
-	buf_init(&name, TARGET_MAX);
-	http_url_redact(&url, url_of(p->streams[i].what.target));
-	buf_add(&name, buf_text(&url), strcspn(buf_text(&url), "?"));
-	buf_release(&url);
-	number = number_of(p, i, buf_text(&name));
-	if (number > 1)
-		buf_addf(&name, " #%u", number);
-	return buf_take(&name, NULL);
-}
-
 struct pusher *pusher_new(const struct pusher_options *options)
 {
-	size_t n = options->n;
-	struct pusher *p = mem_alloc(sizeof *p + n * sizeof p->streams[0]);
+	struct pusher *p = mem_alloc(sizeof *p);
 
-	p->loop = loop_new();
-	p->web = options->web;
-	p->main = options->main ? options->main : "pusher";
+	p->host.loop = loop_new();
+	p->host.main = options->main ? options->main : "pusher";
+	p->host.metrics = push_metrics_new();
+	p->host.lines = push_lines_new(options->web);
+	p->host.changed = metrics_changed;
+	p->host.over = stream_over;
 	p->lua_path = options->lua_path;
 	p->fail_at = options->fail_at;
-	p->metrics = push_metrics_new();
+	p->renew.deliver = deliver_roster;
 	p->stop.deliver = deliver_stop;
-	p->n = p->open = n;
-	timer_init(p->loop, &p->publish, publish);
-	timer_init(p->loop, &p->deadline, deadline_passed);
-	for (size_t i = 0; i < n; i++) {
-		struct stream *s = &p->streams[i];
-
-		s->what = options->streams[i];
-		s->pusher = p;
-		s->index = i;
-		s->restart_after = restart_first;
-		s->target = name_target(p, i);
-		timer_init(p->loop, &s->restart, begin);
-	}
+	timer_init(p->host.loop, &p->sweep, sweep);
+	timer_init(p->host.loop, &p->publish, publish);
+	timer_init(p->host.loop, &p->deadline, deadline_passed);
 	return p;
 }
 
@@ -487,16 +457,14 @@ void pusher_free(struct pusher *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < p->n; i++)
-		timer_release(&p->streams[i].restart);
+	timer_release(&p->sweep);
 	timer_release(&p->publish);
 	timer_release(&p->deadline);
-	loop_free(p->loop);
+	loop_free(p->host.loop);
 	page_slot_set(&p->slot, NULL);
-	push_metrics_free(p->metrics);
-	for (size_t i = 0; i < p->n; i++) {
-		free(p->streams[i].text);
-		free(p->streams[i].target);
-	}
+	push_metrics_free(p->host.metrics);
+	push_lines_free(p->host.lines);
+	free(p->streams);
+	free(p->kept);
 	free(p);
 }

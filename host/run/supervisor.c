@@ -215,10 +215,22 @@ static void log_unpushed(const struct supervisor *s)
 				 "exporter", members[i]->entry->name);
 }
 
+static void open_pusher(struct supervisor *s)
+{
+	const struct pusher_options options = { .web = s->web_loop };
+
+	s->pusher = pusher_new(&options);
+	web_set_pusher(s->web, s->pusher);
+	pusher_start(s->pusher);
+}
+
+/* It stays when nothing is pushed any more. */
 static void tell_pusher(struct supervisor *s, struct roster *roster)
 {
-	(void)s;
-	(void)roster;
+	if (!s->pusher && pusher_is_wanted(roster))
+		open_pusher(s);
+	if (s->pusher)
+		pusher_set_roster(s->pusher, roster);
 }
 
 /* ---- reloads ---- */
@@ -369,7 +381,8 @@ static void stop_pusher(struct supervisor *s)
 
 /* First the server, whose suspended scrapes are answered; then the push thread
  * and the exporters, whose late answers and news the web loop still takes; then
- * that loop. */
+ * that loop. What still holds rosters after that is freed before the main loop,
+ * which takes them back. */
 static void stop(struct supervisor *s)
 {
 	timer_stop(&s->look);

@@ -45,7 +45,11 @@ function M.run(stream)
   while not stream:wait() do
     stream:attempt(send)
   end
-  stream:attempt(stream.options.on_shutdown == "delete" and delete or send)
+  if stream.options.on_shutdown == "delete" then
+    stream:attempt(delete)
+  elseif not stream.retired then
+    stream:attempt(send)
+  end
 end
 
 return M

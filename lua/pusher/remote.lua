@@ -149,7 +149,9 @@ local function add_pages(stream)
   while not stream:wait() do
     stream:attempt(add_page)
   end
-  stream:attempt(add_page)
+  if not stream.retired then
+    stream:attempt(add_page)
+  end
   if stream.options.on_shutdown == "delete" then
     stream:attempt(write, nil, next_time(stream))
   end

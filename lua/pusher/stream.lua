@@ -53,6 +53,16 @@ end
 
 -- ---- ticks ----
 
+-- OWN is that of its exporter, 0 when that has none.
+function Stream:set_interval(own)
+  local interval = self.options.interval or own > 0 and own or INTERVAL
+  if interval ~= self.interval then
+    self.interval = interval
+    self.next = monotonic() + interval * self.phase
+    self.alarm:call()
+  end
+end
+
 -- Until the next tick; true when it is the end instead. A tick that is late is
 -- not made up for.
 function Stream:wait()
@@ -74,7 +84,9 @@ function Stream:page()
   local page, message =
     pages.ask(self.index, self.stopping and ASK_LAST or ASK)
   local fields = { exporter = self.exporter, target = self.target }
-  if not page then
+  if self.retired then
+    return page -- the wait was cut short
+  elseif not page then
     fields.error = message
     self:count("es_total", 1, "silent")
     pages.tell(self.index, message)
@@ -97,14 +109,30 @@ function Stream:attempt(fn, ...)
   end
 end
 
--- A collection that is under way is waited for, but not for longer than one
--- that begins now: what the end is for still has to be done.
-function Stream:stop()
+function Stream:hurry(seconds)
   self.stopping = true
-  pages.hurry(self.index, ASK_LAST)
+  pages.hurry(self.index, seconds)
   self.alarm:call()
   self.work:call()
   self.pause:call()
+end
+
+-- A collection that is under way is waited for, but not for longer than one
+-- that begins now: what the end is for still has to be done.
+function Stream:stop()
+  self:hurry(ASK_LAST)
+end
+
+-- It is not wanted any more: says farewell, with what there is.
+function Stream:retire()
+  self.retired = true
+  self:hurry(0)
+end
+
+function Stream:close()
+  if self.spool then
+    self.spool:close()
+  end
 end
 
 -- How to get to the target: a fresh table of options.
@@ -167,10 +195,7 @@ end
 
 function M.new(index, made)
   local options = made.options
-  local interval = options.interval
-    or made.interval > 0 and made.interval or INTERVAL
-  local phase = phase_of(made.exporter .. "\0" .. made.target)
-  return setmetatable({
+  local stream = setmetatable({
     index = index,
     exporter = made.exporter,
     target = made.target,
@@ -179,15 +204,17 @@ function M.new(index, made)
     labels = pairs_of(options.labels),
     headers = pairs_of(options.headers),
     timeout = options.timeout or TIMEOUT,
-    interval = interval,
-    next = monotonic() + interval * phase,
+    phase = phase_of(made.exporter .. "\0" .. made.target),
     alarm = turn.new(), -- ends the wait for a tick
     work = turn.new(),  -- there is something to send
     pause = turn.new(), -- ends the wait after a failure
     stopping = false,
+    retired = false,    -- it alone stops
     silent = false,
     result = nil,       -- of the latest push
   }, Stream)
+  stream:set_interval(made.interval)
+  return stream
 end
 
 return M

@@ -2,7 +2,8 @@
 /*
  * The push thread with a module of the spec's own in the place of "pusher":
  * what becomes of tasks that fail, that do not end, and that ask an exporter
- * which does not answer. spec/e2e/pusher_test.py has the real one.
+ * which does not answer; and what a roster does to the streams of the one
+ * before. spec/e2e/pusher_test.py has the real module.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,10 +14,10 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <sched.h>
 #include <unistd.h>
 
-#include "core/log.h"
+#include "core/exposition.h"
+#include "core/mem.h"
 #include "run/exporter.h"
 #include "run/pusher.h"
 
@@ -36,6 +37,18 @@ static const char script[] =
 	"  end,\n"
 	"}\n";
 
+/* Collected when asked, or each time that is given. */
+static const char steady[] =
+	"local metric = require 'metric'\n"
+	"return {\n"
+	"  name = 'script',\n"
+	"  interval = 3600,\n"
+	"  metrics = { script_value = metric.gauge 'V.' },\n"
+	"  collect = function(m)\n"
+	"    m.script_value:set(%s)\n"
+	"  end,\n"
+	"}\n";
+
 /* Fails once; the state of the module stays. */
 static const char fails[] =
 	"local pages, turn = require 'pages', require 'turn'\n"
@@ -48,6 +61,7 @@ static const char fails[] =
 	"  alarm:wait(60)\n"
 	"end\n"
 	"function M.stop() alarm:call() end\n"
+	"function M.forget() end\n"
 	"return M\n";
 
 /* Does not hear that it is the end. */
@@ -59,6 +73,7 @@ static const char deaf[] =
 	"  require('task').sleep(60)\n"
 	"end\n"
 	"function M.stop() error 'it does not even listen' end\n"
+	"function M.forget() end\n"
 	"return M\n";
 
 /* The second question has no answer for long, the third is not asked. */
@@ -76,6 +91,7 @@ static const char asks[] =
 	"  alarm:wait(60)\n"
 	"end\n"
 	"function M.stop() alarm:call() end\n"
+	"function M.forget() end\n"
 	"return M\n";
 
 /* Says in the log when all of it went well. */
@@ -83,7 +99,7 @@ static const char says[] =
 	"local pages, log = require 'pages', require 'log'\n"
 	"local alarm, M = require 'turn'.new(), {}\n"
 	"function M.run(i)\n"
-	"  local stream = pages.streams()[i]\n"
+	"  local stream = pages.stream(i)\n"
 	"  local page = assert(pages.ask(i, 5))\n"
 	"  assert(#page:text() > 100)\n"
 	"  pages.count(i, 'lunex_pushes_total', 1, 'success')\n"
@@ -92,11 +108,80 @@ static const char says[] =
 	"  alarm:wait(60)\n"
 	"end\n"
 	"function M.stop() alarm:call() end\n"
+	"function M.retire() alarm:call() end\n"
+	"function M.forget() end\n"
 	"return M\n";
 
+/* Shows all the time what it is answered. A target with a `user` says farewell
+ * for long, one with a `password` until there is a file. How many streams are
+ * not forgotten, and their intervals, go where there is room. */
+static const char lives[] =
+	"local pages, task = require 'pages', require 'task'\n"
+	"local turn = require 'turn'\n"
+	"local M, all, stopping = {}, {}, false\n"
+	"local function value(i)\n"
+	"  local page = pages.ask(i, 5)\n"
+	"  return tonumber(page and page:text():match '\\nscript_value "
+	"(%d+)')\n"
+	"    or -1\n"
+	"end\n"
+	"function M.renew(i)\n"
+	"  pages.state(i, 'lunex_push_queue_bytes', pages.stream(i).interval)\n"
+	"end\n"
+	"local function show(i)\n"
+	"  local count = 0\n"
+	"  for _ in pairs(all) do count = count + 1 end\n"
+	"  pages.state(i, 'lunex_push_queue_samples', count)\n"
+	"  M.renew(i)\n"
+	"  pages.tell(i, 'stream ' .. i)\n"
+	"end\n"
+	"function M.run(i)\n"
+	"  local options = pages.stream(i).options\n"
+	"  all[i] = { alarm = turn.new(), over = stopping }\n"
+	"  show(i)\n"
+	"  while not all[i].over do\n"
+	"    pages.state(i, 'lunex_push_duration_seconds', value(i))\n"
+	"    pages.count(i, 'lunex_pushes_total', 1, 'success')\n"
+	"    all[i].alarm:wait(0.01)\n"
+	"  end\n"
+	"  if options.user then task.sleep(60) end\n"
+	"  while options.password and not io.open '%s/free' do\n"
+	"    task.sleep(0.01)\n"
+	"  end\n"
+	"end\n"
+	"function M.retire(i)\n"
+	"  all[i].over = true\n"
+	"  all[i].alarm:call()\n"
+	"end\n"
+	"function M.forget(i) all[i] = nil end\n"
+	"function M.stop()\n"
+	"  stopping = true\n"
+	"  for i in pairs(all) do M.retire(i) end\n"
+	"end\n"
+	"return M\n";
+
+/* Does not come back before there is a file. */
+static const char stuck[] =
+	"local pages, turn = require 'pages', require 'turn'\n"
+	"local alarm, M = turn.new(), {}\n"
+	"function M.run(i)\n"
+	"  pages.tell(i, 'stream ' .. i)\n"
+	"  while not io.open '%s/free' do end\n"
+	"  alarm:wait(60)\n"
+	"end\n"
+	"function M.retire() alarm:call() end\n"
+	"function M.forget() end\n"
+	"function M.stop() alarm:call() end\n"
+	"return M\n";
+
+enum { VERSIONS = 2, TARGETS = 3 };
+
 struct fixture {
-	struct loop *loop; /* the spec's: of the supervisor and the web */
-	struct exporter *exporter;
+	struct loop *loop; /* of the main thread: the spec's */
+	struct loop *web;  /* of the web thread: the same */
+	struct exporter *versions[VERSIONS];
+	size_t n;
+	unsigned gone; /* rosters */
 	struct message loaded;
 	struct err err;
 	struct pusher *pusher;
@@ -131,6 +216,13 @@ static void put(const char *name, const char *form, const char *word)
 	fclose(file);
 }
 
+static void turn(void)
+{
+	uv_run(loop_uv(fixture.loop), UV_RUN_NOWAIT);
+	uv_run(loop_uv(fixture.web), UV_RUN_NOWAIT);
+	usleep(500);
+}
+
 static void deliver_loaded(struct message *message)
 {
 	(void)message;
@@ -146,116 +238,231 @@ static void on_loaded(void *arg, const struct err *err)
 	loop_post(fixture.loop, &fixture.loaded);
 }
 
-static void start_exporter(void)
+/* Another version of the exporter. */
+static struct exporter *load(const char *text, const char *word)
 {
 	struct exporter_options options = { .interval = -1,
 					    .timeout = -1,
 					    .loaded = on_loaded };
+	struct exporter *exporter;
 
-	put("script.lua", script, folder);
+	put("script.lua", text, word);
 	options.path = path_of("script.lua");
-	fixture.exporter = exporter_new(&options);
+	exporter = exporter_new(&options);
 	loop_run(fixture.loop);
 	if (*fixture.err.text)
 		fail_msg("%s", fixture.err.text);
+	fixture.versions[fixture.n++] = exporter;
+	return exporter;
 }
 
 static int set_up(void **state)
 {
 	memset(&fixture, 0, sizeof fixture);
 	fixture.loop = loop_new();
-	start_exporter();
+	fixture.web = loop_new();
 	*state = &fixture;
 	return 0;
+}
+
+static void end_exporters(void)
+{
+	for (size_t i = 0; i < fixture.n; i++) {
+		exporter_stop(fixture.versions[i]);
+		if (!exporter_free(fixture.versions[i], 10))
+			fail_msg("the exporter does not end");
+	}
+	fixture.n = 0;
 }
 
 /* In the order of pusher.h. */
 static int tear_down(void **state)
 {
 	(void)state;
-	exporter_stop(fixture.exporter);
-	if (!exporter_free(fixture.exporter, 10))
-		fail_msg("the exporter does not end");
-	loop_free(fixture.loop);
+	end_exporters();
+	loop_free(fixture.web);
 	pusher_free(fixture.pusher);
+	loop_free(fixture.loop);
 	unlink(path_of("script.lua"));
 	unlink(path_of("main.lua"));
 	unlink(path_of("free"));
 	return 0;
 }
 
+/* ---- rosters ---- */
+
+static void on_gone(struct roster *roster)
+{
+	(void)roster;
+	fixture.gone++;
+}
+
+static struct config *new_target(const char *url, const char *key)
+{
+	struct config *target = mem_alloc(sizeof *target);
+
+	target->values = mem_array(2, sizeof(*target->values));
+	target->values[target->count++] =
+		(struct config_value){ .key = mem_string("url"),
+				       .type = CONFIG_STRING,
+				       .string = mem_string(url) };
+	if (key)
+		target->values[target->count++] =
+			(struct config_value){ .key = mem_string(key),
+					       .type = CONFIG_BOOLEAN,
+					       .boolean = true };
+	return target;
+}
+
+/* Targets are URLs; one may have a key, as in "http://h user". */
+static struct entry *new_entry(const char *const *targets)
+{
+	struct entry *entry = entry_new();
+
+	entry->push = mem_array(TARGETS, sizeof(*entry->push));
+	for (; *targets; targets++) {
+		char url[80], key[80] = "";
+
+		sscanf(*targets, "%79s %79s", url, key);
+		entry->push[entry->npush++] =
+			new_target(url, *key ? key : NULL);
+	}
+	return entry;
+}
+
+static struct roster *new_roster(struct exporter *exporter,
+				 const char *const *targets)
+{
+	struct roster *roster = roster_new(1, fixture.loop, on_gone, NULL);
+
+	roster->entries[0].name = mem_string("script");
+	roster->entries[0].script = mem_string("script.lua");
+	roster->entries[0].exporter = exporter;
+	roster->entries[0].entry = new_entry(targets);
+	return roster;
+}
+
+static void set_targets(struct exporter *exporter, const char *const *targets)
+{
+	struct roster *roster = new_roster(exporter, targets);
+
+	pusher_set_roster(fixture.pusher, roster);
+	roster_unref(roster);
+}
+
+#define SET(exporter, ...)                                                     \
+	set_targets(exporter, (const char *const[]){ __VA_ARGS__, NULL })
+
+/* ---- the pusher ---- */
+
 static void start_failing(const char *text, size_t fail_at)
 {
-	static char key[] = "url", value[] = "http://u:p@h:1/?a=b";
-	static struct config_value url = { .key = key,
-					   .type = CONFIG_STRING,
-					   .string = value };
-	static const struct config target = { &url, 1 };
-	const struct pusher_stream stream = { fixture.exporter, &target };
 	static char lua_path[80];
-	const struct pusher_options options = { .streams = &stream,
-						.n = 1,
-						.web = fixture.loop,
+	const struct pusher_options options = { .web = fixture.web,
 						.main = "main",
 						.lua_path = lua_path,
 						.fail_at = fail_at };
 
-	put("main.lua", text, "");
+	put("main.lua", text, folder);
 	snprintf(lua_path, sizeof lua_path, "%s/?.lua", folder);
 	fixture.pusher = pusher_new(&options);
 	pusher_start(fixture.pusher);
 }
 
+/* With the script that can hang. */
 static void start(const char *text)
 {
 	start_failing(text, 0);
+	SET(load(script, folder), "http://u:p@h:1/?a=b");
 }
 
-/* The value of lunex_pushes_total, as soon as there is one. */
-static double pushes(void)
+/* ---- what is seen ---- */
+
+/* The page as text. */
+static char *page_text(void)
 {
-	double value = 0;
+	static char text[65536];
+	struct page *page = pusher_page(fixture.pusher);
+	struct exposition *exposition;
+	size_t len = 0;
 
-	while (value == 0) {
-		struct page *page = pusher_page(fixture.pusher);
+	text[0] = '\0';
+	if (!page)
+		return text;
+	exposition = exposition_new(&page, 1, NULL);
+	for (size_t i = 0; i < exposition_blocks(exposition); i++) {
+		struct bytes *bytes = exposition_text(exposition, i);
 
-		for (uint32_t i = 0; page && i < page->nfamilies; i++)
-			if (strcmp(page->families[i].metadata->name,
-				   "lunex_pushes_total") == 0 &&
-			    page->families[i].nchunks)
-				value = page->families[i].chunks[0]->values[0];
-		page_unref(page);
-		sched_yield();
+		assert_true(len + bytes->len < sizeof text);
+		memcpy(text + len, bytes->data, bytes->len);
+		len += bytes->len;
+		bytes_unref(bytes);
 	}
-	return value;
+	text[len] = '\0';
+	exposition_unref(exposition);
+	page_unref(page);
+	return text;
 }
 
-/* What is shown, after what was told has been delivered. */
-static struct pusher_shown shown(void)
+/* The value of a series; -100: there is none. */
+static double value_of(const char *family, const char *target)
 {
-	struct pusher_shown shown;
+	char start[200], *line;
 
-	fixture.loaded.deliver = deliver_loaded;
-	loop_post(fixture.loop, &fixture.loaded);
-	loop_run(fixture.loop);
-	assert_true(pusher_shown(fixture.pusher, 0, &shown));
-	assert_false(pusher_shown(fixture.pusher, 1, &shown) && shown.exporter);
+	snprintf(start, sizeof start, "\n%s{exporter=\"script\",target=\"%s\"",
+		 family, target);
+	line = strstr(page_text(), start);
+	return line ? strtod(strchr(line, '}') + 1, NULL) : -100;
+}
+
+static void wait_value(const char *family, const char *target, double value)
+{
+	while (value_of(family, target) != value)
+		turn();
+}
+
+static void wait_more(const char *target)
+{
+	double before = value_of("lunex_pushes_total", target);
+
+	while (value_of("lunex_pushes_total", target) <= before)
+		turn();
+}
+
+static void wait_gone(unsigned n)
+{
+	while (fixture.gone < n)
+		turn();
+}
+
+/* What is shown of stream I, after what was told has been delivered. */
+static struct pusher_shown shown(size_t i)
+{
+	struct pusher_shown shown = { "", "", 0 };
+
+	turn();
+	pusher_shown(fixture.pusher, "script", i, &shown);
+	assert_false(pusher_shown(fixture.pusher, "other", 0, &shown));
 	return shown;
 }
 
-/* ---- what is specified ---- */
+static void wait_shown(size_t i, const char *target, const char *text)
+{
+	struct pusher_shown s = shown(i);
+
+	while (strcmp(target, s.target) != 0 || strcmp(text, s.text) != 0)
+		s = shown(i);
+}
+
+/* ---- what is specified: tasks ---- */
 
 static void a_task_that_fails_is_begun_again(void **state)
 {
-	struct pusher_shown s;
-
 	(void)state;
 	start(fails);
-	assert_true(pushes() == 2);
-	s = shown();
-	assert_string_equal("it is the second", s.text);
-	assert_string_equal("http://h:1/", s.target);
-	assert_ptr_equal(fixture.exporter, s.exporter);
+	wait_shown(0, "http://h:1/", "it is the second");
+	wait_value("lunex_pushes_total", "http://h:1/", 2);
+	assert_string_equal("", shown(1).target);
 	assert_true(pusher_stop(fixture.pusher, 5));
 }
 
@@ -265,7 +472,7 @@ static void a_task_that_does_not_end_is_ended(void **state)
 
 	(void)state;
 	start(deaf);
-	assert_true(pushes() == 1);
+	wait_value("lunex_pushes_total", "http://h:1/", 1);
 	begin = loop_now(fixture.loop);
 	assert_true(pusher_stop(fixture.pusher, 0.1));
 	assert_true(loop_now(fixture.loop) - begin < 5);
@@ -275,18 +482,18 @@ static void an_exporter_that_does_not_answer_is_asked_once(void **state)
 {
 	(void)state;
 	start(asks);
-	assert_true(pushes() == 1);
-	assert_string_equal("1; the exporter does not answer in time; "
-			    "the exporter does not answer in time",
-			    shown().text);
+	wait_shown(0, "http://h:1/",
+		   "1; the exporter does not answer in time; "
+		   "the exporter does not answer in time");
 	assert_true(pusher_stop(fixture.pusher, 5));
 	put("free", "", ""); /* its answer comes when the thread is gone */
 }
 
 /* Starts with memory that runs out; waits for a line in the log, and answers
- * whether that says that it is well. */
+ * whether that says that it is well. Then the stream is not wanted any more. */
 static bool well_with(size_t fail_at)
 {
+	static const char *const none[] = { NULL };
 	char line[1024];
 	int ends[2], saved = dup(STDERR_FILENO);
 	FILE *log;
@@ -297,9 +504,11 @@ static bool well_with(size_t fail_at)
 	close(ends[1]);
 	log = fdopen(ends[0], "r");
 	start_failing(says, fail_at);
+	SET(fixture.versions[0], "http://h:1");
 	assert_non_null(fgets(line, sizeof line, log));
 	well = strstr(line, "it is well") != NULL;
 	assert_true(well || strstr(line, "level=error"));
+	set_targets(fixture.versions[0], none);
 	assert_true(pusher_stop(fixture.pusher, 5));
 	dup2(saved, STDERR_FILENO);
 	close(saved);
@@ -313,48 +522,287 @@ static void memory_may_run_out_anywhere(void **state)
 
 	(void)state;
 	put("free", "", "");
+	load(script, folder);
 	while (!well_with(n += 1 + n / 64)) {
-		struct pusher *pusher = fixture.pusher;
-
-		fixture.pusher = NULL;
 		assert_true(n < 1000000);
 		/* An answer may be on its way to the loop. */
-		exporter_stop(fixture.exporter);
-		assert_true(exporter_free(fixture.exporter, 10));
-		pusher_free(pusher);
-		start_exporter();
+		end_exporters();
+		turn();
+		pusher_free(fixture.pusher);
+		fixture.pusher = NULL;
+		load(script, folder);
 	}
 	assert_true(n > 100);
 }
 
 static void one_that_was_not_started_can_be_freed(void **state)
 {
-	static const struct config target = { NULL, 0 };
-	const struct pusher_stream stream = { fixture.exporter, &target };
-	const struct pusher_options options = { .streams = &stream,
-						.n = 1,
-						.web = fixture.loop };
+	const struct pusher_options options = { .web = fixture.web };
 
 	(void)state;
 	fixture.pusher = pusher_new(&options);
+	SET(load(steady, "1"), "http://h:1");
+	assert_true(pusher_stop(fixture.pusher, 5));
+	pusher_free(fixture.pusher);
+	fixture.pusher = NULL;
+	wait_gone(1);
+}
+
+/* ---- what is specified: rosters ---- */
+
+static void it_is_wanted_by_an_exporter_with_targets_that_can_run(void **state)
+{
+	static const char *const none[] = { NULL };
+	static const char *const one[] = { "http://h", NULL };
+	struct exporter *exporter = load(steady, "1");
+	struct roster *rosters[] = { new_roster(exporter, none),
+				     new_roster(NULL, one),
+				     roster_of(&exporter, 1),
+				     new_roster(exporter, one) };
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(i == 3, pusher_is_wanted(rosters[i]));
+		roster_unref(rosters[i]);
+	}
+	wait_gone(3);
+}
+
+static void a_stream_goes_on_with_another_version(void **state)
+{
+	double count;
+
+	(void)state;
+	start_failing(lives, 0);
+	SET(load(steady, "1"), "http://a", "http://b");
+	wait_value("lunex_push_duration_seconds", "http://b", 1);
+	wait_more("http://b");
+	count = value_of("lunex_pushes_total", "http://b");
+	SET(load(steady, "2"), "http://b", "http://a");
+	wait_value("lunex_push_duration_seconds", "http://b", 2);
+	wait_value("lunex_push_duration_seconds", "http://a", 2);
+	assert_true(value_of("lunex_pushes_total", "http://b") > count);
+	assert_string_equal("stream 1", shown(0).text);
+	assert_string_equal("stream 2", shown(1).text);
+	wait_gone(1);
+	assert_true(pusher_stop(fixture.pusher, 5));
+	wait_gone(2);
+}
+
+static void the_interval_follows_the_version(void **state)
+{
+	(void)state;
+	start_failing(lives, 0);
+	put("free", "", "");
+	SET(load(script, folder), "http://a");
+	wait_value("lunex_push_queue_bytes", "http://a", 0);
+	SET(load(steady, "2"), "http://a");
+	wait_value("lunex_push_queue_bytes", "http://a", 3600);
+	assert_string_equal("stream 1", shown(0).text);
 	assert_true(pusher_stop(fixture.pusher, 5));
 }
+
+static void targets_come_and_go(void **state)
+{
+	static const char *const none[] = { NULL };
+	struct exporter *exporter = load(steady, "1");
+
+	(void)state;
+	start_failing(lives, 0);
+	SET(exporter, "http://a");
+	wait_more("http://a");
+	SET(exporter, "http://b", "http://a");
+	wait_more("http://b");
+	wait_more("http://a");
+	SET(exporter, "http://b");
+	wait_value("lunex_pushes_total", "http://a", -100);
+	wait_shown(0, "http://b", "stream 2");
+	wait_shown(1, "", "");
+	set_targets(exporter, none);
+	wait_value("lunex_pushes_total", "http://b", -100);
+	wait_shown(0, "", "");
+	wait_gone(3);
+	SET(exporter, "http://a");
+	wait_shown(0, "http://a", "stream 3");
+	wait_value("lunex_push_queue_samples", "http://a", 1);
+	assert_true(pusher_stop(fixture.pusher, 5));
+}
+
+static void equal_targets_have_a_stream_each(void **state)
+{
+	struct exporter *exporter = load(steady, "1");
+
+	(void)state;
+	start_failing(lives, 0);
+	SET(exporter, "http://a", "http://a");
+	wait_more("http://a #2");
+	SET(exporter, "http://a", "http://a", "http://a");
+	wait_more("http://a #3");
+	wait_shown(0, "http://a", "stream 1");
+	wait_shown(1, "http://a #2", "stream 2");
+	SET(exporter, "http://a");
+	wait_value("lunex_pushes_total", "http://a #2", -100);
+	wait_value("lunex_pushes_total", "http://a #3", -100);
+	wait_shown(0, "http://a", "stream 1");
+	assert_true(pusher_stop(fixture.pusher, 5));
+}
+
+static void one_that_changed_begins_after_the_farewell_of_the_old(void **state)
+{
+	struct exporter *exporter = load(steady, "1");
+
+	(void)state;
+	start_failing(lives, 0);
+	SET(exporter, "http://a/ password", "http://b");
+	wait_more("http://a/");
+	SET(exporter, "http://a", "http://b", "http://c");
+	wait_more("http://c"); /* nobody else waits */
+	wait_more("http://b");
+	wait_shown(0, "http://a/", "stream 1");
+	wait_value("lunex_pushes_total", "http://a", -100);
+	put("free", "", "");
+	wait_more("http://a");
+	wait_value("lunex_pushes_total", "http://a/", -100);
+	assert_true(pusher_stop(fixture.pusher, 5));
+}
+
+static void a_farewell_has_an_end(void **state)
+{
+	struct exporter *exporter = load(steady, "1");
+	double begin;
+
+	(void)state;
+	start_failing(lives, 0);
+	SET(exporter, "http://a user", "http://b");
+	wait_more("http://a");
+	begin = loop_now(fixture.loop);
+	SET(exporter, "http://a", "http://b");
+	wait_shown(1, "http://a", "stream 3");
+	assert_true(loop_now(fixture.loop) - begin >= 4.9);
+	assert_true(loop_now(fixture.loop) - begin < 9);
+	assert_true(pusher_stop(fixture.pusher, 5));
+}
+
+static void a_former_version_that_is_stuck_holds_up_nothing(void **state)
+{
+	(void)state;
+	start_failing(lives, 0);
+	SET(load(script, folder), "http://a");
+	wait_value("lunex_push_duration_seconds", "http://a", 1);
+	wait_value("lunex_push_duration_seconds", "http://a", -1);
+	SET(load(steady, "2"), "http://a");
+	wait_value("lunex_push_duration_seconds", "http://a", 2);
+	turn();
+	assert_int_equal(0, fixture.gone); /* a question is open */
+	put("free", "", "");
+	wait_gone(1);
+	assert_string_equal("stream 1", shown(0).text);
+	assert_true(pusher_stop(fixture.pusher, 5));
+}
+
+/* As when the script is removed. */
+static void a_stream_ends_while_its_exporter_is_stuck(void **state)
+{
+	static const char *const none[] = { NULL };
+	struct exporter *exporter = load(script, folder);
+
+	(void)state;
+	start_failing(lives, 0);
+	SET(exporter, "http://a");
+	wait_value("lunex_push_duration_seconds", "http://a", 1);
+	wait_value("lunex_push_duration_seconds", "http://a", -1);
+	set_targets(NULL, none);
+	wait_value("lunex_pushes_total", "http://a", -100);
+	assert_int_equal(0, fixture.gone);
+	put("free", "", "");
+	wait_gone(1);
+	assert_true(pusher_stop(fixture.pusher, 5));
+}
+
+static void only_the_latest_roster_waits_for_a_stuck_thread(void **state)
+{
+	struct exporter *exporter = load(steady, "1");
+
+	(void)state;
+	start_failing(stuck, 0);
+	SET(exporter, "http://a");
+	wait_shown(0, "http://a", "stream 1");
+	for (int i = 0; i < 100; i++)
+		SET(exporter, i == 99 ? "http://c" : "http://b");
+	wait_gone(99);
+	turn();
+	assert_int_equal(99, fixture.gone);
+	put("free", "", "");
+	wait_shown(0, "http://c", "stream 2");
+	wait_gone(100);
+	assert_true(pusher_stop(fixture.pusher, 5));
+}
+
+static void nothing_is_left_of_a_thousand_rosters(void **state)
+{
+	struct exporter *versions[] = { load(steady, "1"), load(steady, "2") };
+	char target[40], text[40];
+
+	(void)state;
+	start_failing(lives, 0);
+	for (unsigned i = 1; i <= 1000; i++) {
+		snprintf(target, sizeof target, "http://h%u", i);
+		snprintf(text, sizeof text, "stream %u", i + 1);
+		SET(versions[i % 2], "http://a", target);
+		wait_shown(1, target, text);
+		wait_gone(i - 1);
+	}
+	wait_more(target);
+	assert_in_range((int)value_of("lunex_push_queue_samples", target), 2,
+			3); /* the one before it may still end */
+	wait_value("lunex_pushes_total", "http://h999", -100);
+	assert_null(strstr(page_text(), "http://h1\""));
+	wait_shown(0, "http://a", "stream 1");
+	assert_string_equal("", shown(2).target);
+	assert_true(pusher_stop(fixture.pusher, 5));
+	wait_gone(1000);
+}
+
+static void rosters_may_come_at_the_end(void **state)
+{
+	struct exporter *exporter = load(steady, "1");
+
+	(void)state;
+	start_failing(lives, 0);
+	SET(exporter, "http://a");
+	wait_more("http://a");
+	SET(exporter, "http://b");
+	assert_true(pusher_stop(fixture.pusher, 5));
+	SET(exporter, "http://c");
+	end_exporters();
+	turn();
+	pusher_free(fixture.pusher);
+	fixture.pusher = NULL;
+	wait_gone(3);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			a_task_that_fails_is_begun_again, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			a_task_that_does_not_end_is_ended, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			an_exporter_that_does_not_answer_is_asked_once, set_up,
-			tear_down),
-		cmocka_unit_test_setup_teardown(memory_may_run_out_anywhere,
-						set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			one_that_was_not_started_can_be_freed, set_up,
-			tear_down),
+		TEST(a_task_that_fails_is_begun_again),
+		TEST(a_task_that_does_not_end_is_ended),
+		TEST(an_exporter_that_does_not_answer_is_asked_once),
+		TEST(memory_may_run_out_anywhere),
+		TEST(one_that_was_not_started_can_be_freed),
+		TEST(it_is_wanted_by_an_exporter_with_targets_that_can_run),
+		TEST(a_stream_goes_on_with_another_version),
+		TEST(the_interval_follows_the_version),
+		TEST(targets_come_and_go),
+		TEST(equal_targets_have_a_stream_each),
+		TEST(one_that_changed_begins_after_the_farewell_of_the_old),
+		TEST(a_farewell_has_an_end),
+		TEST(a_former_version_that_is_stuck_holds_up_nothing),
+		TEST(a_stream_ends_while_its_exporter_is_stuck),
+		TEST(only_the_latest_roster_waits_for_a_stuck_thread),
+		TEST(nothing_is_left_of_a_thousand_rosters),
+		TEST(rosters_may_come_at_the_end),
 	};
 	int failed;
 
