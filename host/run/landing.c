@@ -288,7 +288,7 @@ static void add_errors(struct landing *page, const struct roster_entry *entry,
 }
 
 /* What became of one of its targets. */
-static void add_push(struct landing *page, const struct pusher_shown *shown)
+static void add_push(struct landing *page, const struct push_shown *shown)
 {
 	begin_more(page);
 	if (*shown->text) {
@@ -308,7 +308,7 @@ static void add_push(struct landing *page, const struct pusher_shown *shown)
 
 static void add_pushes(struct landing *page, const char *exporter)
 {
-	struct pusher_shown shown;
+	struct push_shown shown;
 
 	for (size_t i = 0;
 	     page->pusher && pusher_shown(page->pusher, exporter, i, &shown);

@@ -100,7 +100,7 @@ static void deliver_text(struct message *message)
 }
 
 bool push_lines_get(const struct push_lines *lines, const char *exporter,
-		    size_t i, struct pusher_shown *shown)
+		    size_t i, struct push_shown *shown)
 {
 	size_t at = lines_before(lines, exporter, false) + i;
 	const struct push_line *line;
@@ -108,8 +108,7 @@ bool push_lines_get(const struct push_lines *lines, const char *exporter,
 	if (at >= lines->n || strcmp(lines->items[at]->exporter, exporter) != 0)
 		return false;
 	line = lines->items[at];
-	*shown = (struct pusher_shown){ line->target, line->text,
-					line->success };
+	*shown = (struct push_shown){ line->target, line->text, line->success };
 	return true;
 }
 

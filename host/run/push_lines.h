@@ -17,7 +17,7 @@ struct push_line;
 
 /* What became of a stream: a sentence about its latest push, "" when that was
  * well, and when one succeeded last (seconds since the epoch; 0: never). */
-struct pusher_shown {
+struct push_shown {
 	const char *target; /* the URL without credentials */
 	const char *text;
 	double success;
@@ -44,6 +44,6 @@ void push_lines_tell(struct push_line *line, const char *text);
 /* Line I of the exporter of that name, in the order of adding; borrowed. False
  * behind the last. */
 bool push_lines_get(const struct push_lines *lines, const char *exporter,
-		    size_t i, struct pusher_shown *shown);
+		    size_t i, struct push_shown *shown);
 
 #endif

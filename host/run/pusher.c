@@ -47,6 +47,7 @@ struct pusher {
 	bool *kept;		      /* for renewals: so is stream number I */
 	size_t n;
 	lua_Integer last; /* number that was given */
+	bool follows;	  /* it has seen a roster before */
 
 	struct timer sweep;
 	struct timer publish;
@@ -85,7 +86,7 @@ struct page *pusher_page(struct pusher *p)
 }
 
 bool pusher_shown(const struct pusher *p, const char *exporter, size_t i,
-		  struct pusher_shown *shown)
+		  struct push_shown *shown)
 {
 	return push_lines_get(p->host.lines, exporter, i, shown);
 }
@@ -243,9 +244,22 @@ static void keep_or_add(struct pusher *p, const struct roster_entry *entry)
 	}
 }
 
+/* A reload that changes nothing else says nothing else. */
+static void log_change(const struct pusher *p, size_t before, size_t gone)
+{
+	char new_text[32], gone_text[32];
+
+	if (!p->follows || (!gone && p->n == before))
+		return;
+	snprintf(new_text, sizeof new_text, "%zu", p->n - before);
+	snprintf(gone_text, sizeof gone_text, "%zu", gone);
+	log_info("other targets are pushed to", "new", new_text, "gone",
+		 gone_text);
+}
+
 static void follow_roster(struct pusher *p)
 {
-	size_t before = p->n;
+	size_t before = p->n, gone = 0;
 
 	if (before)
 		memset(p->kept, 0, before * sizeof(*p->kept));
@@ -255,9 +269,14 @@ static void follow_roster(struct pusher *p)
 		if (entry->exporter && entry->entry)
 			keep_or_add(p, entry);
 	}
-	for (size_t i = 0; i < before; i++)
-		if (!p->kept[i] && !push_stream_is_retired(p->streams[i]))
-			push_stream_retire(p->streams[i]);
+	for (size_t i = 0; i < before; i++) {
+		if (p->kept[i] || push_stream_is_retired(p->streams[i]))
+			continue;
+		push_stream_retire(p->streams[i]);
+		gone++;
+	}
+	log_change(p, before, gone);
+	p->follows = true;
 	begin_waiting(p);
 }
 

@@ -73,7 +73,7 @@ struct page *pusher_page(struct pusher *pusher);
 
 /* Stream I of the exporter of that name. False behind the last. */
 bool pusher_shown(const struct pusher *pusher, const char *exporter, size_t i,
-		  struct pusher_shown *shown);
+		  struct push_shown *shown);
 
 /* ---- in the push thread, for l_pages.c ---- */
 

@@ -149,6 +149,7 @@ class Targets(Reloaded):
                     'interval = 0.1 } } }' % up.url)
         self.wait_jobs(gateway)
         self.wait_targets(lunex, up.url)
+        lunex.wait_log("other targets are pushed to.* new=0 gone=1")
         self.assertNotIn(gateway.url, lunex.get("/").text)
         self.change(lunex, '{ "count.lua" }')
         self.wait_targets(lunex)
@@ -208,6 +209,19 @@ class Targets(Reloaded):
         self.assertLess(samples[0][0] / 1000, before - 1)
         self.assertNotIn("the queue is in memory", lunex.log)
         self.wait_targets(lunex, url)
+
+    def test_what_is_lost_with_a_queue_in_memory_is_told(self):
+        form = ('{ "count.lua", push = { type = "remote_write", url = '
+                '"http://127.0.0.1:1/write", interval = %s } }')
+        lunex = self.serve(form % 0.1)
+        self.wait_pushes(lunex, "down")
+        self.reload(lunex)
+        self.assertNotIn("samples are lost", lunex.log)
+        self.change(lunex, form % 0.2)
+        lunex.wait_log("samples are lost: the queue was in memory.* "
+                       "exporter=count.* samples=[1-9]|samples are lost.*"
+                       "samples=[1-9].* exporter=count")
+        self.wait_pushes(lunex, "down")
 
 
 class Trouble(Reloaded):

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/exposition.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "run/exporter.h"
 #include "run/pusher.h"
@@ -436,9 +437,9 @@ static void wait_gone(unsigned n)
 }
 
 /* What is shown of stream I, after what was told has been delivered. */
-static struct pusher_shown shown(size_t i)
+static struct push_shown shown(size_t i)
 {
-	struct pusher_shown shown = { "", "", 0 };
+	struct push_shown shown = { "", "", 0 };
 
 	turn();
 	pusher_shown(fixture.pusher, "script", i, &shown);
@@ -448,7 +449,7 @@ static struct pusher_shown shown(size_t i)
 
 static void wait_shown(size_t i, const char *target, const char *text)
 {
-	struct pusher_shown s = shown(i);
+	struct push_shown s = shown(i);
 
 	while (strcmp(target, s.target) != 0 || strcmp(text, s.text) != 0)
 		s = shown(i);
@@ -744,6 +745,7 @@ static void nothing_is_left_of_a_thousand_rosters(void **state)
 	char target[40], text[40];
 
 	(void)state;
+	log_set_level(LOG_WARN);
 	start_failing(lives, 0);
 	for (unsigned i = 1; i <= 1000; i++) {
 		snprintf(target, sizeof target, "http://h%u", i);
@@ -761,6 +763,7 @@ static void nothing_is_left_of_a_thousand_rosters(void **state)
 	assert_string_equal("", shown(2).target);
 	assert_true(pusher_stop(fixture.pusher, 5));
 	wait_gone(1000);
+	log_set_level(LOG_INFO);
 }
 
 static void rosters_may_come_at_the_end(void **state)
