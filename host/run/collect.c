@@ -136,18 +136,20 @@ static const char *name_of(const struct part *part)
 }
 
 /* A source that is down fails every few seconds: the first failure and every
- * other sentence are warnings, repetitions are for the debug level. */
+ * other sentence are warnings, repetitions are for the debug level. So is the
+ * first failure of a trial, which whoever wanted the trial tells. */
 static void log_failure(struct part *part, const struct err *err)
 {
-	bool again = strncmp(part->last_error, err->text,
-			     sizeof part->last_error - 1) == 0;
+	const struct collector *c = part->collector;
+	bool told = c->trial ? c->ok
+			     : strncmp(part->last_error, err->text,
+				       sizeof part->last_error - 1) == 0;
 
-	log_event(again ? LOG_DEBUG : LOG_WARN,
-		  part->collector->trial
-			  ? "the first collection of a new version failed"
-			  : "collection failed",
-		  "exporter", vm_name(part->collector->options.vm), "part",
-		  name_of(part), "error", err->text, (char *)0);
+	log_event(told ? LOG_DEBUG : LOG_WARN,
+		  c->trial ? "the first collection of a new version failed"
+			   : "collection failed",
+		  "exporter", vm_name(c->options.vm), "part", name_of(part),
+		  "error", err->text, (char *)0);
 	snprintf(part->last_error, sizeof part->last_error, "%s", err->text);
 }
 

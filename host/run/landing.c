@@ -345,17 +345,25 @@ static void add_head(struct landing *page)
 	add(page, "</nav></header>\n");
 }
 
+/* Where one script runs alone, a mistake in it is one of both: it is told with
+ * the exporter. */
+static bool is_told_below(const struct roster *roster)
+{
+	return roster->n == 1 && !roster->entries[0].loaded &&
+	       strcmp(roster->entries[0].error, roster->config_error) == 0;
+}
+
 static void add_config(struct landing *page)
 {
 	const struct roster *roster = page->roster;
 
-	if (!roster->config_loaded)
+	if (!roster->config_loaded && !is_told_below(roster))
 		add_error(page, "the configuration was not taken",
 			  roster->config_changed, roster->config_error);
 	if (roster->left_behind)
 		buf_addf(&page->html,
-			 "<p class=\"warn\">%u %s left behind: the scripts "
-			 "were replaced while they were stuck.</p>\n",
+			 "<p class=\"warn\">%u %s left behind by scripts that "
+			 "were stuck when they were replaced or refused.</p>\n",
 			 roster->left_behind,
 			 roster->left_behind == 1 ? "thread was"
 						  : "threads were");

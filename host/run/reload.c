@@ -151,8 +151,8 @@ static void log_item(const struct report_item *item)
 			 "script", item->script);
 		break;
 	case REPORT_FAILED:
-		log_error("reload failed", "exporter", item->exporter, "error",
-			  error);
+		log_error("reload failed; what ran before goes on", "exporter",
+			  item->exporter, "error", error);
 		break;
 	case REPORT_NOTE: log_warn("reload", "note", error); break;
 	}
