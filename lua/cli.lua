@@ -181,6 +181,12 @@ local function env_file_of(parsed)
   return path ~= "" and path or nil
 end
 
+-- Where a script that runs alone is served when no flag says it.
+local function listen_of(script)
+  local listen = script.declared.listen
+  return listen and { listen }
+end
+
 local function plan_script(command, path, program, arguments, host)
   local fenced = sandbox.is_asked(arguments)
   local script, message, status = load_script(path, fenced, host)
@@ -223,6 +229,7 @@ local function plan_script(command, path, program, arguments, host)
   if not (plan and plan.config) then
     return nil, message, USAGE
   end
+  plan.listen = plan.listen or listen_of(script)
   plan.secrets = config.secrets(script.offer, given)
   return plan
 end

@@ -154,22 +154,9 @@ static bool load_fleet(struct supervisor *s, struct err *err)
 
 /* ---- the web thread ---- */
 
-/* Where a script that runs alone wants to be served. */
-static const char *listen_of(const struct supervisor *s)
-{
-	size_t n;
-	struct member *const *members = fleet_members(s->fleet, &n);
-	const char *listen = NULL;
-
-	if (!s->plan->configuration && n && members[0]->current)
-		listen = exporter_declaration(members[0]->current->exporter)
-				 ->listen;
-	return listen ? listen : default_listen;
-}
-
 static bool open_web(struct supervisor *s, struct err *err)
 {
-	const char *const fallback[] = { listen_of(s), NULL };
+	const char *const fallback[] = { default_listen, NULL };
 	struct roster *roster = fleet_roster(s->fleet);
 	const struct web_options options = {
 		.loop = s->web_loop,

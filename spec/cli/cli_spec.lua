@@ -151,7 +151,7 @@ describe("a script is found", function()
     assert.equal("/data/exporters/meter.lua", result.script)
     assert.equal("meter", result.name)
     assert.same({}, result.config)
-    assert.is_nil(result.listen)
+    assert.same({ ":8000" }, result.listen)
   end)
 
   it("by an alias, with dashes or underscores", function()

@@ -246,6 +246,33 @@ class Asked(Case):
         self.assertEqual(1, lunex.samples()[
             'lunex_exporter_reload_success{exporter="a"}'])
 
+    def test_a_mistake_is_told_once(self):
+        path = self.script(script(1))
+        lunex = self.start(path, "--web.enable-lifecycle")
+        lunex.page_with(shown(1), "version 1")
+        for wrong in ("1 +", "nothing()"):
+            replace(path, script(wrong))
+            self.assertEqual(500, self.reload(lunex).status)
+            lunex.wait_log("reload failed; what ran before goes on")
+            lines = [line for line in lunex.lines if "script.lua:" in line]
+            self.assertEqual(1, len(lines), lunex.log)
+            self.assertRegex(lines[0], "level=error .*reload failed")
+            html = lunex.get("/", {"Accept": "text/html"}).text
+            self.assertEqual(1, len(re.findall(r"script\.lua:\d", html)), html)
+            lunex.lines.clear()
+
+    def test_an_address_of_the_script_wants_a_restart(self):
+        text = script(1).replace(
+            "return {", 'return {\n  listen = "127.0.0.1:0",')
+        path = self.script(text)
+        lunex = self.start(path, "--web.enable-lifecycle", listen=None)
+        lunex.page_with(shown(1), "version 1")
+        replace(path, text.replace("127.0.0.1:0", "localhost:0"))
+        answer = self.reload(lunex)
+        self.assertEqual(200, answer.status)
+        self.assertIn("note: 'listen' has changed: it wants a restart\n",
+                      answer.text)
+
     def test_post_wants_the_flag(self):
         lunex = self.start(self.script(script(1)))
         answer = self.reload(lunex)
