@@ -105,6 +105,7 @@ static void settle_failed(struct change *change, struct candidate *candidate)
 		member->loads_bad++;
 	candidate->member = member;
 	member_note(member, version->entry, &version->seen, &version->err);
+	/* A script that does not load is called after its file. */
 	report_add(change->report, REPORT_FAILED,
 		   member->current ? member->entry->name
 				   : candidate->entry->name,
@@ -156,16 +157,6 @@ static void replace_entry(struct member *member, struct entry *entry)
 	member->entry = entry;
 }
 
-/* What goes on as it was keeps its name: a script with a mistake does not say
- * its own. */
-static bool is_listed_so(const struct candidate *candidate)
-{
-	if (!current_of(candidate))
-		return true;
-	return candidate->version ? candidate->version->state != VERSION_FAILED
-				  : candidate->need == CHANGE_NOTHING;
-}
-
 static void settle(struct change *change, struct candidate *candidate)
 {
 	struct version *version = candidate->version, *former;
@@ -177,8 +168,7 @@ static void settle(struct change *change, struct candidate *candidate)
 		settle_failed(change, candidate);
 	else
 		settle_live(change, candidate);
-	if (is_listed_so(candidate))
-		replace_entry(candidate->member, candidate->entry);
+	replace_entry(candidate->member, candidate->entry);
 	if (!version)
 		return;
 	if (version->state == VERSION_FAILED) {

@@ -126,6 +126,28 @@ class Folder(Scripts):
         self.assertEqual(1, done.returncode)
 
 
+    def test_a_mistake_does_not_take_the_name(self):
+        """Of a script that has another one than its file."""
+        top = 'name = "%s",'
+        path = self.put("t.lua", script("thermo", top=top % "thermo"))
+        self.put("other.lua", script("other"))
+        lunex = self.lunex("--scripts", self.scripts, "--watch=off",
+                           "--web.enable-lifecycle")
+        lunex.wait_log("listening")
+        for text in ("return {{", script("thermo", top=top % "other")):
+            path.write_text(text)
+            answer = lunex.get("/-/reload", method="POST")
+            self.assertIn("failed thermo (", answer.text)
+            lunex.wait_log("reload failed.* exporter=thermo ")
+            self.assertEqual(
+                200, lunex.get("/metrics?exporter=thermo").status)
+            lunex.lines.clear()
+        path.write_text(script("thermo", top=top % "thermo"))
+        self.assertEqual(200, lunex.get("/-/reload", method="POST").status)
+        self.assertEqual(1, lunex.samples()[
+            'lunex_exporter_reload_success{exporter="thermo"}'])
+
+
 class Mistakes(Scripts):
     def test_a_folder_must_be_there(self):
         for words in ([], ["once"]):
