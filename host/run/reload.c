@@ -248,6 +248,12 @@ static void add_notes(const struct reload *reload, struct report *report)
 		report_add(report, REPORT_NOTE, NULL, NULL,
 			   "the telemetry path has changed: it wants a "
 			   "restart");
+	if (first->watch != now->watch)
+		report_add(report, REPORT_NOTE, NULL, NULL,
+			   "'watch' has changed: it wants a restart");
+	if (first->lifecycle != now->lifecycle)
+		report_add(report, REPORT_NOTE, NULL, NULL,
+			   "'lifecycle' has changed: it wants a restart");
 }
 
 static void changed(void *arg, struct report *report)

@@ -273,6 +273,20 @@ class Asked(Case):
         self.assertIn("note: 'listen' has changed: it wants a restart\n",
                       answer.text)
 
+    def test_what_a_running_lunex_cannot_change(self):
+        self.script(script(1))
+        path = self.folder / "lunex.lua"
+        text = 'return { exporters = { { "script.lua" } }, %s }'
+        path.write_text(text % 'watch = "off", lifecycle = true')
+        lunex = self.lunex("--config", path)
+        self.assertEqual("1 unchanged\n", self.reload(lunex).text)
+        path.write_text(text % 'watch = "poll", telemetry_path = "/m"')
+        answer = self.reload(lunex)
+        self.assertEqual(200, answer.status)
+        for what in ("'watch'", "'lifecycle'", "the telemetry path"):
+            self.assertIn(f"note: {what} has changed: it wants a restart\n",
+                          answer.text)
+
     def test_post_wants_the_flag(self):
         lunex = self.start(self.script(script(1)))
         answer = self.reload(lunex)
