@@ -289,9 +289,9 @@ static const char *check_absolute(lua_State *L, const char *field)
  * Upvalues: package, package.searchpath. */
 static int l_search_lua(lua_State *L)
 {
-	const char *name = luaL_checkstring(L, 1);
 	const char *file;
 
+	luaL_checkstring(L, 1);
 	lua_settop(L, 1);
 	check_absolute(L, "path"); /* name path */
 	lua_pushvalue(L, lua_upvalueindex(2));
@@ -301,11 +301,9 @@ static int l_search_lua(lua_State *L)
 	if (!file)
 		return 1;
 	lua_settop(L, 1);
+	/* The message has the file, and the line if there is one. */
 	if (chunk_load(L, file) != LUA_OK)
-		return luaL_error(L,
-				  "error loading module '%s' from file '%s':"
-				  "\n\t%s",
-				  name, file, lua_tostring(L, -1));
+		return lua_error(L);
 	lua_insert(L, 1); /* loader file */
 	return 2;
 }
