@@ -78,14 +78,22 @@ local function entry_of(path, given, host)
     table.move(script.warnings, 1, #script.warnings, #given.advice + 1,
       given.advice)
   end
-  if not entry.name then
-    entry.mistake = entry.mistake or message
-    entry.name = other_name(path, given.names)
-    given.names[entry.name] = path
-  else
+  if entry.name then
     read_values(entry, script, given.sources, host)
+  else
+    entry.mistake = entry.mistake or message
   end
   return entry
+end
+
+-- A mistake takes nobody's name away: those that run have theirs already.
+local function name_the_rest(entries, names)
+  for _, entry in ipairs(entries) do
+    if not entry.name then
+      entry.name = other_name(entry.script, names)
+      names[entry.name] = entry.script
+    end
+  end
 end
 
 --[[
@@ -115,6 +123,7 @@ function M.entries(folders, given, host)
       given.listed[absolute] = true
     end
   end
+  name_the_rest(entries, given.names)
   return entries
 end
 

@@ -126,6 +126,21 @@ class Folder(Scripts):
         self.assertEqual(1, done.returncode)
 
 
+    def test_a_mistake_takes_no_name_from_others(self):
+        """What a script is called that does not load, after its file."""
+        path = self.put("a.lua", script("thermo", top='name = "thermo",'))
+        self.put("b.lua", script("a", top='name = "a",'))
+        lunex = self.lunex("--scripts", self.scripts, "--watch=off",
+                           "--web.enable-lifecycle")
+        lunex.wait_log("listening")
+        path.write_text("return {{")
+        answer = lunex.get("/-/reload", method="POST")
+        self.assertRegex(answer.text, r"failed thermo .*a\.lua:1:")
+        self.assertIn("1 unchanged\n", answer.text)
+        for name in ("thermo", "a"):
+            self.assertIn(f"{name}_value 1",
+                          lunex.get(f"/metrics?exporter={name}").text)
+
     def test_a_mistake_does_not_take_the_name(self):
         """Of a script that has another one than its file."""
         top = 'name = "%s",'
