@@ -510,6 +510,9 @@ void fleet_free(struct fleet *fleet)
 {
 	if (!fleet)
 		return;
+	/* In whatever order: nobody hands over any more. */
+	for (size_t i = 0; i < fleet->nparting; i++)
+		fleet->parting[i]->heir = NULL;
 	for (size_t i = 0; i < fleet->nparting; i++)
 		version_free(fleet->parting[i]);
 	for (size_t i = 0; i < fleet->n; i++)

@@ -6,7 +6,7 @@ import os
 import resource
 import socket
 
-from spec.e2e.lunex import Case, free_port
+from spec.e2e.lunex import Case, Gate, free_port
 
 BOMB = 'local _ = ("a"):rep(40):find((".-"):rep(24) .. "b")'
 
@@ -106,6 +106,29 @@ class Stuck(Case):
             other.bind(("127.0.0.1", port))
         self.reload(lunex, script(2))
         lunex.page_with(lambda p: p.get("a_version") == 2, "it is back")
+
+    def test_sigterm_while_the_old_version_hands_over(self):
+        port = free_port(socket.SOCK_DGRAM)
+        gate = Gate(self)
+        lunex = self.start(script(1, start(f"""
+            local server <close> = assert(udp.listen("127.0.0.1", {port}))
+            {gate.lua}
+            server:receive()
+            task.sleep(60)
+        """)), "--watch=off")
+        address = gate.arrival()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(b"x", ("127.0.0.1", port))
+        gate.open(address)
+        tried = Gate(self)
+        self.path.write_text(script(2, collect=tried.lua))
+        connection = lunex.connect()
+        self.addCleanup(connection.close)
+        connection.request("POST", "/-/reload")
+        tried.open(tried.arrival())  # the trial, and then it takes a second
+        lunex.samples("/healthz")
+        self.assertEqual(0, lunex.stop(), lunex.log)
+        self.assertEqual(503, connection.getresponse().status)
 
     def test_a_start_that_fails_twice_during_the_trial(self):
         """The trial waits for the collection all the same."""
