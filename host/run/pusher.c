@@ -285,14 +285,15 @@ static void deliver_roster(struct message *message)
 	struct pusher *p =
 		(void *)((char *)message - offsetof(struct pusher, renew));
 	struct roster *roster = atomic_exchange(&p->next, NULL);
+	struct roster *former = p->roster;
 
 	if (p->host.stopping || !p->host.vm) {
 		roster_unref(roster);
 		return;
 	}
-	roster_unref(p->roster);
 	p->roster = roster;
 	follow_roster(p);
+	roster_unref(former);
 }
 
 /* Whoever finds none there posts the message. */
