@@ -260,19 +260,31 @@ static void push_declaration_function(lua_State *L)
 
 /* ---- the table ---- */
 
+/* Where the program was when it started: a package that is upgraded meanwhile
+ * takes the file away. The first time is while there is one thread. */
+static const char *program_path(lua_State *L)
+{
+	static char program[PATH_MAX];
+
+	if (!*program && !realpath("/proc/self/exe", program)) {
+		*program = '\0';
+		luaL_error(L, "cannot read /proc/self/exe: %s",
+			   strerror(errno));
+	}
+	return program;
+}
+
 /* share/lunex beside the folder that the program is in: PREFIX/bin/lunex. */
 static void push_data_folder(lua_State *L)
 {
-	char program[PATH_MAX], full[PATH_MAX];
+	const char *program = program_path(L);
+	size_t len = (size_t)(strrchr(program, '/') - program);
+	char full[PATH_MAX];
 	const char *folder;
-	char *slash;
 
-	if (!realpath("/proc/self/exe", program))
-		luaL_error(L, "cannot read /proc/self/exe: %s",
-			   strerror(errno));
-	slash = strrchr(program, '/');
-	*slash = '\0';
-	folder = lua_pushfstring(L, "%s/../share/lunex", program);
+	lua_pushlstring(L, program, len);
+	folder = lua_pushfstring(L, "%s/../share/lunex", lua_tostring(L, -1));
+	lua_remove(L, -2);
 	if (realpath(folder, full)) {
 		lua_pop(L, 1);
 		lua_pushstring(L, full);

@@ -5,13 +5,14 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import threading
 import time
 from pathlib import Path
 
-from spec.e2e.lunex import Case, Gate, eventually, free_port
+from spec.e2e.lunex import Case, Gate, eventually, free_port, program
 
 SCRIPT = """
 local metric = require "metric"
@@ -335,6 +336,19 @@ class Asked(Case):
         self.assertIn("a_total", answers[0])
         lunex.page_with(lambda p: p["a_total"] >= before + 1,
                         "what it counted is there")
+
+    def test_the_program_was_replaced_meanwhile(self):
+        """As by an upgrade of its package."""
+        copy = self.folder / "lunex"
+        shutil.copy(program(), copy)
+        path = self.script(script(1))
+        lunex = self.start(path, "--web.enable-lifecycle", copy=copy)
+        lunex.page_with(shown(1), "version 1")
+        replace(copy, "another one")
+        replace(path, script(2))
+        answer = self.reload(lunex)
+        self.assertEqual(200, answer.status, answer.text)
+        self.assertTrue(shown(2)(lunex.samples()))
 
     def test_sigterm_in_the_middle_of_a_reload(self):
         gate = Gate(self)
