@@ -184,9 +184,12 @@ static void part_ended(struct part *part, const struct err *err)
 
 	part->task = NULL;
 	if (err) {
+		struct err told = *err;
+
+		declaration_mask(c->options.declaration, &told);
 		if (c->ok)
-			c->first = *err;
-		log_failure(part, err);
+			c->first = told;
+		log_failure(part, &told);
 		registry_drop(registry, part->scope.part, now);
 	} else {
 		log_success(part);

@@ -412,6 +412,7 @@ void declaration_free(struct declaration *d)
 	for (char **text = d->allow; text && *text; text++)
 		free(*text);
 	free(d->allow);
+	secrets_release(&d->secrets);
 	free(d->parts);
 	free(d->routes);
 	free(d->labels);
@@ -440,6 +441,7 @@ static void configure(lua_State *L, void *arg)
 	struct configuring *c = arg;
 
 	push_declared_config(L, c->d, c->config);
+	read_declared_secrets(L, c->d, lua_gettop(L), &c->d->secrets);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &c->d->anchors[DECLARATION_CONFIG]);
 }
 
@@ -449,6 +451,14 @@ bool declaration_configure(struct declaration *d, struct vm *vm,
 	struct configuring c = { d, config };
 
 	return vm_call(vm, configure, &c, err);
+}
+
+void declaration_mask(const struct declaration *declaration, struct err *err)
+{
+	char *text = secrets_mask(&declaration->secrets, err->text);
+
+	err_set(err, err->code, "%s", text);
+	free(text);
 }
 
 /* ---- metrics ---- */

@@ -19,6 +19,7 @@
 #include "core/err.h"
 #include "core/registry.h"
 #include "run/config.h"
+#include "run/secrets.h"
 #include "vm/state.h"
 
 enum { DECLARATION_NAME_MAX = 200, DECLARATION_ROUTES_MAX = 200 };
@@ -59,6 +60,7 @@ struct declaration {
 	bool has_ttl; /* known after declaration_register */
 	struct label_pair *labels;
 	unsigned nlabels;
+	struct secrets secrets; /* values of `config`, since it is known */
 	char anchors[DECLARATION_ANCHORS]; /* private: keys of the registry */
 };
 
@@ -81,6 +83,10 @@ void declaration_push(lua_State *L, const struct declaration *declaration);
  */
 bool declaration_configure(struct declaration *declaration, struct vm *vm,
 			   const struct config *config, struct err *err);
+
+/* Puts stars into ERR where it says what is secret in the configuration: what a
+ * script raises goes to the log and to pages. */
+void declaration_mask(const struct declaration *declaration, struct err *err);
 
 /* Declares the script's families in REGISTRY (a `metrics` function is called
  * with the configuration, so that comes first) and makes the table `m`. */

@@ -535,6 +535,8 @@ static void *thread_main(void *arg)
 
 	if (e->options.seen)
 		seen_list_add_all(e->options.seen, &e->seen);
+	if (!ok && e->declaration)
+		declaration_mask(e->declaration, &err);
 	e->options.loaded(e->options.arg, ok ? NULL : &err);
 	if (ok)
 		run(e);

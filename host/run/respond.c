@@ -60,11 +60,15 @@ static void log_failure(struct responder *r, const struct call *call,
 
 static void fail(struct responder *r, struct call *call, const struct err *err)
 {
+	struct err told;
+
 	if (err->code == ERR_CLOSED) {
 		call_set_text(call, 503, "the exporter is stopping\n");
 		return;
 	}
-	log_failure(r, call, err);
+	told = *err;
+	declaration_mask(r->declaration, &told);
+	log_failure(r, call, &told);
 	if (err->code == ERR_TIMEOUT)
 		call_set_text(call, 504, "the route did not answer in time\n");
 	else

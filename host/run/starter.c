@@ -29,15 +29,18 @@ static double now_of(const struct starter *starter)
 
 static void failed(struct starter *starter, const struct err *err)
 {
+	struct err told = *err;
+
+	declaration_mask(starter->options.declaration, &told);
 	log_warn("start failed", "exporter", vm_name(starter->options.vm),
-		 "error", err->text);
+		 "error", told.text);
 	if (now_of(starter) - starter->started > longest_wait)
 		starter->wait = first_wait;
 	timer_start(&starter->again, starter->wait);
 	starter->wait *= 2;
 	if (starter->wait > longest_wait)
 		starter->wait = longest_wait;
-	starter->options.told(starter->options.arg, err);
+	starter->options.told(starter->options.arg, &told);
 }
 
 static void ended(struct task *task, lua_State *co, int results,

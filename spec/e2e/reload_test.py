@@ -288,6 +288,20 @@ class Asked(Case):
             self.assertIn(f"note: {what} has changed: it wants a restart\n",
                           answer.text)
 
+    def test_what_a_script_raises_shows_no_secret(self):
+        """Neither in the log, nor on a page, nor in an answer."""
+        path = self.script(script('error("bad " .. config.token)'))
+        lunex = self.start(path, "--web.enable-lifecycle",
+                           "--token=hidden-word")
+        lunex.page_with(lambda p: p.get("a_up") == 0, "it fails")
+        lunex.wait_log(r"collection failed.*bad \*")
+        replace(path, script('error("worse " .. config.token)'))
+        said = [self.reload(lunex).text, lunex.log, lunex.get("/").text,
+                lunex.get("/api/v1/exporters").text]
+        self.assertIn("worse *", said[0])
+        for text in said:
+            self.assertNotIn("hidden-word", text)
+
     def test_post_wants_the_flag(self):
         lunex = self.start(self.script(script(1)))
         answer = self.reload(lunex)
