@@ -145,12 +145,15 @@ void check_options(lua_State *L, int arg, const char *const *known)
 	}
 }
 
-/* The option on top of the stack; false, and nothing there, when absent. */
+/* The option on top of the stack; false, and nothing there, when absent. The
+ * table itself has it: what a metamethod gives, nobody would keep alive. */
 static bool get_option(lua_State *L, int arg, const char *key)
 {
 	if (lua_isnoneornil(L, arg))
 		return false;
-	if (lua_getfield(L, arg, key) != LUA_TNIL)
+	luaL_checktype(L, arg, LUA_TTABLE);
+	lua_pushstring(L, key);
+	if (lua_rawget(L, arg) != LUA_TNIL)
 		return true;
 	lua_pop(L, 1);
 	return false;

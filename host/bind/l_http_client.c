@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * http_client: what lua/http stands on, not for scripts. Clients on
- * net/http_client.h, and the trace of the running task. Arguments were looked
- * at in Lua already.
+ * net/http_client.h, and the trace of the running task. What arguments mean was
+ * looked at in Lua already; what they are is looked at here, since a script can
+ * require this module, too.
  *
  * An exchange is one transfer that a task waits for. It lies on the stack of
  * that task, and in the client's list for as long as the client does not know
@@ -296,10 +297,12 @@ static lua_Integer opt_count(lua_State *L, const char *key, lua_Integer other)
  * stack. */
 static void read_headers(lua_State *L, struct http_request *request)
 {
-	size_t n = (size_t)lua_rawlen(L, HEADERS) / 2;
-	struct http_header *headers =
-		lua_newuserdatauv(L, n * sizeof *headers + 1, 0);
+	struct http_header *headers;
+	size_t n;
 
+	luaL_checktype(L, HEADERS, LUA_TTABLE);
+	n = (size_t)lua_rawlen(L, HEADERS) / 2;
+	headers = lua_newuserdatauv(L, n * sizeof *headers + 1, 0);
 	for (size_t i = 0; i < n; i++) {
 		lua_rawgeti(L, HEADERS, (lua_Integer)(2 * i + 1));
 		lua_rawgeti(L, HEADERS, (lua_Integer)(2 * i + 2));
@@ -527,8 +530,10 @@ enum { NAMES_MAX = 63 };
 static int l_nearest(lua_State *L)
 {
 	const char *names[NAMES_MAX + 1] = { NULL };
-	lua_Integer n = luaL_len(L, 2);
+	lua_Integer n;
 
+	luaL_checktype(L, 2, LUA_TTABLE);
+	n = (lua_Integer)lua_rawlen(L, 2);
 	luaL_argcheck(L, n <= NAMES_MAX, 2, "too many names");
 	luaL_checkstack(L, (int)n, "to compare names");
 	for (lua_Integer i = 1; i <= n; i++) {

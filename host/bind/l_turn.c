@@ -22,11 +22,15 @@ struct turn {
 	struct op op;
 	struct timer timer;
 	bool called;
+	bool waited; /* for: by one task */
 };
 
 static void on_cancel(struct op *op)
 {
-	timer_release(&((struct turn *)(void *)op)->timer);
+	struct turn *turn = (struct turn *)(void *)op;
+
+	turn->waited = false;
+	timer_release(&turn->timer);
 }
 
 static void on_timeout(struct timer *timer)
@@ -54,7 +58,7 @@ static int k_wait(lua_State *L, int status, lua_KContext ctx)
 	(void)status;
 	(void)ctx;
 	timer_release(&turn->timer);
-	turn->called = false;
+	turn->called = turn->waited = false;
 	return 0;
 }
 
@@ -65,11 +69,14 @@ static int l_wait(lua_State *L)
 	double seconds = check_seconds(L, 2);
 
 	task_check(L);
+	if (turn->waited)
+		return luaL_error(L, "another task waits for this turn");
 	turn->op = (struct op){ .cancel = on_cancel };
 	if (turn->called)
 		return k_wait(L, LUA_OK, 0);
 	timer_init(vm_loop(vm_of(L)), &turn->timer, on_timeout);
 	timer_start(&turn->timer, seconds);
+	turn->waited = true;
 	return task_await(L, &turn->op, 0, k_wait);
 }
 

@@ -227,6 +227,55 @@ describe("a way out of a sandbox", function()
     ]])
   end)
 
+  -- A script can require what http is made of, and give it anything.
+  it("is not an argument that http's own parts do not expect", function()
+    says("table expected, got string|table expected, got number", [[
+      local driver = require "http_client"
+      local client, said = driver.new(false, 1), {}
+      for i, headers in ipairs { ("A"):rep(64), 5 } do
+        said[i] = select(2, pcall(client.send, client, "GET",
+          "http://127.0.0.1:1/", headers, nil, 1, {}, {})):match "table ex[^)]*"
+      end
+      return table.concat(said, "|")
+    ]])
+    says("table expected, got string", [[
+      return (select(2, pcall(require "http_client".nearest, "a", "abcdef"))
+        :match "table ex[^)]*")
+    ]])
+    assert.matches("table expected, got string", refusal [[
+      return require "http_client".new(false, 1):send("GET", "http://a/", {},
+        nil, 1, "options", {})
+    ]])
+  end)
+
+  it("is not an option that nothing keeps alive", function()
+    says("0", [[
+      local asked = 0
+      local options = setmetatable({}, { __index = function(_, key)
+        asked = asked + 1
+        collectgarbage()
+        return key == "user" and ("u"):rep(1000) .. asked or nil
+      end })
+      require "http_client".new(false, 1):send("GET", "http://127.0.0.1:1/", {},
+        nil, 1, options, options)
+      return tostring(asked)
+    ]])
+  end)
+
+  it("is not a turn that two tasks wait for", function()
+    assert.matches("another task waits for this turn", refusal [[
+      local turn, task = require "turn".new(), require "task"
+      task.all(function() turn:wait(1) end, function() turn:wait(1) end)
+    ]])
+    says("twice", [[
+      local turn, task = require "turn".new(), require "task"
+      task.timeout(0.01, function() turn:wait(10) end)
+      turn:wait(0.01)
+      task.all(function() turn:wait(10) end, function() turn:call() end)
+      return "twice"
+    ]])
+  end)
+
   it("is not value.read", function()
     assert.matches("module 'files' is not available in a sandbox", refusal [[
       return require "value".read("/etc/passwd", {}, {})
