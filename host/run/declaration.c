@@ -57,10 +57,6 @@ static const char *const flag_keys[] = { "listen",    "telemetry_path",
 					 "interval",  "timeout",
 					 "log_level", NULL };
 
-#define FLAG_CHARACTERS                                                        \
-	"abcdefghijklmnopqrstuvwxyz"                                           \
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
-
 /* ---- reading fields ---- */
 
 static void check_keys(lua_State *L, const struct declaration *d, int table)
@@ -211,6 +207,10 @@ static void take_allow(lua_State *L, struct declaration *d)
 {
 	size_t n = (size_t)lua_rawlen(L, -1);
 
+	/* a list with holes may say that it is larger than all memory */
+	if (n > ALLOW_ENTRIES_MAX)
+		luaL_error(L, "%s'allow': more than %d entries",
+			   push_place(L, d, NULL, "allow"), ALLOW_ENTRIES_MAX);
 	d->allow = mem_array(n + 1, sizeof *d->allow);
 	for (size_t i = 0; i < n; i++) {
 		if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TSTRING)
@@ -254,13 +254,8 @@ static void check_flags(lua_State *L, const struct declaration *d, int table)
 		while (lua_next(L, -2)) {
 			const char *key =
 				check_declared_key(L, d, "flags", flag_keys);
-			const char *name = lua_type(L, -1) == LUA_TSTRING
-						   ? lua_tostring(L, -1)
-						   : "";
 
-			if (strspn(name, FLAG_CHARACTERS) !=
-				    lua_rawlen(L, -1) ||
-			    !isalpha((unsigned char)name[0]))
+			if (!flag_name_valid(L, -1))
 				mistake_type(L, d, "flags", key,
 					     "the name of a flag, such as "
 					     "\"endpoint\"");

@@ -15,6 +15,64 @@ static const char *const config_types[] = { "string",  "integer", "number",
 					    "boolean", "list",	  "port",
 					    NULL };
 
+enum { CONFIG_KEYS_MAX = 1000 };
+
+/* Is the table on top a list of texts and numbers, without holes? */
+static bool is_list(lua_State *L)
+{
+	lua_Integer n = 0;
+	bool good = true;
+
+	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+		n++;
+	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+		good &= lua_isinteger(L, -2) && lua_tointeger(L, -2) > 0 &&
+			lua_tointeger(L, -2) <= n && lua_isstring(L, -1);
+	return good;
+}
+
+static bool is_shown(lua_State *L, const char *field)
+{
+	if (strcmp(field, "choices") == 0)
+		return lua_istable(L, -1) && is_list(L);
+	if (strcmp(field, "position") == 0)
+		return lua_isinteger(L, -1) || !lua_toboolean(L, -1);
+	if (strcmp(field, "flag") == 0)
+		return flag_name_valid(L, -1) || !lua_toboolean(L, -1);
+	return lua_isstring(L, -1);
+}
+
+/* What the command line shows of an entry, so that no script's mistake is met
+ * there, in the middle of everybody's. */
+static void check_shown(lua_State *L, const struct declaration *d, int entry,
+			const char *key)
+{
+	static const struct {
+		const char *name, *expected;
+	} fields[] = {
+		{ "help", "a string" },
+		{ "env", "a string" },
+		{ "flag", "the name of a flag, such as \"endpoint\"" },
+		{ "position", "an integer" },
+		{ "choices", "a list of strings" },
+	};
+
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+		if (lua_getfield(L, entry, fields[i].name) != LUA_TNIL &&
+		    !is_shown(L, fields[i].name))
+			luaL_error(L, "%s'config.%s': '%s' is not %s",
+				   push_place(L, d, "config", key), key,
+				   fields[i].name, fields[i].expected);
+		lua_pop(L, 1);
+	}
+	if (lua_rawgeti(L, entry, 1) == LUA_TTABLE && !is_list(L))
+		luaL_error(L,
+			   "%s'config.%s': the default is not a list of "
+			   "strings",
+			   push_place(L, d, "config", key), key);
+	lua_pop(L, 1);
+}
+
 /* One entry of `config` is at the top, its key below. */
 static void check_config_entry(lua_State *L, const struct declaration *d,
 			       const char *key)
@@ -43,13 +101,20 @@ static void check_config_entry(lua_State *L, const struct declaration *d,
 				   push_place(L, d, "config", key), key);
 	}
 	lua_pop(L, 1);
+	check_shown(L, d, entry, key);
 }
 
 void check_declared_config(lua_State *L, const struct declaration *d, int table)
 {
+	unsigned n = 0;
+
 	if (lua_getfield(L, table, "config") == LUA_TTABLE) {
 		lua_pushnil(L);
 		while (lua_next(L, -2)) {
+			if (++n > CONFIG_KEYS_MAX)
+				luaL_error(L, "%s'config': more than %d keys",
+					   push_place(L, d, NULL, "config"),
+					   CONFIG_KEYS_MAX);
 			check_config_entry(
 				L, d, check_declared_key(L, d, "config", NULL));
 			lua_pop(L, 1);
@@ -76,7 +141,8 @@ static int l_config_index(lua_State *L)
 	lua_pushnil(L);
 	while (n < 127 && lua_next(L, lua_upvalueindex(1))) {
 		lua_pop(L, 1);
-		names[n++] = lua_tostring(L, -1);
+		if (lua_type(L, -1) == LUA_TSTRING)
+			names[n++] = lua_tostring(L, -1);
 	}
 	key = luaL_tolstring(L, 2, NULL);
 	near = nearest(key, names);
@@ -101,6 +167,44 @@ static void refuse_missing(lua_State *L, const struct declaration *d,
 		   probing ? " by a profile, to a probe" : "");
 }
 
+/* Is there an entry and its key on top? The script may have changed its table
+ * since it was checked. */
+static bool is_entry(lua_State *L)
+{
+	return lua_type(L, -2) == LUA_TSTRING && lua_istable(L, -1);
+}
+
+static bool raw_flag(lua_State *L, int table, const char *key)
+{
+	bool flag;
+
+	table = lua_absindex(L, table);
+	lua_pushstring(L, key);
+	lua_rawget(L, table);
+	flag = lua_toboolean(L, -1);
+	lua_pop(L, 1);
+	return flag;
+}
+
+/* Puts the default of the entry at -1, whose key is at -2, into VALUES, where
+ * there is no value yet. */
+static void add_default(lua_State *L, const struct declaration *d,
+			const struct exporter_profile *profile, bool probing,
+			int values)
+{
+	const char *key = lua_tostring(L, -2);
+	bool required = raw_flag(L, -1, "required");
+
+	lua_rawgeti(L, -1, 1); /* key entry default */
+	if (lua_getfield(L, values, key) == LUA_TNIL) {
+		if (required && lua_isnil(L, -2))
+			refuse_missing(L, d, key, profile, probing);
+		lua_pushvalue(L, -2);
+		lua_setfield(L, values, key);
+	}
+	lua_pop(L, 2);
+}
+
 /* Puts the default of each entry of the script's config at ENTRIES into
  * VALUES, where there is no value yet. PROFILE and PROBING are for the sentence
  * about one that is missing. */
@@ -110,19 +214,9 @@ static void add_defaults(lua_State *L, const struct declaration *d,
 {
 	lua_pushnil(L);
 	while (lua_next(L, entries)) { /* key entry */
-		const char *key = lua_tostring(L, -2);
-		bool required;
-
-		lua_getfield(L, -1, "required");
-		required = lua_toboolean(L, -1);
-		lua_rawgeti(L, -2, 1); /* key entry required default */
-		if (lua_getfield(L, values, key) == LUA_TNIL) {
-			if (required && lua_isnil(L, -2))
-				refuse_missing(L, d, key, profile, probing);
-			lua_pushvalue(L, -2);
-			lua_setfield(L, values, key);
-		}
-		lua_pop(L, 4);
+		if (is_entry(L))
+			add_default(L, d, profile, probing, values);
+		lua_pop(L, 1);
 	}
 }
 
@@ -200,13 +294,12 @@ static void drop_secrets(lua_State *L, int entries, int values)
 {
 	lua_pushnil(L);
 	while (lua_next(L, entries)) { /* key entry */
-		lua_getfield(L, -1, "secret");
-		if (lua_toboolean(L, -1)) {
-			lua_pushvalue(L, -3);
+		if (is_entry(L) && raw_flag(L, -1, "secret")) {
+			lua_pushvalue(L, -2);
 			lua_pushnil(L);
 			lua_rawset(L, values);
 		}
-		lua_pop(L, 2);
+		lua_pop(L, 1);
 	}
 }
 
@@ -252,11 +345,12 @@ void read_declared_secrets(lua_State *L, const struct declaration *d,
 	if (lua_getfield(L, -1, "config") == LUA_TTABLE) {
 		lua_pushnil(L);
 		while (lua_next(L, -2)) { /* key entry */
-			lua_getfield(L, -1, "secret");
-			lua_getfield(L, values, lua_tostring(L, -3));
-			if (lua_toboolean(L, -2))
+			if (is_entry(L) && raw_flag(L, -1, "secret")) {
+				lua_getfield(L, values, lua_tostring(L, -2));
 				add_secret(L, secrets);
-			lua_pop(L, 3);
+				lua_pop(L, 1);
+			}
+			lua_pop(L, 1);
 		}
 	}
 	lua_settop(L, top);

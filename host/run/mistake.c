@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/mistake.h"
 
+#include <ctype.h>
 #include <lauxlib.h>
 #include <string.h>
 
@@ -69,4 +70,17 @@ char *copy_text(lua_State *L, const struct declaration *d, const char *parent,
 	if (s && strlen(s) != len)
 		mistake_type(L, d, parent, key, "text without a zero byte");
 	return mem_string(s);
+}
+
+#define FLAG_CHARACTERS                                                        \
+	"abcdefghijklmnopqrstuvwxyz"                                           \
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
+bool flag_name_valid(lua_State *L, int index)
+{
+	const char *name =
+		lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
+
+	return strspn(name, FLAG_CHARACTERS) == lua_rawlen(L, index) &&
+	       isalpha((unsigned char)name[0]);
 }

@@ -7,6 +7,7 @@
 #define RUN_MISTAKE_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 #include "run/declaration.h"
 
@@ -31,5 +32,8 @@ const char *check_declared_key(lua_State *L, const struct declaration *d,
  * caller's; NULL when it is no string. */
 char *copy_text(lua_State *L, const struct declaration *d, const char *parent,
 		const char *key);
+
+/* Is the value at INDEX what can stand behind "--"? */
+bool flag_name_valid(lua_State *L, int index);
 
 #endif

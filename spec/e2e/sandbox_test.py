@@ -329,6 +329,51 @@ class Sandbox(Case):
             self.assertIn(expected, run.stderr)
             self.assertEqual(1, run.returncode)
 
+    def test_a_declaration_stops_nobody_else(self):
+        good = self.script('return { name = "good", collect = function() end }',
+                           "good")
+        # every # of such a list is 2^45, where Lua looks for its end
+        holes = "{%s}" % ",".join(
+            f'[{k}]="a.b"' for k in [*range(1, 18), 32, 33,
+                                     *(1 << n for n in range(6, 46))])
+        for text, expected in (
+                ("sandbox = true, allow = { %s }" % ",".join(
+                    f'[{1 << n}]="a.b"' for n in range(51)),
+                 "'allow': more than 1000 entries"),
+                ("config = { x = { %s } }" % holes,
+                 "'config.x': the default is not a list of strings"),
+                ('config = { x = { "a", choices = %s } }' % holes,
+                 "'config.x': 'choices' is not a list of strings"),
+                ('config = { x = { "a", choices = "a" } }', "'choices' is not"),
+                ("config = { x = { help = {} } }", "'help' is not a string"),
+                ("config = { x = { env = {} } }", "'env' is not a string"),
+                ('config = { x = { flag = "a\\nb" } }', "'flag' is not the "
+                 "name of a flag"),
+                ("config = { x = { position = {} } }", "'position' is not")):
+            bad = self.script("return { %s, collect = function() end }" % text,
+                              "bad")
+            run = self.run_lunex("once", "--config", self.configuration(
+                "return { sandbox = true, exporters = { { %s }, { %s } } }"
+                % (json.dumps(good), json.dumps(bad))))
+            self.assertIn("good_up 1", run.stdout, (text, run.stderr))
+            self.assertIn(expected, run.stderr)
+
+    def test_its_own_table_may_change(self):
+        for change in "[true] = { 1 }", "x = 'text'", "[5] = {}":
+            lunex = self.lunex(self.script("""
+                local config = { a = { "d" } }
+                return {
+                  name = "changing",
+                  config = config,
+                  collect = function() config%s end,
+                  probe = function(m, target, c) assert(c.a == "d") end,
+                }""" % (change if change[0] == "[" else "." + change)),
+                "--sandbox")
+            lunex.page_with(lambda samples: samples.get("changing_up") == 1,
+                            "it is up")
+            page = lunex.get("/probe?target=there").text
+            self.assertIn("probe_success 1", page)
+
     def test_one_that_does_not_come_back_is_left_behind(self):
         bomb = self.script("""
             local text = ("a"):rep(40)
