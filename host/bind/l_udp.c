@@ -405,6 +405,19 @@ static bool keep_allowed(lua_State *L, struct resolve *resolve, unsigned port,
 	return kept > 0;
 }
 
+/* The socket on top, if it was opened and the script may have one more. */
+static int push_opened(lua_State *L, struct socket *socket, struct err *err)
+{
+	if (!socket->udp)
+		return push_failure(L, err);
+	if (allow_descriptor(vm_allow(vm_of(L)), udp_descriptor(socket->udp),
+			     err))
+		return 1;
+	udp_free(socket->udp);
+	socket->udp = NULL;
+	return push_denied(L, err);
+}
+
 static int k_connect(lua_State *L, int status, lua_KContext port)
 {
 	struct lookup *lookup = lua_touserdata(L, LOOKUP_AT);
@@ -421,7 +434,7 @@ static int k_connect(lua_State *L, int status, lua_KContext port)
 	socket->udp = udp_connect(vm_loop(vm_of(L)), resolve->name,
 				  resolve->addresses, resolve->n,
 				  (unsigned)port, &err);
-	return socket->udp ? 1 : push_failure(L, &err);
+	return push_opened(L, socket, &err);
 }
 
 /* udp.connect(host, port) -> socket | nil, message */
@@ -462,7 +475,7 @@ static int l_udp_listen(lua_State *L)
 	socket = push_object(L, sizeof *socket, SERVER, 0);
 	socket->udp = udp_listen(vm_loop(vm_of(L)), ports_for(L), host,
 				 (unsigned)port, &err);
-	return socket->udp ? 1 : push_failure(L, &err);
+	return push_opened(L, socket, &err);
 }
 
 static const luaL_Reg module[] = {

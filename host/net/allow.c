@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 
 #include "core/mem.h"
 #include "net/address.h"
@@ -449,4 +450,16 @@ bool allow_listen(const struct allow *allow, unsigned port, struct err *err)
 			return true;
 	snprintf(text, sizeof text, "listen:%u", port);
 	return deny(text, 0, err);
+}
+
+bool allow_descriptor(const struct allow *allow, int fd, struct err *err)
+{
+	struct rlimit limit;
+
+	if (!allow || getrlimit(RLIMIT_NOFILE, &limit) ||
+	    (rlim_t)fd < limit.rlim_cur / 2)
+		return true;
+	return err_set(err, ERR_LIMIT,
+		       "more than half of the open files that the process may "
+		       "have: no more for a script in a sandbox");
 }

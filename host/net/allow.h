@@ -57,4 +57,12 @@ bool allow_host(const struct allow *allow, const char *host, unsigned port,
 /* May a UDP server have PORT? */
 bool allow_listen(const struct allow *allow, unsigned port, struct err *err);
 
+/*
+ * May a script have FD, which was opened for it just now? Those that the
+ * process has left are for the host: without them it answers nobody.
+ * Descriptors are numbered without gaps, more or less, so FD says how many
+ * there are. ERR_LIMIT.
+ */
+bool allow_descriptor(const struct allow *allow, int fd, struct err *err);
+
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "net/address.h"
 #include "net/http_error.h"
@@ -129,6 +130,7 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose,
 {
 	struct http_transfer *t = arg;
 	struct place place;
+	int fd;
 
 	(void)purpose;
 	if (!present_place(t, &place) ||
@@ -137,7 +139,11 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose,
 		return CURL_SOCKET_BAD;
 	/* Another address of the host may have been refused. */
 	t->denied.code = ERR_NONE;
-	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+	fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+	if (fd < 0 || allow_descriptor(t->allow, fd, &t->denied))
+		return fd;
+	close(fd);
+	return CURL_SOCKET_BAD;
 }
 
 bool http_allow_set(struct http_transfer *t)

@@ -388,6 +388,7 @@ struct http_client *http_client_new(const struct http_client_options *options,
 {
 	const struct curl *curl = curl_load(err);
 	struct http_client *client;
+	struct err why;
 
 	if (!curl)
 		return NULL;
@@ -408,6 +409,11 @@ struct http_client *http_client_new(const struct http_client_options *options,
 		return NULL;
 	}
 	client->allow = options->allow;
+	if (!allow_descriptor(client->allow, client->epoll, &why)) {
+		err_set(err, why.code, "http: no client: %s", why.text);
+		http_client_free(client);
+		return NULL;
+	}
 	client->cookies = options->cookies;
 	open_share(client, options->cookies);
 	open_multi(client);

@@ -545,6 +545,11 @@ const char *udp_label(const struct udp *udp)
 	return udp->label;
 }
 
+int udp_descriptor(const struct udp *udp)
+{
+	return udp->fd;
+}
+
 unsigned udp_port(const struct udp *udp)
 {
 	return udp->number;

@@ -99,6 +99,7 @@ const char *udp_peer(const struct udp *udp);
 const char *udp_label(const struct udp *udp);
 
 unsigned udp_port(const struct udp *udp);
+int udp_descriptor(const struct udp *udp);
 
 /* Closes the socket. NULL is allowed. */
 void udp_free(struct udp *udp);

@@ -206,6 +206,26 @@ describe("a way out of a sandbox", function()
     assert.matches("cannot be stopped", refusal "collectgarbage 'stop'")
   end)
 
+  it("is not all the files that the process may have open", function()
+    local source = [[
+      local task, udp = require "task", require "udp"
+      local driver = require "http_client"
+      local kept, message = {}
+      while true do
+        local made, why = %s
+        if not made then message = why break end
+        kept[#kept + 1] = made
+        if #kept % 100 == 0 then task.sleep(0) end
+      end
+      return message
+    ]]
+    assert.matches("^http: no client: more than half of the open files",
+      run((source:gsub("%%s", "driver.new(false, 1)"))))
+    assert.matches("^udp more than half of the open files",
+      run((source:gsub("%%s", "udp.connect('127.0.0.1', 9)")),
+        { "127.0.0.1" }))
+  end)
+
   it("is not an entity of XML, nor its document()", function()
     local source = [[
       local xml = require "xml"
