@@ -209,6 +209,14 @@ static int number_list(lua_State *L, int table, double *list, int max)
 	return n > max ? -1 : n;
 }
 
+/* What the host shows of itself and of all exporters: a script that took such a
+ * name would hide it. */
+static bool is_hosts(const char *name)
+{
+	return strncmp(name, "lunex_", 6) == 0 ||
+	       strncmp(name, "process_", 8) == 0;
+}
+
 /* Declares the metric NAME from the declaration on top of the stack, which the
  * script may have changed since it was checked. */
 struct family *metric_add_family(lua_State *L, const char *name,
@@ -220,6 +228,13 @@ struct family *metric_add_family(lua_State *L, const char *name,
 	struct metadata_desc *m = &options.metadata;
 	int table = lua_gettop(L), nlabels, nstates, nbounds;
 
+	if (in_sandbox(L) && is_hosts(name)) {
+		err_set(err, ERR_USAGE,
+			"%s: in a sandbox names that begin with lunex_ or "
+			"process_ are the host's",
+			name);
+		return NULL;
+	}
 	check_fields(L, table);
 	nlabels = string_list(L, table, "labels", labels, LABELS_MAX);
 	nstates = string_list(L, table, "states", states, METADATA_STATES_MAX);

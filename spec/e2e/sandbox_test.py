@@ -296,7 +296,7 @@ class Sandbox(Case):
         deep = self.script("""
             local t = {}
             for _ = 1, 100 do t = { t } end
-            return { labels = { a = "b" }, config = { x = t },
+            return { labels = { a = "b" }, aliases = t,
               collect = function() end }""", "deep")
         run = self.run_lunex("check", "--sandbox", deep)
         self.assertIn("deep.lua: the declaration has tables inside tables, 20 "
@@ -310,8 +310,7 @@ class Sandbox(Case):
         wide = self.script("""
             local t = {}
             for _ = 1, 16 do t = { t, t, t, t } end
-            return { config = { x = { t } }, collect = function() end }""",
-                           "wide")
+            return { aliases = t, collect = function() end }""", "wide")
         run = self.run_lunex("check", "--sandbox", wide)
         self.assertIn("wide.lua: the declaration has more than 1048576 bytes",
                       run.stderr)
@@ -357,6 +356,28 @@ class Sandbox(Case):
                 % (json.dumps(good), json.dumps(bad))))
             self.assertIn("good_up 1", run.stdout, (text, run.stderr))
             self.assertIn(expected, run.stderr)
+
+    def test_it_does_not_take_the_names_of_the_host(self):
+        good = self.script('return { name = "good", collect = function() end }',
+                           "good")
+        for name in "lunex_build_info", "process_cpu_seconds_total":
+            bad = self.script("""
+                local metric = require "metric"
+                return {
+                  name = "bad",
+                  metrics = { %s = metric.histogram { "Mine." } },
+                  collect = function(m) m.%s:observe(1) end,
+                }""" % (name, name), "bad")
+            listed = self.configuration(
+                "return { exporters = { { %s, sandbox = true }, { %s } } }"
+                % (json.dumps(bad), json.dumps(good)))
+            lunex = self.lunex("--config", listed)
+            lunex.wait_log("are the host's")
+            page = lunex.page_with(
+                lambda samples: samples.get("good_up") == 1, "it is up")
+            self.assertIn("process_cpu_seconds_total", page)
+            self.assertTrue(any(name.startswith("lunex_build_info{")
+                                for name in page))
 
     def test_its_own_table_may_change(self):
         for change in "[true] = { 1 }", "x = 'text'", "[5] = {}":
