@@ -53,6 +53,7 @@ struct exchange {
 	struct exchange *next, **previous;
 	struct http_transfer *transfer; /* NULL: over */
 	struct copy *copy;		/* of the response, if there was one */
+	struct http_pool *pool;		/* counts its body */
 	struct err err;
 	bool limited;  /* the ceiling of the body is the script's limit */
 	bool body_met; /* and the body was larger */
@@ -95,6 +96,8 @@ static void end_exchange(struct exchange *exchange)
 		http_cancel(exchange->transfer);
 	exchange->transfer = NULL;
 	unlink_exchange(exchange);
+	if (exchange->copy)
+		exchange->pool->used -= exchange->copy->body_len;
 	free(exchange->copy);
 	exchange->copy = NULL;
 }
@@ -149,10 +152,12 @@ static void on_done(void *arg, const struct http_response *response,
 
 	exchange->transfer = NULL;
 	unlink_exchange(exchange);
-	if (err)
+	if (err) {
 		exchange->err = *err;
-	else
+	} else {
 		exchange->copy = copy_response(response);
+		exchange->pool->used += exchange->copy->body_len;
+	}
 	task_wake(&exchange->op);
 }
 
@@ -344,6 +349,28 @@ static void read_options(lua_State *L, struct http_request *request)
 			    opt_boolean(L, DEFAULTS, "insecure", false));
 }
 
+/*
+ * The pool of the state: bodies on their way are memory of C, and together may
+ * be no larger than what Lua may have. It lies in the registry without a
+ * finalizer, so that it is there as long as any client.
+ */
+static struct http_pool *pool_of(lua_State *L)
+{
+	static const char key;
+	struct http_pool *pool;
+
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
+		pool = lua_newuserdatauv(L, sizeof *pool, 0);
+		*pool = (struct http_pool){ 0 };
+		lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+		lua_rawgetp(L, LUA_REGISTRYINDEX, &key);
+	}
+	pool = lua_touserdata(L, -1);
+	lua_pop(L, 1);
+	pool->max = vm_limits(vm_of(L))->memory;
+	return pool;
+}
+
 /* The option asks for less than the limit of the script allows, or in vain. */
 static void read_ceiling(lua_State *L, struct http_request *request,
 			 struct exchange *exchange)
@@ -354,6 +381,7 @@ static void read_ceiling(lua_State *L, struct http_request *request,
 	exchange->limited = !asked || asked > most;
 	request->body_max = exchange->limited ? most : asked;
 	request->body_met = &exchange->body_met;
+	request->pool = exchange->pool = pool_of(L);
 }
 
 static void read_request(lua_State *L, struct http_request *request)

@@ -54,6 +54,11 @@ struct http_client_options {
 				      where it began */
 };
 
+/* Bytes of the bodies that a script's transfers hold at the same time. */
+struct http_pool {
+	size_t used, max;
+};
+
 struct http_header {
 	const char *name, *value;
 };
@@ -71,12 +76,15 @@ struct http_request {
 	size_t body_max;    /* 0: HTTP_BODY_MAX */
 	bool *body_met;	    /* set when the body is larger; or NULL. It outlives
 			       the transfer */
-	int redirects;	    /* how many are followed; -1: HTTP_REDIRECTS, 0: a
-			       redirect is the answer, as it always is for other
-			       methods than GET, HEAD and POST. Credentials and
-			       custom Authorization or Cookie headers stay with
-			       the first host, port and scheme */
-	const char *proxy;  /* NULL: as the environment says; "": none */
+	struct http_pool *pool; /* counts the body's bytes until the transfer is
+				   over, and ends one that is too many; or NULL.
+				   It outlives the client */
+	int redirects;	   /* how many are followed; -1: HTTP_REDIRECTS, 0: a
+			      redirect is the answer, as it always is for other
+			      methods than GET, HEAD and POST. Credentials and
+			      custom Authorization or Cookie headers stay with
+			      the first host, port and scheme */
+	const char *proxy; /* NULL: as the environment says; "": none */
 	const char *unix_socket;
 	const char *ca_file; /* instead of the system's */
 	const char *cert_file, *key_file;

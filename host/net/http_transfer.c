@@ -144,11 +144,34 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
 	return all;
 }
 
+/* Takes N bytes from the pool of all transfers of the script. */
+static bool take_room(struct http_transfer *t, size_t n)
+{
+	if (!t->pool)
+		return true;
+	if (t->pool->used + n > t->pool->max)
+		return err_set(&t->denied, ERR_LIMIT,
+			       "more than %zu bytes of bodies at the same time",
+			       t->pool->max);
+	t->pool->used += n;
+	t->pooled += n;
+	return true;
+}
+
+static void give_room_back(struct http_transfer *t)
+{
+	if (t->pool)
+		t->pool->used -= t->pooled;
+	t->pool = NULL;
+	t->pooled = 0;
+}
+
 static size_t on_body(char *data, size_t size, size_t count, void *arg)
 {
 	struct http_transfer *t = arg;
+	size_t n = size * count;
 
-	return buf_add(&t->outcome.body, data, size * count) ? size * count : 0;
+	return take_room(t, n) && buf_add(&t->outcome.body, data, n) ? n : 0;
 }
 
 static int on_resolve(void *state, void *reserved, void *arg)
@@ -197,6 +220,7 @@ static void remember(struct http_transfer *t, const struct http_request *r)
 	t->url = mem_string(r->url);
 	t->body_max = r->body_max ? r->body_max : HTTP_BODY_MAX;
 	t->body_met = r->body_met;
+	t->pool = r->pool;
 	t->redirects = r->redirects < 0 ? HTTP_REDIRECTS : r->redirects;
 	t->timeout = r->timeout;
 	t->own_ca = r->ca_file;
@@ -213,6 +237,9 @@ static bool begin(struct http_transfer *t, const struct http_request *r,
 	    !http_allow_request(t->allow, r, t->curl, parser, err))
 		return false;
 	remember(t, r);
+	if (!take_room(t, r->body.len)) /* libcurl gets a copy */
+		return http_error_set(err, t->denied.code, t->method, t->url,
+				      "%s", t->denied.text);
 	set_callbacks(t);
 	if (http_options_set(t, r, parser) && http_allow_set(t))
 		return true;
@@ -392,6 +419,7 @@ static void reset(struct http_transfer *t)
 void http_transfer_clear(struct http_transfer *t)
 {
 	reset(t);
+	give_room_back(t);
 	t->curl->slist_free_all(t->headers);
 	t->curl->slist_free_all(t->connect_to);
 	t->headers = t->connect_to = NULL;

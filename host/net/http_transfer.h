@@ -52,7 +52,9 @@ struct http_transfer {
 	char *alias, *named; /* the URL's host, and server_name in its place */
 	unsigned alias_port; /* at which it is */
 	size_t body_max;
-	bool *body_met; /* or NULL */
+	bool *body_met;		/* or NULL */
+	struct http_pool *pool; /* or NULL */
+	size_t pooled;		/* bytes of it that are ours */
 	size_t head_bytes;
 	double timeout;
 	double started;	   /* loop_now() */

@@ -368,6 +368,37 @@ describe("the network of a sandbox", function()
     end)
   end)
 
+  it("does not bring more at a time than the memory of the script",
+    function()
+      local large = ("x"):rep(MIB)
+      serve(function() return { body = large } end, function(stand)
+        local source = ([[
+          local http, task = require "http", require "task"
+          local client = http.client { connections = 100 }
+          local MANY = {}
+          for i = 1, 40 do MANY[i] = i end
+          local LARGE <const> = ("x"):rep(1 << 20)
+          local good, said = 0, "nothing"
+          local function count()
+            task.each(MANY, function()
+              local answer, message = client:%%s
+              good = good + (answer and 1 or 0)
+              said = message or said
+              return answer and true
+            end)
+          end
+          count()
+          local last = client:get(%q)
+          return (said:match "more than %%%%d+ bytes of bodies" or said) .. " "
+            .. tostring(last and #last.body)
+        ]]):format(stand.url)
+        local options = { memory = 6 * MIB }
+        assert.equal("more than 6291456 bytes of bodies 1048576",
+          run(source:format(("post(%q, { body = LARGE })"):format(stand.url)),
+            { "127.0.0.1" }, options))
+      end)
+    end)
+
   it("sees where redirects lead", function()
     answering(function(stand)
       local port = stand.port
