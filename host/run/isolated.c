@@ -18,11 +18,15 @@
 
 static const double patience = 10; /* seconds */
 
-enum { LEFT_MAX = 8 };
+/* One script alone cannot keep the others from being loaded. */
+enum { LEFT_MAX = 16, LEFT_EACH = 4 };
 
-/* Threads that are left behind: each is busy with a script that may never
- * end. */
-static atomic_int left;
+/* The paths of those whose threads are left behind: each is busy with a script
+ * that may never end. */
+static struct {
+	pthread_mutex_t lock;
+	char *paths[LEFT_MAX]; /* NULL: free */
+} left = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* The keys that the command line looks at. */
 static const char *const keys[] = { "name",    "listen", "interval", "timeout",
@@ -43,6 +47,38 @@ struct job {
 	struct declaration *declaration;
 	struct registry *registry;
 };
+
+/* ---- those left behind ---- */
+
+/* How many there are with PATH; NULL: all. */
+static int count_left(const char *path)
+{
+	int n = 0;
+
+	pthread_mutex_lock(&left.lock);
+	for (int i = 0; i < LEFT_MAX; i++)
+		n += left.paths[i] &&
+		     (!path || strcmp(left.paths[i], path) == 0);
+	pthread_mutex_unlock(&left.lock);
+	return n;
+}
+
+/* The first place with FROM, NULL for a free one, gets TO instead. What was
+ * there is freed. */
+static void change_left(const char *from, const char *to)
+{
+	pthread_mutex_lock(&left.lock);
+	for (int i = 0; i < LEFT_MAX; i++) {
+		char *path = left.paths[i];
+
+		if (from ? !path || strcmp(path, from) != 0 : path != NULL)
+			continue;
+		left.paths[i] = to ? mem_string(to) : NULL;
+		free(path);
+		break;
+	}
+	pthread_mutex_unlock(&left.lock);
+}
 
 static void job_free(struct job *job)
 {
@@ -136,8 +172,8 @@ static void leave(struct job *job)
 {
 	if (atomic_fetch_sub(&job->owners, 1) > 1)
 		return;
+	change_left(job->path, NULL);
 	job_free(job);
-	atomic_fetch_sub(&left, 1);
 }
 
 static void *thread_main(void *arg)
@@ -186,7 +222,12 @@ bool isolated_load(struct isolated *isolated, const char *path, bool check,
 	struct job *job;
 	int status;
 
-	if (atomic_load(&left) >= LEFT_MAX)
+	if (count_left(path) >= LEFT_EACH)
+		return err_set(err, ERR_LIMIT,
+			       "%s: not loaded: %d times it has not come back "
+			       "from loading",
+			       path, LEFT_EACH);
+	if (count_left(NULL) >= LEFT_MAX)
 		return err_set(err, ERR_LIMIT,
 			       "%s: not loaded: %d scripts in a sandbox have "
 			       "not come back from loading",
@@ -201,7 +242,7 @@ bool isolated_load(struct isolated *isolated, const char *path, bool check,
 	if (thread_join(thread, patience))
 		return take(job, isolated, err);
 	pthread_detach(thread);
-	atomic_fetch_add(&left, 1);
+	change_left(NULL, path);
 	leave(job);
 	return err_set(err, ERR_TIMEOUT,
 		       "%s: the script is still loading after %g s", path,

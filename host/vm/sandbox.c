@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vm/sandbox.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include <lauxlib.h>
@@ -85,7 +86,7 @@ static void skip_this(lua_State *L, int index)
 	int is;
 	lua_Integer level = lua_tointegerx(L, index, &is);
 
-	if (!here || !is || level < 1)
+	if (!here || !is || level < 1 || level > INT_MAX)
 		return;
 	lua_pushinteger(L, level + 1);
 	lua_replace(L, index);

@@ -170,6 +170,7 @@ describe("a way out of a sandbox", function()
         ("return debug.getinfo(1, %q).func"):format(fields)))
     end
     says("nil", "return tostring(debug.getinfo(1).func)")
+    says("nil", "return tostring(debug.getinfo(math.maxinteger))")
     says("1 3", "local function line() return debug.getinfo(2, 'l') end\n"
       .. "local here = debug.getinfo(coroutine.running(), 1, 'l')\n"
       .. "return (here.currentline - 1) .. ' ' .. line().currentline")
