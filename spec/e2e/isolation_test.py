@@ -19,7 +19,7 @@ import time
 
 from spec.e2e.lunex import Case, eventually
 
-ROUNDS, COUNT, ATTEMPTS, BOUND = 16, 200, 4, 2
+ROUNDS, COUNT, ATTEMPTS, BOUND = 16, 200, 8, 2
 
 SCRIPT = """
 local metric = require "metric"
