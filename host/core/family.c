@@ -232,15 +232,58 @@ static bool index_find_set(const struct family *family,
 
 /* ---- finding and making series ---- */
 
+void series_pool_sweep(struct series_pool *pool)
+{
+	pool->limit->bytes -= pool->sets.bytes;
+	intern_sweep(&pool->sets);
+	pool->limit->bytes += pool->sets.bytes;
+	pool->removed = 0;
+}
+
+size_t series_limit_bytes(const struct series_limit *limit)
+{
+	size_t max = limit->max < SIZE_MAX / REGISTRY_LABELS_MEAN
+			     ? limit->max * REGISTRY_LABELS_MEAN
+			     : SIZE_MAX;
+
+	return max > REGISTRY_LABELS_LEAST ? max : REGISTRY_LABELS_LEAST;
+}
+
+/* Sets of series that are gone are still there until a sweep. */
+static bool has_bytes(struct series_pool *pool)
+{
+	size_t max = series_limit_bytes(pool->limit);
+
+	if (pool->limit->bytes >= max && pool->removed)
+		series_pool_sweep(pool);
+	return pool->limit->bytes < max;
+}
+
 static bool check_room(const struct family *family, struct err *err)
 {
-	const struct series_pool *pool = family->pool;
+	struct series_pool *pool = family->pool;
 
-	if ((pool->limit->used < pool->limit->max || family->exempt) &&
-	    family->rows < ROW_INDEX_MAX)
-		return true;
-	return err_set(err, ERR_LIMIT, "%s: the limit of %zu series is reached",
-		       family->metadata->name, pool->limit->max);
+	if ((pool->limit->used >= pool->limit->max && !family->exempt) ||
+	    family->rows >= ROW_INDEX_MAX)
+		return err_set(err, ERR_LIMIT,
+			       "%s: the limit of %zu series is reached",
+			       family->metadata->name, pool->limit->max);
+	if (!has_bytes(pool) && !family->exempt)
+		return err_set(err, ERR_LIMIT,
+			       "%s: the labels of all series take more than "
+			       "%zu bytes",
+			       family->metadata->name,
+			       series_limit_bytes(pool->limit));
+	return true;
+}
+
+/* Takes LABELS over. */
+static struct labels *intern(struct series_pool *pool, struct labels *labels)
+{
+	pool->limit->bytes -= pool->sets.bytes;
+	labels = intern_take(&pool->sets, labels);
+	pool->limit->bytes += pool->sets.bytes;
+	return labels;
 }
 
 /* Takes over the reference to LABELS. */
@@ -270,7 +313,7 @@ static struct labels *make_labels(struct family *family,
 			why.text);
 		return NULL;
 	}
-	return intern_take(&family->pool->sets, labels);
+	return intern(family->pool, labels);
 }
 
 static bool values_valid(const struct family *family, const struct str *values)
@@ -331,8 +374,7 @@ bool family_row_like(struct family *family, const struct labels *labels,
 			return true;
 	if (!check_room(family, NULL))
 		return false;
-	*row = add_row(family,
-		       intern_take(&family->pool->sets, labels_copy(labels)));
+	*row = add_row(family, intern(family->pool, labels_copy(labels)));
 	return true;
 }
 

@@ -72,6 +72,12 @@ struct family {
 	double expires; /* the earliest; INFINITY: none */
 };
 
+/* What the labels of all series may take. */
+size_t series_limit_bytes(const struct series_limit *limit);
+
+/* Lets go of label sets that nobody holds. */
+void series_pool_sweep(struct series_pool *pool);
+
 /* Takes over METADATA and SCHEMA. */
 struct family *family_new(struct series_pool *pool, struct metadata *metadata,
 			  struct label_schema *schema,

@@ -54,6 +54,7 @@ static void rebuild(struct intern *intern, uint32_t wanted, bool sweep)
 			continue;
 		if (sweep && atomic_load_explicit(&old[i]->refs,
 						  memory_order_acquire) == 1) {
+			intern->bytes -= old[i]->len;
 			labels_unref(old[i]);
 			continue;
 		}
@@ -75,6 +76,7 @@ struct labels *intern_take(struct intern *intern, struct labels *labels)
 	} else {
 		*slot = labels;
 		intern->used++;
+		intern->bytes += labels->len;
 	}
 	return labels_ref(*slot);
 }

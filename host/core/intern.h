@@ -7,6 +7,7 @@
 #ifndef CORE_INTERN_H
 #define CORE_INTERN_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/label.h"
@@ -15,6 +16,7 @@ struct intern {
 	struct labels **slots; /* private */
 	uint32_t nslots;       /* private; a power of two */
 	uint32_t used;
+	size_t bytes; /* of the texts of all sets */
 	uint64_t seed;
 };
 

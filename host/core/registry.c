@@ -84,6 +84,7 @@ void registry_free(struct registry *registry)
 		free((char *)(uintptr_t)registry->labels[i].name);
 		free((char *)(uintptr_t)registry->labels[i].value);
 	}
+	registry->pool.limit->bytes -= registry->pool.sets.bytes;
 	intern_release(&registry->pool.sets);
 	page_unref(registry->page);
 	labels_unref(registry->constant);
@@ -97,7 +98,8 @@ bool registry_is_full(const struct registry *registry)
 {
 	const struct series_limit *limit = registry->pool.limit;
 
-	return limit->used >= limit->max;
+	return limit->used >= limit->max ||
+	       limit->bytes >= series_limit_bytes(limit);
 }
 
 /* Where NAME is or belongs in the families, which are in name order. */
@@ -351,9 +353,7 @@ struct page *registry_publish(struct registry *registry, double now)
 	free(shown);
 	page_unref(registry->page);
 	registry->page = page;
-	if (registry->pool.removed > registry->pool.sets.used / 4) {
-		intern_sweep(&registry->pool.sets);
-		registry->pool.removed = 0;
-	}
+	if (registry->pool.removed > registry->pool.sets.used / 4)
+		series_pool_sweep(&registry->pool);
 	return page_ref(page);
 }

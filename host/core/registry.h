@@ -42,11 +42,16 @@ enum { REGISTRY_PARTS_MAX = 254, REGISTRY_LIVE = 255 };
 
 enum { REGISTRY_SERIES_MAX = 100000 };
 
+/* What the labels of a series may take on average, and those of all at least:
+ * the texts of labels are no part of the memory of a script. */
+enum { REGISTRY_LABELS_MEAN = 1024, REGISTRY_LABELS_LEAST = 1 << 20 };
+
 /* A ceiling that several registries of a thread share. Each series counts, and
  * each family counts as one more. It outlives them. */
 struct series_limit {
 	size_t used;
 	size_t max;
+	size_t bytes; /* private: of the texts of labels */
 };
 
 struct registry_options {
@@ -94,8 +99,8 @@ bool family_has_ttl(const struct family *family);
 /*
  * The row of the series with these label values (as many as the schema wants);
  * made if need be, and then not shown before it has a value. False and ERR at
- * the series limit or when the labels are too long. Values that are not UTF-8
- * are repaired.
+ * the series limit, when the labels are too long, or all of them together.
+ * Values that are not UTF-8 are repaired.
  */
 bool family_row(struct family *family, const struct str *values, uint32_t *row,
 		struct err *err);

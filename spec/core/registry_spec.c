@@ -986,6 +986,48 @@ static void the_number_of_series_is_limited(void **state)
 	child_release(&child);
 }
 
+/* A label of nearly the greatest length, which ends in NUMBER. */
+static struct str long_label(char *text, int number)
+{
+	enum { LEN = 60000 };
+
+	memset(text, 'x', LEN);
+	return (struct str){ text,
+			     LEN + (size_t)sprintf(text + LEN, "%d", number) };
+}
+
+/* 100 series at 1 KiB each would be less than the least that there is. */
+static void the_bytes_of_labels_are_limited(void **state)
+{
+	struct registry_options options = { .series_max = 100 };
+	static char text[LABELS_TEXT_MAX];
+	struct err err = { 0 };
+	struct str label;
+	struct family *a;
+	uint32_t row;
+	int n = 0;
+
+	(void)state;
+	registry_free(registry);
+	registry = registry_new(&options);
+	a = add("a");
+	for (label = long_label(text, n); family_row(a, &label, &row, &err);
+	     label = long_label(text, ++n))
+		family_set(a, row, 1, n, 0);
+	assert_in_range(n, 17, 18);
+	assert_int_equal(err.code, ERR_LIMIT);
+	assert_string_equal(err.text, "a: the labels of all series take more "
+				      "than 1048576 bytes");
+	registry_commit(registry, 1, 0);
+	label = long_label(text, 0);
+	assert_true(family_row(a, &label, &row, &err)); /* it is there */
+	family_set(a, row, 1, 1, 0);
+	registry_commit(registry, 1, 0); /* the others go */
+	page_unref(registry_publish(registry, 0));
+	label = long_label(text, 100);
+	assert_true(family_row(a, &label, &row, &err));
+}
+
 static struct family *add_to(struct registry *to, const char *name,
 			     struct err *err)
 {
@@ -1001,7 +1043,7 @@ static struct family *add_to(struct registry *to, const char *name,
 
 static void registries_may_share_a_limit(void **state)
 {
-	struct series_limit limit = { 0, 5 };
+	struct series_limit limit = { .max = 5 };
 	struct registry_options options = { .limit = &limit };
 	struct registry *one = registry_new(&options);
 	struct registry *two = registry_new(&options);
@@ -1278,6 +1320,7 @@ int main(void)
 		SPEC(a_child_and_its_labels_are_one_series),
 		SPEC(a_child_may_be_released_after_its_registry),
 		SPEC(the_number_of_series_is_limited),
+		SPEC(the_bytes_of_labels_are_limited),
 		SPEC(registries_may_share_a_limit),
 		SPEC(an_exempt_family_has_room_beyond_the_limit),
 		SPEC(labels_that_are_too_long_are_refused),
