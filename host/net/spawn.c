@@ -374,11 +374,12 @@ static void on_timer(struct timer *timer)
 static bool watch(struct spawn *spawn, const struct spawn_command_started *at)
 {
 	struct spawn_result *result = &spawn->result;
+	bool ok = open_tap(spawn, END, at->pidfd, NULL, on_end);
 
 	/* All three are tried, so that each descriptor has an owner. */
-	return (open_tap(spawn, END, at->pidfd, NULL, on_end) &
-		open_tap(spawn, OUT, at->out, &result->out, on_output) &
-		open_tap(spawn, ERR, at->err, &result->err, on_output)) != 0;
+	ok &= open_tap(spawn, OUT, at->out, &result->out, on_output);
+	ok &= open_tap(spawn, ERR, at->err, &result->err, on_output);
+	return ok;
 }
 
 static void move_to_running(struct spawn *spawn, pid_t pid)
