@@ -104,16 +104,19 @@ describe("process.run", function()
   end)
 
   it("suspends the task and nothing else", function()
-    local ticks = 0
+    local ticks, during = 0, 0
     task.all(
-      function() assert(process.run { "sleep", "0.2" }) end,
+      function()
+        assert(process.run { "sleep", "0.2" })
+        during = ticks
+      end,
       function()
         for _ = 1, 5 do
           task.sleep(0.01)
           ticks = ticks + 1
         end
-        assert.equal(5, ticks)
       end)
+    assert.is_true(during > 0)
   end)
 
   it("runs many side by side", function()
