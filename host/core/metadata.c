@@ -10,10 +10,14 @@
 #include "core/number.h"
 
 static const char *const type_names[] = {
-	[METRIC_COUNTER] = "counter",	  [METRIC_GAUGE] = "gauge",
-	[METRIC_HISTOGRAM] = "histogram", [METRIC_SUMMARY] = "summary",
-	[METRIC_INFO] = "info",		  [METRIC_STATESET] = "stateset",
+	[METRIC_COUNTER] = "counter",
+	[METRIC_GAUGE] = "gauge",
+	[METRIC_HISTOGRAM] = "histogram",
+	[METRIC_SUMMARY] = "summary",
+	[METRIC_INFO] = "info",
+	[METRIC_STATESET] = "stateset",
 	[METRIC_UNKNOWN] = "unknown",
+	[METRIC_GAUGEHISTOGRAM] = "gaugehistogram",
 };
 
 const char *metric_type_name(enum metric_type type)

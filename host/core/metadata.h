@@ -8,9 +8,17 @@
  *   counter, gauge, unknown   the value
  *   info                      1
  *   stateset                  one 0 or 1 for each state
- *   summary                   sum, count
- *   histogram                 sum, then one count for each bucket, not
+ *   summary                   sum, count, one value for each quantile
+ *   histogram, gaugehistogram sum, then one count for each bucket, not
  *                             cumulative, +Inf last
+ * and behind them, where the family has them:
+ *   created                   when counting began; seconds since the epoch, 0:
+ *                             not known. Counters, histograms and summaries
+ *   time                      of the sample; the same. Families that are
+ *                             declared with timestamps
+ *
+ * A native histogram without classic buckets has the bucket +Inf alone: what it
+ * shows to readers of text. Its native buckets lie beside the row (page.h).
  */
 #ifndef CORE_METADATA_H
 #define CORE_METADATA_H
@@ -21,33 +29,54 @@
 #include <stdint.h>
 
 #include "core/err.h"
+#include "core/native.h"
 
 enum metric_type {
 	METRIC_COUNTER,
 	METRIC_GAUGE,
 	METRIC_HISTOGRAM,
+	METRIC_GAUGEHISTOGRAM,
 	METRIC_SUMMARY,
 	METRIC_INFO,
 	METRIC_STATESET,
 	METRIC_UNKNOWN,
 };
 
-enum { METADATA_BUCKETS_MAX = 256, METADATA_STATES_MAX = 256 };
+enum {
+	METADATA_BUCKETS_MAX = 256,
+	METADATA_STATES_MAX = 256,
+	METADATA_QUANTILES_MAX = 32,
+};
 
 struct metadata {
 	_Atomic uint32_t refs;
 	enum metric_type type;
 	char *name;
 	size_t name_len;
-	char *help; /* "" when there is none */
-	char *unit; /* "" when there is none */
+	char *help;  /* "" when there is none */
+	char *unit;  /* "" when there is none */
+	bool quoted; /* the name is not legacy (escape.h) */
 	unsigned width;
+	unsigned created; /* place in the row; 0: there is none */
+	unsigned time;	  /* the same */
 	unsigned nstates;
 	char **states;
 	unsigned nbounds; /* of a histogram, without +Inf */
 	double *bounds;	  /* rising */
-	char **le;	  /* nbounds + 1 texts: "0.1", ..., "+Inf" */
+	char **le;	  /* nbounds + 1 texts: "0.1", "1", ..., "+Inf" */
+	char **canonical; /* the same as OpenMetrics has it: "0.1", "1.0", ...
+			   */
+	bool native;	  /* a histogram with native buckets */
+	bool classic;	  /* a histogram with classic buckets */
+	struct native_options native_options;
+	unsigned nquantiles;	/* of a summary */
+	double *quantiles;	/* rising */
+	char **ranks;		/* nquantiles texts: "0.5", "1" */
+	char **canonical_ranks; /* "0.5", "1.0" */
+	double window;		/* seconds that its quantiles look back */
 };
+
+enum { METADATA_WINDOW = 600 };
 
 /* A declaration; everything is copied. NULL for absent texts. */
 struct metadata_desc {
@@ -59,6 +88,11 @@ struct metadata_desc {
 	unsigned nstates;
 	const double *bounds; /* histogram: upper bounds, rising, finite */
 	unsigned nbounds;
+	const struct native_options *native; /* histogram: native, too */
+	const double *quantiles;	     /* summary: 0 to 1, rising */
+	unsigned nquantiles;
+	double window;	 /* seconds; 0: METADATA_WINDOW */
+	bool timestamps; /* samples may have times of their own */
 };
 
 /* NULL and ERR, a sentence that begins with the metric's name, when something

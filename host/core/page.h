@@ -22,8 +22,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/exemplar.h"
 #include "core/label.h"
 #include "core/metadata.h"
+#include "core/native.h"
 
 enum { CHUNK_ROWS_MAX = 512, CHUNK_MARKS_MAX = CHUNK_ROWS_MAX / 8 };
 
@@ -39,7 +41,12 @@ struct chunk {
 	uint16_t shown; /* rows that are not holes */
 	bool counted;	/* a row is own; else there are no marks */
 	struct rows *rows;
-	double *values;	 /* rows->count * metadata->width */
+	double *values; /* rows->count * metadata->width */
+	/* What few families have, rows->count each, NULL where a row has none;
+	 * NULL altogether where no row has any. */
+	struct native **natives;
+	struct window **windows; /* for carry.h alone; quantiles are values */
+	struct exemplars **exemplars;
 	uint8_t marks[]; /* a bit for each row: own */
 };
 
