@@ -19,7 +19,7 @@
 #include "core/buf.h"
 #include "core/err.h"
 
-enum { LABELS_MAX = 32, LABELS_TEXT_MAX = UINT16_MAX };
+enum { LABELS_MAX = 1024, LABELS_TEXT_MAX = UINT16_MAX };
 
 /* Eight bytes of header: with malloc's own eight, 72 bytes of text fit into a
  * block of 80. At 100 000 series every word counts. */

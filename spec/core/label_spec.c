@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -177,22 +178,20 @@ static void a_schema_says_what_is_wrong_with_it(void **state)
 
 static void a_schema_has_a_limited_number_of_labels(void **state)
 {
-	static char texts[LABELS_MAX + 1][4];
+	static char texts[LABELS_MAX + 1][8];
 	const char *names[LABELS_MAX + 1];
 	struct label_schema *schema;
 
 	(void)state;
 	for (int i = 0; i <= LABELS_MAX; i++) {
-		texts[i][0] = 'x';
-		texts[i][1] = (char)('0' + i / 10);
-		texts[i][2] = (char)('0' + i % 10);
+		snprintf(texts[i], sizeof texts[i], "x%d", i);
 		names[i] = texts[i];
 	}
 	schema = schema_of(LABELS_MAX, names);
 	assert_int_equal(schema->count, LABELS_MAX);
 	label_schema_unref(schema);
 	assert_refused(names, LABELS_MAX + 1, NULL, 0, ERR_LIMIT,
-		       "more than 32 labels");
+		       "more than 1024 labels");
 }
 
 static void a_constant_that_fills_the_text_is_refused(void **state)

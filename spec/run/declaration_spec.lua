@@ -372,15 +372,15 @@ describe("a constant label", function()
       ":5: 'labels%.a': expected text without a zero byte")
   end)
 
-  it("is one of 32 at most", function()
+  it("is one of 1 024 at most", function()
     refused([[
 local labels = {}
-for i = 1, 33 do labels["l" .. i] = "x" end
+for i = 1, 1025 do labels["l" .. i] = "x" end
 return {
   labels = labels,
   collect = function() end,
 }
-]], ":4: 'labels': more than 32$")
+]], ":4: 'labels': more than 1024$")
   end)
 
   it("cannot be one that the host gives", function()
