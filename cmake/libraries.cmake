@@ -68,6 +68,7 @@ lunex_opened(cares ares.h)
 lunex_opened(curl curl/curl.h)
 lunex_opened(snappy snappy-c.h)
 lunex_opened(xml2 libxml/parser.h)
+lunex_opened(zstd zstd.h)
 
 # Lua, with all of its interface exported: a C module such as cjson.so takes it
 # from the program. A call through an archive costs 15 % less, too.

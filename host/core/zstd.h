@@ -5,6 +5,9 @@
  * which every decoder reads as one (RFC 8878, section 3). A frame knows nothing
  * of the one before it, so a piece may stand in any body.
  *
+ * Level 1: what is above it is slower and, on pieces of expositions, larger.
+ * Working memory is 120 KB for pieces of 16 KiB, 600 KB for 256 KiB and more.
+ *
  * libzstd is opened when it is first asked for. A struct zstd belongs to one
  * thread.
  */
@@ -14,6 +17,8 @@
 #include <stddef.h>
 
 #include "core/err.h"
+
+enum { ZSTD_EMPTY_SIZE = 9 };
 
 struct zstd_piece {
 	void *data; /* NULL when the text is empty */
@@ -28,5 +33,9 @@ void zstd_free(struct zstd *zstd);
 void zstd_piece_make(struct zstd *zstd, const void *data, size_t size,
 		     struct zstd_piece *piece);
 void zstd_piece_release(struct zstd_piece *piece);
+
+/* The whole body where there is no text: a frame of none. Decoders refuse a
+ * body without a frame. */
+extern const unsigned char zstd_empty[ZSTD_EMPTY_SIZE];
 
 #endif
