@@ -20,8 +20,9 @@ bool name_is_legacy(struct str name);
 bool name_is_legacy_label(struct str name);
 
 /* Adds NAME, of a metric or a label, as SCHEME writes it; with ESCAPING_NONE
- * the name itself, not quoted. */
+ * the name itself, not quoted. Bytes that are not UTF-8 count as U+FFFD. */
 void name_escape(struct buf *out, struct str name, enum escaping scheme);
+void name_escape_label(struct buf *out, struct str name, enum escaping scheme);
 
 /* Adds NAME between double quotes, with \, " and line feed escaped. */
 void name_quote(struct buf *out, struct str name);

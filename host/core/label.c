@@ -38,69 +38,6 @@ bool metric_name_valid(const char *name)
 	return true;
 }
 
-/* ---- UTF-8 (RFC 3629) ---- */
-
-/* Bytes of the well-formed character at S, 0 when there is none. */
-static size_t utf8_length(const unsigned char *s, size_t len)
-{
-	unsigned char low = 0x80, high = 0xBF;
-	size_t n;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] >= 0xC2 && s[0] <= 0xDF)
-		n = 2;
-	else if (s[0] >= 0xE0 && s[0] <= 0xEF)
-		n = 3;
-	else if (s[0] >= 0xF0 && s[0] <= 0xF4)
-		n = 4;
-	else
-		return 0;
-	if (n > len)
-		return 0;
-	if (s[0] == 0xE0)
-		low = 0xA0;
-	else if (s[0] == 0xED)
-		high = 0x9F;
-	else if (s[0] == 0xF0)
-		low = 0x90;
-	else if (s[0] == 0xF4)
-		high = 0x8F;
-	if (s[1] < low || s[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if ((s[i] & 0xC0) != 0x80)
-			return 0;
-	return n;
-}
-
-bool utf8_valid(const char *s, size_t len)
-{
-	size_t n;
-
-	for (size_t i = 0; i < len; i += n) {
-		n = utf8_length((const unsigned char *)s + i, len - i);
-		if (n == 0)
-			return false;
-	}
-	return true;
-}
-
-void utf8_repair(struct buf *out, const char *s, size_t len)
-{
-	size_t n;
-
-	for (size_t i = 0; i < len; i += n) {
-		n = utf8_length((const unsigned char *)s + i, len - i);
-		if (n) {
-			buf_add(out, s + i, n);
-		} else {
-			buf_add(out, "\xEF\xBF\xBD", 3);
-			n = 1;
-		}
-	}
-}
-
 /* ---- schema ---- */
 
 static bool add_escaped(struct buf *out, const char *s, size_t len)

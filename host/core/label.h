@@ -18,6 +18,7 @@
 
 #include "core/buf.h"
 #include "core/err.h"
+#include "core/utf8.h"
 
 enum { LABELS_MAX = 1024, LABELS_TEXT_MAX = UINT16_MAX };
 
@@ -92,10 +93,5 @@ bool labels_next(const struct labels *labels, size_t *at, struct str *pair);
 /* The raw value of a PAIR of labels_next(): the bytes in it where none is
  * escaped, else written to OUT, which has room for PAIR's. */
 struct str label_value(struct str pair, char *out);
-
-bool utf8_valid(const char *s, size_t len);
-
-/* Copies S to OUT, each byte that is not UTF-8 replaced by U+FFFD. */
-void utf8_repair(struct buf *out, const char *s, size_t len);
 
 #endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/escape.h"
+
+#include <stdint.h>
+
+#include "core/utf8.h"
+
+/* ---- legacy names ---- */
+
+static bool is_letter(uint32_t c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+/* May C stand in a legacy name? COLON: the name is a metric's. */
+static bool is_legacy(uint32_t c, bool first, bool colon)
+{
+	return is_letter(c) || (c == ':' && colon) ||
+	       (c >= '0' && c <= '9' && !first);
+}
+
+static bool all_legacy(struct str name, bool colon)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if (!is_legacy((unsigned char)name.data[i], i == 0, colon))
+			return false;
+	return name.len > 0;
+}
+
+bool name_is_legacy(struct str name)
+{
+	return all_legacy(name, true);
+}
+
+bool name_is_legacy_label(struct str name)
+{
+	return all_legacy(name, false);
+}
+
+/* ---- schemes ---- */
+
+static void add_values(struct buf *out, uint32_t c, bool legacy)
+{
+	if (c == '_')
+		buf_addstr(out, "__");
+	else if (legacy)
+		buf_addch(out, (char)c);
+	else
+		buf_addf(out, "_%x_", (unsigned)c);
+}
+
+static void add_dots(struct buf *out, uint32_t c, bool legacy)
+{
+	if (c == '.')
+		buf_addstr(out, "_dot_");
+	else if (legacy && c != '_')
+		buf_addch(out, (char)c);
+	else
+		buf_addstr(out, "__");
+}
+
+static void add_underscores(struct buf *out, uint32_t c, bool legacy)
+{
+	buf_addch(out, legacy ? (char)c : '_');
+}
+
+static void escape(struct buf *out, struct str name, enum escaping scheme,
+		   bool colon)
+{
+	static void (*const schemes[])(struct buf *, uint32_t, bool) = {
+		[ESCAPING_UNDERSCORES] = add_underscores,
+		[ESCAPING_DOTS] = add_dots,
+		[ESCAPING_VALUES] = add_values,
+	};
+	uint32_t c;
+
+	if (scheme == ESCAPING_NONE || all_legacy(name, colon)) {
+		buf_add(out, name.data, name.len);
+		return;
+	}
+	if (scheme == ESCAPING_VALUES && name.len)
+		buf_addstr(out, "U__");
+	for (size_t i = 0, n; i < name.len; i += n) {
+		n = utf8_next(name.data + i, name.len - i, &c);
+		schemes[scheme](out, c, is_legacy(c, i == 0, colon));
+	}
+}
+
+void name_escape(struct buf *out, struct str name, enum escaping scheme)
+{
+	escape(out, name, scheme, true);
+}
+
+void name_escape_label(struct buf *out, struct str name, enum escaping scheme)
+{
+	escape(out, name, scheme, false);
+}
+
+void name_quote(struct buf *out, struct str name)
+{
+	buf_addch(out, '"');
+	for (size_t i = 0; i < name.len; i++) {
+		char c = name.data[i];
+
+		if (c == '\\' || c == '"' || c == '\n')
+			buf_addch(out, '\\');
+		buf_addch(out, c == '\n' ? 'n' : c);
+	}
+	buf_addch(out, '"');
+}
+
+/* ---- their names ---- */
+
+static const char *const names[] = {
+	[ESCAPING_UNDERSCORES] = "underscores",
+	[ESCAPING_DOTS] = "dots",
+	[ESCAPING_VALUES] = "values",
+	[ESCAPING_NONE] = "allow-utf-8",
+};
+
+const char *escaping_name(enum escaping scheme)
+{
+	return names[scheme];
+}
+
+bool escaping_parse(struct str word, enum escaping *scheme)
+{
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		if (word.len != strlen(names[i]) ||
+		    memcmp(word.data, names[i], word.len) != 0)
+			continue;
+		*scheme = (enum escaping)i;
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above
+ * U+10FFFF. Pure functions, any thread.
+ */
+#ifndef CORE_UTF8_H
+#define CORE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+
+/* What stands for a byte that is not UTF-8. */
+enum { UTF8_REPLACEMENT = 0xFFFD };
+
+/* The character at S, of LEN > 0 bytes, and how many of them it has. A byte
+ * that begins none is UTF8_REPLACEMENT, one byte long. */
+size_t utf8_next(const char *s, size_t len, uint32_t *character);
+
+bool utf8_valid(const char *s, size_t len);
+
+/* Copies S to OUT, each byte that is not UTF-8 replaced by U+FFFD. */
+void utf8_repair(struct buf *out, const char *s, size_t len);
+
+#endif
