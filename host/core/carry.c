@@ -215,12 +215,12 @@ static const double *former_numbers(struct carry *carry,
 }
 
 /* Only sums can go down while a series counts on. */
-static bool began_anew(const struct metadata *metadata, const double *before,
+static bool began_anew(const struct family *family, const double *before,
 		       const double *now)
 {
-	unsigned i = metadata->type == METRIC_COUNTER ? 0 : 1;
+	unsigned i = family->metadata->type == METRIC_COUNTER ? 0 : 1;
 
-	for (; i < metadata->width; i++)
+	for (; i < family->added; i++)
 		if (now[i] < before[i])
 			return true;
 	return false;
@@ -233,16 +233,16 @@ static bool same_number(double a, double b)
 }
 
 /* BY = NOW - BEFORE, and 0 where they are the same. False: all are. */
-static bool subtract(const struct metadata *metadata, const double *before,
+static bool subtract(const struct family *family, const double *before,
 		     const double *now, double *by)
 {
 	bool any = false;
 
-	if (began_anew(metadata, before, now)) {
-		memcpy(by, now, metadata->width * sizeof *by);
+	if (began_anew(family, before, now)) {
+		memcpy(by, now, family->added * sizeof *by);
 		return true;
 	}
-	for (unsigned i = 0; i < metadata->width; i++) {
+	for (unsigned i = 0; i < family->added; i++) {
 		bool same = same_number(now[i], before[i]);
 
 		by[i] = same ? 0 : now[i] - before[i];
@@ -296,7 +296,7 @@ static void carry_row(struct carry *carry, uint32_t c, uint32_t i)
 	before = former_numbers(carry, labels, c, i);
 	if (!before)
 		add_row(carry, labels, now);
-	else if (subtract(carry->after->metadata, before, now, by))
+	else if (subtract(carry->to, before, now, by))
 		add_row(carry, labels, by);
 }
 

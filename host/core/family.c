@@ -16,12 +16,13 @@ enum { SEGMENT_NUMBERS = CHUNK_ROWS_MAX, SEGMENT_SHIFT_MIN = 3 };
 
 /* ---- life ---- */
 
-/* The greatest power of two of rows whose numbers fill a segment. */
-static unsigned shift_for(unsigned width)
+/* The greatest power of two of rows whose NUMBERS, but for those of the time,
+ * fill a segment. */
+static unsigned shift_for(unsigned numbers)
 {
 	unsigned shift = SEGMENT_SHIFT_MIN;
 
-	while ((2u << shift) * width <= SEGMENT_NUMBERS)
+	while ((2u << shift) * numbers <= SEGMENT_NUMBERS)
 		shift++;
 	return shift;
 }
@@ -40,7 +41,10 @@ struct family *family_new(struct series_pool *pool, struct metadata *metadata,
 	family->ttl = options->ttl;
 	family->last = UINT32_MAX;
 	family->width = metadata->width;
-	family->shift = shift_for(metadata->width);
+	family->added = metadata_added(metadata);
+	family->created = metadata->created;
+	family->time = metadata->time;
+	family->shift = shift_for(family->added + metadata->nquantiles);
 	family->expires = INFINITY;
 	return family;
 }

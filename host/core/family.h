@@ -59,6 +59,9 @@ struct family {
 	bool counted; /* a row has been own */
 	double ttl;
 	unsigned width;
+	unsigned added;	  /* metadata_added() */
+	unsigned created; /* places, as in the metadata */
+	unsigned time;
 	unsigned shift; /* rows of a segment: 1 << shift */
 	uint32_t rows;	/* numbered so far, holes included */
 	uint32_t holes;

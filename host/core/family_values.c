@@ -54,16 +54,27 @@ static inline void stage(struct family *family, uint32_t row, unsigned part,
 	}
 }
 
+/* Where there is no place for one, it is the first number that becomes 0: call
+ * this before that is written. No branch, because every set comes here. */
+static inline void forget_times(const struct family *family, double *numbers)
+{
+	numbers[family->created] = 0;
+	numbers[family->time] = 0;
+}
+
 void family_set(struct family *family, uint32_t row, unsigned part,
 		double value, double now)
 {
 	struct segment *segment = family_segment(family, row);
 	uint32_t place = family_place(family, row);
+	double *numbers;
 
 	stage(family, row, part, now);
 	if (!segment->values)
 		family_segment_own(family, segment);
-	segment->values[place * family->width] = value;
+	numbers = segment->values + place * family->width;
+	forget_times(family, numbers);
+	numbers[0] = value;
 }
 
 void family_set_state(struct family *family, uint32_t row, unsigned part,
@@ -71,11 +82,14 @@ void family_set_state(struct family *family, uint32_t row, unsigned part,
 {
 	struct segment *segment = family_segment(family, row);
 	uint32_t place = family_place(family, row);
+	double *numbers;
 
 	stage(family, row, part, now);
 	family_segment_own(family, segment);
-	for (unsigned i = 0; i < family->width; i++)
-		segment->values[place * family->width + i] = (int)i == state;
+	numbers = segment->values + place * family->width;
+	forget_times(family, numbers);
+	for (unsigned i = 0; i < family->added; i++)
+		numbers[i] = (int)i == state;
 }
 
 /* The state of a row that is counted. What was set before stays mirrored: its
@@ -119,7 +133,7 @@ bool family_count(struct family *family, uint32_t row, const double *numbers)
 	if ((state & (ROW_SHOWN | ROW_OWN)) == ROW_SHOWN)
 		return false;
 	to = own(family, row);
-	for (unsigned i = 0; i < family->width; i++)
+	for (unsigned i = 0; i < family->added; i++)
 		to[i] += numbers[i];
 	return true;
 }

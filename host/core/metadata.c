@@ -28,10 +28,15 @@ const char *metric_type_name(enum metric_type type)
 const char *const *metric_type_suffixes(enum metric_type type)
 {
 	static const char *const all[] = { "_bucket", "_sum", "_count", NULL };
+	static const char *const gauge[] = { "_bucket", "_gsum", "_gcount",
+					     NULL };
 
-	if (type == METRIC_HISTOGRAM)
-		return all;
-	return type == METRIC_SUMMARY ? all + 1 : all + 3;
+	switch (type) {
+	case METRIC_HISTOGRAM: return all;
+	case METRIC_GAUGEHISTOGRAM: return gauge;
+	case METRIC_SUMMARY: return all + 1;
+	default: return all + 3;
+	}
 }
 
 bool metric_type_parse(const char *name, enum metric_type *type)
@@ -67,9 +72,14 @@ static bool check_states(const struct metadata_desc *d, struct err *err)
 	return true;
 }
 
+static bool has_buckets(enum metric_type type)
+{
+	return type == METRIC_HISTOGRAM || type == METRIC_GAUGEHISTOGRAM;
+}
+
 static bool check_bounds(const struct metadata_desc *d, struct err *err)
 {
-	if (d->type != METRIC_HISTOGRAM)
+	if (!has_buckets(d->type))
 		return true;
 	if (d->nbounds > METADATA_BUCKETS_MAX)
 		return err_set(err, ERR_LIMIT, "%s: more than %d buckets",
@@ -89,6 +99,52 @@ static bool check_bounds(const struct metadata_desc *d, struct err *err)
 	return true;
 }
 
+static bool check_native(const struct metadata_desc *d, struct err *err)
+{
+	const struct native_options *native = d->native;
+
+	if (d->type != METRIC_HISTOGRAM || !native)
+		return true;
+	if (native->schema < NATIVE_SCHEMA_MIN ||
+	    native->schema > NATIVE_SCHEMA_MAX)
+		return err_set(err, ERR_USAGE,
+			       "%s: the schema of native buckets is %d to %d, "
+			       "got %d",
+			       d->name, NATIVE_SCHEMA_MIN, NATIVE_SCHEMA_MAX,
+			       native->schema);
+	if (!isfinite(native->zero_threshold) || native->zero_threshold < 0)
+		return err_set(err, ERR_USAGE,
+			       "%s: the zero threshold is not a finite number "
+			       "from 0 on",
+			       d->name);
+	return true;
+}
+
+static bool check_quantiles(const struct metadata_desc *d, struct err *err)
+{
+	if (d->type != METRIC_SUMMARY)
+		return true;
+	if (d->nquantiles > METADATA_QUANTILES_MAX)
+		return err_set(err, ERR_LIMIT, "%s: more than %d quantiles",
+			       d->name, METADATA_QUANTILES_MAX);
+	for (unsigned i = 0; i < d->nquantiles; i++) {
+		if (!(d->quantiles[i] >= 0 && d->quantiles[i] <= 1))
+			return err_set(err, ERR_USAGE,
+				       "%s: quantile %u is not from 0 to 1",
+				       d->name, i + 1);
+		if (i && d->quantiles[i] <= d->quantiles[i - 1])
+			return err_set(err, ERR_USAGE,
+				       "%s: quantiles must rise, but quantile "
+				       "%u does not",
+				       d->name, i + 1);
+	}
+	if (!isfinite(d->window) || d->window < 0)
+		return err_set(err, ERR_USAGE,
+			       "%s: the window is not a number of seconds",
+			       d->name);
+	return true;
+}
+
 static bool check(const struct metadata_desc *d, struct err *err)
 {
 	if (!metric_name_valid(d->name))
@@ -99,31 +155,95 @@ static bool check(const struct metadata_desc *d, struct err *err)
 	if (d->help && !utf8_valid(d->help, strlen(d->help)))
 		return err_set(err, ERR_USAGE, "%s: the help is not UTF-8",
 			       d->name);
-	return check_states(d, err) && check_bounds(d, err);
+	return check_states(d, err) && check_bounds(d, err) &&
+	       check_native(d, err) && check_quantiles(d, err);
 }
 
-static unsigned width_of(const struct metadata_desc *d)
+/* ---- making ---- */
+
+static bool counts(enum metric_type type)
+{
+	return type == METRIC_COUNTER || type == METRIC_HISTOGRAM ||
+	       type == METRIC_SUMMARY;
+}
+
+static unsigned numbers_of(const struct metadata_desc *d)
 {
 	switch (d->type) {
 	case METRIC_STATESET: return d->nstates;
-	case METRIC_SUMMARY: return 2;
-	case METRIC_HISTOGRAM: return d->nbounds + 2;
+	case METRIC_SUMMARY: return 2 + d->nquantiles;
+	case METRIC_HISTOGRAM:
+	case METRIC_GAUGEHISTOGRAM: return d->nbounds + 2;
 	default: return 1;
 	}
 }
 
-static void copy_bounds(struct metadata *m, const struct metadata_desc *d)
+static void lay_out(struct metadata *m, const struct metadata_desc *d)
 {
-	char text[NUMBER_MAX];
+	m->width = numbers_of(d);
+	if (counts(d->type))
+		m->created = m->width++;
+	if (d->timestamps)
+		m->time = m->width++;
+}
 
-	m->nbounds = d->nbounds;
-	m->bounds = mem_array(d->nbounds, sizeof *m->bounds);
-	m->le = mem_array(d->nbounds + 1, sizeof *m->le);
-	for (unsigned i = 0; i < d->nbounds; i++) {
-		m->bounds[i] = d->bounds[i];
-		m->le[i] = mem_copy(text, number_bound(text, d->bounds[i]));
+/* The N NUMBERS, and how the old text format and OpenMetrics spell them: there
+ * a number in a label has a point or an exponent. */
+static double *copy_numbers(const double *numbers, unsigned n, char **plain,
+			    char **canonical)
+{
+	double *copy = mem_array(n, sizeof *copy);
+	char text[NUMBER_MAX + 2];
+
+	for (unsigned i = 0; i < n; i++) {
+		size_t len;
+
+		copy[i] = numbers[i] + 0.0; /* -0 is 0 */
+		len = number_bound(text, copy[i]);
+		plain[i] = mem_copy(text, len);
+		if (!memchr(text, '.', len) && !memchr(text, 'e', len)) {
+			memcpy(text + len, ".0", 2);
+			len += 2;
+		}
+		canonical[i] = mem_copy(text, len);
 	}
-	m->le[d->nbounds] = mem_string("+Inf");
+	return copy;
+}
+
+static void copy_states(struct metadata *m, const struct metadata_desc *d)
+{
+	m->nstates = d->nstates;
+	m->states = mem_array(d->nstates, sizeof *m->states);
+	for (unsigned i = 0; i < d->nstates; i++)
+		m->states[i] = mem_string(d->states[i]);
+}
+
+static void copy_buckets(struct metadata *m, const struct metadata_desc *d)
+{
+	unsigned n = d->nbounds;
+
+	m->nbounds = n;
+	m->le = mem_array(n + 1, sizeof *m->le);
+	m->canonical = mem_array(n + 1, sizeof *m->canonical);
+	m->bounds = copy_numbers(d->bounds, n, m->le, m->canonical);
+	m->le[n] = mem_string("+Inf");
+	m->canonical[n] = mem_string("+Inf");
+	m->native = d->native && d->type == METRIC_HISTOGRAM;
+	m->classic = n > 0 || !m->native;
+	if (m->native)
+		m->native_options = *d->native;
+}
+
+static void copy_quantiles(struct metadata *m, const struct metadata_desc *d)
+{
+	unsigned n = d->nquantiles;
+
+	m->nquantiles = n;
+	m->ranks = mem_array(n, sizeof *m->ranks);
+	m->canonical_ranks = mem_array(n, sizeof *m->canonical_ranks);
+	m->quantiles =
+		copy_numbers(d->quantiles, n, m->ranks, m->canonical_ranks);
+	m->window = d->window > 0 ? d->window : METADATA_WINDOW;
 }
 
 struct metadata *metadata_new(const struct metadata_desc *desc, struct err *err)
@@ -139,15 +259,13 @@ struct metadata *metadata_new(const struct metadata_desc *desc, struct err *err)
 	m->name_len = strlen(desc->name);
 	m->help = mem_string(desc->help ? desc->help : "");
 	m->unit = mem_string(desc->unit ? desc->unit : "");
-	m->width = width_of(desc);
-	if (desc->type == METRIC_STATESET) {
-		m->nstates = desc->nstates;
-		m->states = mem_array(desc->nstates, sizeof *m->states);
-		for (unsigned i = 0; i < desc->nstates; i++)
-			m->states[i] = mem_string(desc->states[i]);
-	}
-	if (desc->type == METRIC_HISTOGRAM)
-		copy_bounds(m, desc);
+	lay_out(m, desc);
+	if (desc->type == METRIC_STATESET)
+		copy_states(m, desc);
+	if (has_buckets(desc->type))
+		copy_buckets(m, desc);
+	if (desc->type == METRIC_SUMMARY)
+		copy_quantiles(m, desc);
 	return m;
 }
 
@@ -157,23 +275,37 @@ struct metadata *metadata_ref(struct metadata *metadata)
 	return metadata;
 }
 
+static void free_texts(char **texts, unsigned n)
+{
+	for (unsigned i = 0; texts && i < n; i++)
+		free(texts[i]);
+	free(texts);
+}
+
 void metadata_unref(struct metadata *m)
 {
 	if (!m ||
 	    atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	for (unsigned i = 0; i < m->nstates; i++)
-		free(m->states[i]);
-	for (unsigned i = 0; m->le && i <= m->nbounds; i++)
-		free(m->le[i]);
-	free(m->states);
-	free(m->le);
+	free_texts(m->states, m->nstates);
+	free_texts(m->le, m->nbounds + 1);
+	free_texts(m->canonical, m->nbounds + 1);
+	free_texts(m->ranks, m->nquantiles);
+	free_texts(m->canonical_ranks, m->nquantiles);
 	free(m->bounds);
+	free(m->quantiles);
 	free(m->name);
 	free(m->help);
 	free(m->unit);
 	free(m);
 }
+
+unsigned metadata_added(const struct metadata *m)
+{
+	return m->width - m->nquantiles - (m->created > 0) - (m->time > 0);
+}
+
+/* ---- two of them ---- */
 
 static bool same_states(const struct metadata *a, const struct metadata *b)
 {
@@ -185,19 +317,37 @@ static bool same_states(const struct metadata *a, const struct metadata *b)
 	return true;
 }
 
-static bool same_bounds(const struct metadata *a, const struct metadata *b)
+static bool same_numbers(const double *a, unsigned na, const double *b,
+			 unsigned nb)
 {
-	if (a->nbounds != b->nbounds)
+	if (na != nb)
 		return false;
-	for (unsigned i = 0; i < a->nbounds; i++)
-		if (a->bounds[i] < b->bounds[i] || a->bounds[i] > b->bounds[i])
+	for (unsigned i = 0; i < na; i++)
+		if (a[i] < b[i] || a[i] > b[i])
 			return false;
 	return true;
 }
 
+/* What makes their numbers mean something else; NULL: nothing. */
+static const char *unlike(const struct metadata *a, const struct metadata *b)
+{
+	if (a->type != b->type)
+		return "types";
+	if (!same_states(a, b))
+		return "states";
+	if (a->native != b->native || a->classic != b->classic)
+		return "kinds of buckets";
+	if (!same_numbers(a->bounds, a->nbounds, b->bounds, b->nbounds))
+		return "buckets";
+	if (!same_numbers(a->quantiles, a->nquantiles, b->quantiles,
+			  b->nquantiles))
+		return "quantiles";
+	return a->time == b->time ? NULL : "timestamps";
+}
+
 bool metadata_alike(const struct metadata *a, const struct metadata *b)
 {
-	return a->type == b->type && same_states(a, b) && same_bounds(a, b);
+	return !unlike(a, b);
 }
 
 bool metadata_agree(const struct metadata *a, const struct metadata *b,
@@ -215,10 +365,8 @@ bool metadata_agree(const struct metadata *a, const struct metadata *b,
 		what = "help texts";
 	else if (strcmp(a->unit, b->unit) != 0)
 		what = "units";
-	else if (!same_states(a, b))
-		what = "states";
-	else if (!same_bounds(a, b))
-		what = "buckets";
+	else
+		what = unlike(a, b);
 	if (!what)
 		return true;
 	return err_set(err, ERR_USAGE, "%s: declared with different %s",

@@ -102,20 +102,27 @@ struct metadata *metadata_new(const struct metadata_desc *desc,
 struct metadata *metadata_ref(struct metadata *metadata);
 void metadata_unref(struct metadata *metadata);
 
+/* How many numbers at the head of a row add up when two rows are joined. The
+ * quantiles of a summary do not. */
+unsigned metadata_added(const struct metadata *metadata);
+
 /* "counter", ...; false, and *TYPE untouched, for an unknown word. */
 const char *metric_type_name(enum metric_type type);
 bool metric_type_parse(const char *name, enum metric_type *type);
 
-/* May pages of both show the family together: same type, help, unit, states and
- * bounds? Otherwise ERR names what differs. */
+/* May pages of both show the family together: same type, help and unit, and
+ * alike? Otherwise ERR names what differs. */
 bool metadata_agree(const struct metadata *a, const struct metadata *b,
 		    struct err *err);
 
-/* Do their numbers mean the same: same type, states and bounds? */
+/* Do their numbers mean the same: same type, states, bounds, quantiles, both
+ * native and both with timestamps or neither? Then rows of both are laid out
+ * alike. */
 bool metadata_alike(const struct metadata *a, const struct metadata *b);
 
-/* Have their samples different names, so that one page may show both? Otherwise
- * ERR says which of them meet. */
+/* Have their samples different names in the old text format, so that one page
+ * may show both? Otherwise ERR says which of them meet. What meets in
+ * OpenMetrics alone is solved there (render_is_unknown). */
 bool metadata_apart(const struct metadata *a, const struct metadata *b,
 		    struct err *err);
 

@@ -138,10 +138,15 @@ struct family *registry_find(struct registry *registry, const char *name)
 static bool check_label(const struct metadata_desc *m, const char *label,
 			struct err *err)
 {
-	const char *taken = m->type == METRIC_HISTOGRAM	 ? "le"
-			    : m->type == METRIC_SUMMARY	 ? "quantile"
-			    : m->type == METRIC_STATESET ? m->name
-							 : "";
+	const char *taken = "";
+
+	switch (m->type) {
+	case METRIC_HISTOGRAM:
+	case METRIC_GAUGEHISTOGRAM: taken = "le"; break;
+	case METRIC_SUMMARY: taken = "quantile"; break;
+	case METRIC_STATESET: taken = m->name; break;
+	default: break;
+	}
 
 	if (strcmp(label, taken) != 0)
 		return true;
@@ -203,11 +208,15 @@ static bool check_suffix(struct registry *registry,
 static bool check_name(struct registry *registry, const struct metadata_desc *m,
 		       struct err *err)
 {
+	static const char *const suffixes[] = { "_bucket", "_sum", "_count",
+						"_gsum", "_gcount" };
+
 	if (registry_find(registry, m->name))
 		return err_set(err, ERR_USAGE, "%s: declared twice", m->name);
-	return check_suffix(registry, m, "_bucket", err) &&
-	       check_suffix(registry, m, "_sum", err) &&
-	       check_suffix(registry, m, "_count", err);
+	for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+		if (!check_suffix(registry, m, suffixes[i], err))
+			return false;
+	return true;
 }
 
 static void insert(struct registry *registry, uint32_t at,

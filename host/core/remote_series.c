@@ -94,14 +94,18 @@ struct kind {
 
 static struct kind kind_of(const struct metadata *m, unsigned kind)
 {
+	const char *const *suffixes = metric_type_suffixes(m->type);
+
 	switch (m->type) {
 	case METRIC_HISTOGRAM:
+	case METRIC_GAUGEHISTOGRAM:
 		if (kind <= m->nbounds)
 			return (struct kind){ "_bucket", "le", m->le[kind] };
-		kind -= m->nbounds + 1;
-		/* fall through */
+		return (struct kind){ suffixes[kind - m->nbounds], NULL, NULL };
 	case METRIC_SUMMARY:
-		return (struct kind){ kind ? "_count" : "_sum", NULL, NULL };
+		if (kind < 2)
+			return (struct kind){ suffixes[kind], NULL, NULL };
+		return (struct kind){ "", "quantile", m->ranks[kind - 2] };
 	case METRIC_STATESET:
 		return (struct kind){ "", m->name, m->states[kind] };
 	default: return (struct kind){ "", NULL, NULL };
@@ -110,7 +114,22 @@ static struct kind kind_of(const struct metadata *m, unsigned kind)
 
 static unsigned kinds_of(const struct metadata *m)
 {
-	return m->type == METRIC_HISTOGRAM ? m->nbounds + 3 : m->width;
+	switch (m->type) {
+	case METRIC_HISTOGRAM:
+	case METRIC_GAUGEHISTOGRAM: return m->nbounds + 3;
+	case METRIC_STATESET: return m->nstates;
+	case METRIC_SUMMARY: return m->nquantiles + 2;
+	default: return 1;
+	}
+}
+
+/* The label that tells some kinds apart; NULL: none does. */
+static const char *kind_label(const struct metadata *m)
+{
+	for (unsigned i = 0; i < kinds_of(m); i++)
+		if (kind_of(m, i).label)
+			return kind_of(m, i).label;
+	return NULL;
 }
 
 bool remote_series_has_kind(const struct metadata *a, unsigned kind,
@@ -139,8 +158,8 @@ void remote_series_values(const struct metadata *m, const double *numbers,
 {
 	double count = 0;
 
-	if (m->type != METRIC_HISTOGRAM) {
-		memcpy(values, numbers, m->width * sizeof *values);
+	if (!m->le) {
+		memcpy(values, numbers, kinds_of(m) * sizeof *values);
 		return;
 	}
 	for (unsigned i = 0; i <= m->nbounds; i++) {
@@ -276,7 +295,7 @@ static int find_slot(const struct remote_series *series, struct str name)
 static void make_slots(struct remote_series *series,
 		       const struct labels *labels)
 {
-	struct kind kind = kind_of(series->metadata, 0);
+	const char *label = kind_label(series->metadata);
 
 	buf_clear(&series->text);
 	series->nslots = 0;
@@ -290,11 +309,10 @@ static void make_slots(struct remote_series *series,
 			&series->text, name, text_of(series->added[i].value));
 	}
 	add_slot(series, STR("__name__"))->own = -1;
-	if (kind.label)
-		add_slot(series, text_of(kind.label))->own = -1;
+	if (label)
+		add_slot(series, text_of(label))->own = -1;
 	series->name_slot = find_slot(series, STR("__name__"));
-	series->kind_slot =
-		kind.label ? find_slot(series, text_of(kind.label)) : -1;
+	series->kind_slot = label ? find_slot(series, text_of(label)) : -1;
 	add_kinds(series);
 }
 

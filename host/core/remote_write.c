@@ -116,7 +116,7 @@ static void put_metadata(struct buf *out, const struct metadata *m)
 		[METRIC_UNKNOWN] = 0,  [METRIC_COUNTER] = 1,
 		[METRIC_GAUGE] = 2,    [METRIC_HISTOGRAM] = 3,
 		[METRIC_SUMMARY] = 5,  [METRIC_INFO] = 6,
-		[METRIC_STATESET] = 7,
+		[METRIC_STATESET] = 7, [METRIC_GAUGEHISTOGRAM] = 4,
 	};
 	size_t mark;
 

@@ -189,7 +189,7 @@ static void simple_chunk(struct buf *out, const struct metadata *metadata,
 		prefetch(rows, i + 8);
 		if (rows->labels[i])
 			simple_line(out, metadata, rows->labels[i],
-				    chunk->values[i]);
+				    chunk->values[i * metadata->width]);
 	}
 }
 

@@ -416,7 +416,7 @@ static void series_that_moved_are_found(void **state)
 	for (uint32_t c = 0; c < page->families[0].nchunks; c++)
 		for (uint32_t i = 0; i < page->families[0].chunks[c]->shown;
 		     i++)
-			sum += page->families[0].chunks[c]->values[i];
+			sum += page->families[0].chunks[c]->values[i * 2];
 	assert_int_equal(sum, MANY * (MANY - 1) / 2 + MANY +
 				      (MANY - (MANY + 2) / 3));
 	page_unref(page);
@@ -744,7 +744,7 @@ static void pages_come_from_another_thread(void **state)
 	for (uint32_t c = 0; c < page->families[0].nchunks; c++)
 		for (uint32_t i = 0; i < page->families[0].chunks[c]->shown;
 		     i++)
-			sum += page->families[0].chunks[c]->values[i];
+			sum += page->families[0].chunks[c]->values[i * 2];
 	assert_true(sum >= stream.counted && sum <= stream.counted);
 	page_unref(page);
 	end(&new);

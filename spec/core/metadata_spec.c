@@ -61,7 +61,9 @@ static void a_declaration_is_copied(void **state)
 	assert_int_equal(m->name_len, 7);
 	assert_string_equal(m->help, "Help.");
 	assert_string_equal(m->unit, "seconds");
-	assert_int_equal(m->width, 1);
+	assert_int_equal(m->width, 2);
+	assert_int_equal(m->created, 1);
+	assert_int_equal(m->time, 0);
 	metadata_unref(m);
 }
 
@@ -86,7 +88,10 @@ static void a_histogram_has_a_bound_more_than_given(void **state)
 	});
 
 	(void)state;
-	assert_int_equal(m->width, 6);
+	assert_int_equal(m->width, 7);
+	assert_int_equal(m->created, 6);
+	assert_true(m->classic);
+	assert_false(m->native);
 	assert_string_equal(m->le[0], "-1");
 	assert_string_equal(m->le[1], "0.1");
 	assert_string_equal(m->le[2], "2.5");
@@ -101,7 +106,8 @@ static void a_histogram_without_bounds_counts_all_together(void **state)
 		.type = METRIC_HISTOGRAM, .name = "h" });
 
 	(void)state;
-	assert_int_equal(m->width, 2);
+	assert_int_equal(m->width, 3);
+	assert_true(m->classic);
 	assert_string_equal(m->le[0], "+Inf");
 	metadata_unref(m);
 }
@@ -123,6 +129,135 @@ static void a_state_is_found_by_its_name(void **state)
 	assert_int_equal(metadata_state(m, "", 0), 2);
 	assert_int_equal(metadata_state(m, "dow", 3), -1);
 	metadata_unref(m);
+}
+
+static void bounds_have_a_second_spelling(void **state)
+{
+	static const double bounds[] = { -0.0, 1e-5, 1e-4,   0.1,
+					 1,    2.5,  100000, 1e6 };
+	static const char *const plain[] = { "0",      "1e-05", "0.0001",
+					     "0.1",    "1",	"2.5",
+					     "100000", "1e+06", "+Inf" };
+	static const char *const canonical[] = { "0.0",	     "1e-05", "0.0001",
+						 "0.1",	     "1.0",   "2.5",
+						 "100000.0", "1e+06", "+Inf" };
+	struct metadata *m = made((struct metadata_desc){
+		.type = METRIC_GAUGEHISTOGRAM,
+		.name = "h",
+		.bounds = bounds,
+		.nbounds = 8,
+	});
+
+	(void)state;
+	for (int i = 0; i <= 8; i++) {
+		assert_string_equal(m->le[i], plain[i]);
+		assert_string_equal(m->canonical[i], canonical[i]);
+	}
+	assert_int_equal(m->width, 10);
+	assert_int_equal(m->created, 0);
+	assert_int_equal(metadata_added(m), 10);
+	metadata_unref(m);
+}
+
+static void quantiles_have_two_spellings_too(void **state)
+{
+	static const double quantiles[] = { 0, 0.5, 0.999, 1 };
+	struct metadata *m = made((struct metadata_desc){
+		.type = METRIC_SUMMARY,
+		.name = "s",
+		.quantiles = quantiles,
+		.nquantiles = 4,
+		.window = 60,
+		.timestamps = true,
+	});
+
+	(void)state;
+	assert_string_equal(m->ranks[0], "0");
+	assert_string_equal(m->ranks[2], "0.999");
+	assert_string_equal(m->canonical_ranks[0], "0.0");
+	assert_string_equal(m->canonical_ranks[1], "0.5");
+	assert_string_equal(m->canonical_ranks[3], "1.0");
+	assert_true(m->window == 60);
+	assert_int_equal(m->width, 8);
+	assert_int_equal(m->created, 6);
+	assert_int_equal(m->time, 7);
+	assert_int_equal(metadata_added(m), 2);
+	metadata_unref(m);
+	m = made((struct metadata_desc){ .type = METRIC_SUMMARY, .name = "s" });
+	assert_true(m->window == METADATA_WINDOW);
+	assert_int_equal(m->nquantiles, 0);
+	metadata_unref(m);
+}
+
+static void a_histogram_may_be_native(void **state)
+{
+	static const struct native_options options = { 3, 160, 1e-9 };
+	static const double bounds[] = { 1 };
+	struct metadata_desc desc = { .type = METRIC_HISTOGRAM,
+				      .name = "h",
+				      .native = &options };
+	struct metadata *m = made(desc);
+
+	(void)state;
+	assert_true(m->native);
+	assert_false(m->classic);
+	assert_int_equal(m->native_options.schema, 3);
+	assert_int_equal(m->native_options.max_buckets, 160);
+	assert_true(m->native_options.zero_threshold == 1e-9);
+	assert_int_equal(m->width, 3);
+	metadata_unref(m);
+	desc.bounds = bounds;
+	desc.nbounds = 1;
+	m = made(desc);
+	assert_true(m->native && m->classic);
+	metadata_unref(m);
+}
+
+static void wrong_native_buckets_are_refused(void **state)
+{
+	struct native_options options = { NATIVE_SCHEMA_MAX + 1, 0, 0 };
+	struct metadata_desc desc = { .type = METRIC_HISTOGRAM,
+				      .name = "h",
+				      .native = &options };
+
+	(void)state;
+	assert_refused(desc, "h: the schema of native buckets is -4 to 8, "
+			     "got 9");
+	options.schema = -5;
+	assert_refused(desc, "h: the schema of native buckets is -4 to 8, "
+			     "got -5");
+	options = (struct native_options){ 0, 0, -1 };
+	assert_refused(desc, "h: the zero threshold is not a finite number "
+			     "from 0 on");
+	options.zero_threshold = NAN;
+	assert_refused(desc, "h: the zero threshold is not a finite number "
+			     "from 0 on");
+}
+
+static void wrong_quantiles_are_refused(void **state)
+{
+	static const double equal[] = { 0.5, 0.5 }, above[] = { 0.5, 1.5 };
+	static const double not_a_number[] = { NAN };
+	static const double many[METADATA_QUANTILES_MAX + 1];
+	struct metadata_desc desc = { .type = METRIC_SUMMARY, .name = "s" };
+
+	(void)state;
+	desc.quantiles = equal;
+	desc.nquantiles = 2;
+	assert_refused(desc, "s: quantiles must rise, but quantile 2 does not");
+	desc.quantiles = above;
+	assert_refused(desc, "s: quantile 2 is not from 0 to 1");
+	desc.quantiles = not_a_number;
+	desc.nquantiles = 1;
+	assert_refused(desc, "s: quantile 1 is not from 0 to 1");
+	desc.quantiles = many;
+	desc.nquantiles = METADATA_QUANTILES_MAX + 1;
+	assert_refused(desc, "s: more than 32 quantiles");
+	desc.nquantiles = 0;
+	desc.window = -1;
+	assert_refused(desc, "s: the window is not a number of seconds");
+	desc.window = INFINITY;
+	assert_refused(desc, "s: the window is not a number of seconds");
 }
 
 static void wrong_names_and_texts_are_refused(void **state)
@@ -223,8 +358,32 @@ static void what_differs_is_named(void **state)
 		.name = "a", .type = METRIC_STATESET, .states = up, .nstates = 1
 	};
 	b = a;
+	b.timestamps = true;
+	assert_disagree(a, b, "a: declared with different timestamps");
+	b = a;
 	b.states = down;
 	assert_disagree(a, b, "a: declared with different states");
+}
+
+static void new_kinds_of_numbers_differ_too(void **state)
+{
+	static const double one[] = { 0.5 }, two[] = { 0.5, 0.9 };
+	static const struct native_options native = { 3, 0, 0 };
+	struct metadata_desc a = { .name = "a", .type = METRIC_SUMMARY }, b = a;
+
+	(void)state;
+	a.quantiles = one;
+	a.nquantiles = 1;
+	b.quantiles = two;
+	b.nquantiles = 2;
+	assert_disagree(a, b, "a: declared with different quantiles");
+	a.type = b.type = METRIC_HISTOGRAM;
+	b.native = &native;
+	assert_disagree(a, b, "a: declared with different kinds of buckets");
+	a.native = &native;
+	a.bounds = one;
+	a.nbounds = 1;
+	assert_disagree(a, b, "a: declared with different kinds of buckets");
 }
 
 static void equal_declarations_agree(void **state)
@@ -279,6 +438,13 @@ static void families_whose_samples_meet_are_named(void **state)
 	assert_apart("a", METRIC_SUMMARY, "a_bucket", METRIC_GAUGE, NULL);
 	assert_apart("a", METRIC_GAUGE, "a_sum", METRIC_SUMMARY, NULL);
 	assert_apart("a", METRIC_HISTOGRAM, "a_sums", METRIC_GAUGE, NULL);
+	assert_apart("a", METRIC_GAUGEHISTOGRAM, "a_gcount", METRIC_GAUGE,
+		     "a_gcount: belongs to the gaugehistogram 'a'");
+	assert_apart("a", METRIC_GAUGEHISTOGRAM, "a_count", METRIC_GAUGE, NULL);
+	/* These meet in OpenMetrics alone. */
+	assert_apart("a", METRIC_GAUGE, "a_total", METRIC_COUNTER, NULL);
+	assert_apart("a_created", METRIC_GAUGE, "a_total", METRIC_COUNTER,
+		     NULL);
 	assert_apart("a_sum", METRIC_HISTOGRAM, "b_sum", METRIC_GAUGE, NULL);
 }
 
@@ -292,6 +458,12 @@ int main(void)
 		cmocka_unit_test(
 			a_histogram_without_bounds_counts_all_together),
 		cmocka_unit_test(a_state_is_found_by_its_name),
+		cmocka_unit_test(bounds_have_a_second_spelling),
+		cmocka_unit_test(quantiles_have_two_spellings_too),
+		cmocka_unit_test(a_histogram_may_be_native),
+		cmocka_unit_test(wrong_native_buckets_are_refused),
+		cmocka_unit_test(wrong_quantiles_are_refused),
+		cmocka_unit_test(new_kinds_of_numbers_differ_too),
 		cmocka_unit_test(wrong_names_and_texts_are_refused),
 		cmocka_unit_test(wrong_states_are_refused),
 		cmocka_unit_test(wrong_buckets_are_refused),

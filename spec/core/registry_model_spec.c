@@ -691,7 +691,8 @@ static void declare(struct world *w, int i, struct family_options options,
 	f->ttl = options.ttl;
 	f->keys = keys;
 	f->series = calloc((size_t)keys, sizeof *f->series);
-	assert_true(family_metadata(f->family)->width == width_of(f->type));
+	assert_true(metadata_added(family_metadata(f->family)) ==
+		    width_of(f->type));
 }
 
 static void declare_all(struct world *w, int keys, int few)
