@@ -24,10 +24,16 @@
 /* A family as one exposition shows it. */
 struct shown_family {
 	const struct metadata *metadata;
-	bool unknown; /* OpenMetrics: show this counter as unknown, under its
-		       * full name, which meets no other family then */
-	size_t size;  /* protobuf: of all its chunks, by render_size() */
+	unsigned part; /* 0 up to render_parts() */
+	bool unknown;  /* OpenMetrics 1: not as the counter or info that it is,
+			* by render_is_unknown() */
+	size_t size;   /* protobuf: of all its chunks, by render_size() */
 };
+
+/* How many times a family is shown: once, but for the gauge histograms of the
+ * text format, which are three families there (x_bucket, x_gcount, x_gsum). The
+ * head and all chunks of one part stand before the head of the next. */
+unsigned render_parts(struct form form, const struct metadata *metadata);
 
 /* HELP, TYPE, UNIT; protobuf: all of the message but its metrics. */
 void render_head(struct buf *out, struct form form,
@@ -49,10 +55,13 @@ size_t render_estimate(struct form form, const struct metadata *metadata,
 size_t render_size(struct form form, const struct metadata *metadata,
 		   const struct chunk *chunk);
 
-/* May FAMILY not be shown as a counter in OpenMetrics, because its name lacks
- * _total, or because its family or one of its samples would have a name of
- * another family? NAMES are those of all families of the exposition, sorted. */
+/* May METADATA, a counter or an info, not be shown as such in OpenMetrics 1,
+ * because its name lacks _total or _info, or because its family or one of its
+ * samples would have a name that another family has, too? Then it is shown
+ * under its full name, as unknown or as a gauge, which meets nobody. ALL are
+ * the N families of the exposition in name order. False for other types and
+ * formats. */
 bool render_is_unknown(struct form form, const struct metadata *metadata,
-		       const char *const *names, size_t n);
+		       const struct metadata *const *all, size_t n);
 
 #endif
