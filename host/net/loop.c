@@ -15,6 +15,7 @@
 #include "core/mem.h"
 
 enum { ABANDON_MS = 500 };
+enum { FORGETS_BACKEND = 1 << 16 | 51 << 8 };
 
 /* What is behind a struct timer: it stays until its close callback. */
 struct ticker {
@@ -66,12 +67,22 @@ static void on_wake(uv_async_t *wake)
 	deliver_all(wake->data);
 }
 
+/* A loop that could not be made leaves its epoll descriptor behind, until libuv
+ * 1.51 (its pull request 4757). */
+static void forget_backend(uv_loop_t *uv)
+{
+	if (uv->backend_fd >= 0 && uv_version() < FORGETS_BACKEND)
+		close(uv->backend_fd);
+}
+
 static int start(struct loop *loop)
 {
 	int status = uv_loop_init(&loop->uv);
 
-	if (status)
+	if (status) {
+		forget_backend(&loop->uv);
 		return status;
+	}
 	status = uv_async_init(&loop->uv, &loop->wake, on_wake);
 	if (status)
 		uv_loop_close(&loop->uv);

@@ -303,25 +303,36 @@ static void a_timer_that_was_left_is_inert_after_its_loop(void **state)
 	assert_int_equal(0, alarm.count);
 }
 
+static int next_descriptor(void)
+{
+	int next = dup(STDERR_FILENO);
+
+	close(next);
+	return next;
+}
+
+/* A loop takes four of them. */
 static void is_not_made_without_descriptors(void **state)
 {
-	struct rlimit before, none;
+	int first = next_descriptor();
+	struct rlimit before, few;
 	struct loop *loop;
 	struct err err;
-	int next;
 
 	(void)state;
-	next = dup(STDERR_FILENO);
-	close(next);
 	assert_int_equal(0, getrlimit(RLIMIT_NOFILE, &before));
-	none = (struct rlimit){ (rlim_t)next, before.rlim_max };
-	assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &none));
-	loop = loop_try(&err);
-	assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &before));
-	assert_null(loop);
-	assert_string_equal("cannot make an event loop: too many open files "
-			    "(ulimit -n)",
-			    err.text);
+	for (int more = 0; more < 4; more++) {
+		few = (struct rlimit){ (rlim_t)(first + more),
+				       before.rlim_max };
+		assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &few));
+		loop = loop_try(&err);
+		assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &before));
+		assert_null(loop);
+		assert_string_equal("cannot make an event loop: too many open "
+				    "files (ulimit -n)",
+				    err.text);
+		assert_int_equal(first, next_descriptor());
+	}
 }
 
 int main(void)
