@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/reload.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +10,13 @@
 #include "core/mem.h"
 #include "run/change.h"
 
+/* After how many seconds it is tried again to make a plan when nothing could be
+ * looked at, for want of descriptors for one: no edit would tell of it. */
+enum { AGAIN_SECONDS = 2 };
+
 struct reload {
 	struct reload_options options;
+	struct timer again;
 	struct seen_list seen; /* what the latest plan was made from */
 	bool refused;	       /* it was none to carry out */
 	struct plan *plan;     /* NULL: none is being carried out */
@@ -342,6 +348,9 @@ static void planned(void *arg, struct plan *plan, const struct err *err)
 			       : planner_seen(reload->options.planner));
 	if (!plan) {
 		refuse_one(reload, err->text);
+		if (!reload->seen.n && reload->options.watcher &&
+		    !reload->running)
+			timer_start(&reload->again, AGAIN_SECONDS);
 		return;
 	}
 	reload->plan = mem_alloc(sizeof *plan);
@@ -357,6 +366,7 @@ static void planned(void *arg, struct plan *plan, const struct err *err)
 
 static void begin(struct reload *reload)
 {
+	timer_stop(&reload->again);
 	reload->running = true;
 	reload->insisting = reload->insisted;
 	reload->wished = reload->insisted = false;
@@ -400,18 +410,28 @@ void reload_ask(struct reload_request *request)
 
 /* ---- life ---- */
 
+static void again_fired(struct timer *timer)
+{
+	struct reload *reload =
+		(void *)((char *)timer - offsetof(struct reload, again));
+
+	reload_wish(reload, false);
+}
+
 struct reload *reload_new(const struct reload_options *options)
 {
 	struct reload *reload = mem_alloc(sizeof *reload);
 
 	reload->options = *options;
 	seen_list_init(&reload->seen);
+	timer_init(options->loop, &reload->again, again_fired);
 	return reload;
 }
 
 bool reload_stop(struct reload *reload, double seconds)
 {
 	reload->stopped = true;
+	timer_stop(&reload->again);
 	answer_all(&reload->waiting, NULL);
 	answer_all(&reload->next, NULL);
 	change_free(reload->change);
@@ -424,6 +444,7 @@ void reload_free(struct reload *reload)
 	if (!reload)
 		return;
 	drop_plan(reload);
+	timer_release(&reload->again);
 	seen_list_release(&reload->seen);
 	free(reload);
 }

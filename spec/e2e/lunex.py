@@ -106,13 +106,17 @@ class Lunex:
     def log(self):
         return "\n".join(self.lines)
 
-    def wait_log(self, pattern, seconds=DEADLINE):
-        """The match of PATTERN in what was logged, as soon as it is there."""
+    def wait_log(self, pattern, seconds=DEADLINE, after=0):
+        """The match of PATTERN in what was logged, as soon as it is there;
+        AFTER so many lines."""
+        def search():
+            return re.search(pattern, "\n".join(self.lines[after:]))
+
         def look():
-            match = re.search(pattern, self.log)
+            match = search()
             if not match and self.process.poll() is not None:
                 self._reader.join()
-                match = re.search(pattern, self.log)
+                match = search()
                 if not match:
                     raise AssertionError(
                         f"ended with {self.process.returncode}:\n{self.log}")
@@ -178,20 +182,46 @@ class Lunex:
         self._reader.join()
         return status
 
+    def connections(self):
+        """How many of its descriptors belong to clients. One that has its
+        answer may be closed a moment later."""
+        tables = [Path(f"/proc/{self.process.pid}/net/{name}").read_text()
+                  for name in ("tcp", "tcp6")]
+        rows = [line.split() for table in tables
+                for line in table.splitlines()[1:]]
+        return sum(int(row[1].rpartition(":")[2], 16) == self.port and
+                   row[3] != "0A" and row[9] != "0" for row in rows)
+
+    def quiet(self):
+        """Waits until it has closed the connections of clients."""
+        eventually(lambda: not self.connections(), "no connection is open")
+
+    def descriptors(self):
+        return set(map(int, os.listdir(f"/proc/{self.process.pid}/fd")))
+
+    def limit_descriptors(self, soft, hard):
+        resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE,
+                         (soft, hard))
+
+    def limit_for(self, more):
+        """The limit with which it can open so many MORE. Where the number
+        matters it is to be one that does not watch its files: who does opens
+        some a moment after it is there."""
+        self.quiet()
+        used = self.descriptors()
+        free = (n for n in itertools.count() if n not in used)
+        return next(itertools.islice(free, more, None))
+
     @contextlib.contextmanager
     def few_descriptors(self, more):
         """It can open so many MORE and no others."""
         self.wait_log("listening")
-        pid = self.process.pid
-        used = set(map(int, os.listdir(f"/proc/{pid}/fd")))
-        free = (n for n in itertools.count() if n not in used)
-        limit = next(itertools.islice(free, more, None))
-        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
+        soft, hard = resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE)
+        self.limit_descriptors(self.limit_for(more) if more else 0, hard)
         try:
             yield
         finally:
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+            self.limit_descriptors(soft, hard)
 
     def stop(self, number=signal.SIGTERM, seconds=DEADLINE):
         """Exit status after a signal."""
@@ -276,7 +306,7 @@ class Gate:
     """A UDP port at which a script waits until the test lets it go on."""
 
     LUA = """
-      local gate <close> = assert(udp.connect("127.0.0.1", %d))
+      local gate <close> = %s
       assert(gate:send "here")
       assert(gate:receive(60))
     """
@@ -288,8 +318,14 @@ class Gate:
         case.addCleanup(self.socket.close)
 
     @property
+    def connection(self):
+        """An expression."""
+        port = self.socket.getsockname()[1]
+        return f'assert(udp.connect("127.0.0.1", {port}))'
+
+    @property
     def lua(self):
-        return self.LUA % self.socket.getsockname()[1]
+        return self.LUA % self.connection
 
     def arrival(self):
         """Waits for a script to stand at the gate; answers its address."""
@@ -306,5 +342,5 @@ class Gate:
         finally:
             self.socket.settimeout(DEADLINE)
 
-    def open(self, address):
-        self.socket.sendto(b"go", address)
+    def open(self, address, word=b"go"):
+        self.socket.sendto(word, address)

@@ -54,7 +54,7 @@ class Asking:
 
     def setUp(self):
         super().setUp()
-        self.exporter = self.start(self.script(ECHO, "echo"))
+        self.exporter = self.start(self.script(ECHO, "echo"), "--watch=off")
 
     def call(self, function, host, options):
         answer = self.exporter.post(

@@ -170,7 +170,8 @@ class Scrape(Case):
 
 class Descriptors(Case):
     def test_running_out_of_them_is_over_when_there_are_some_again(self):
-        lunex = self.lunex(self.script(PARTS), "--timeout=0.1")
+        lunex = self.lunex(self.script(PARTS), "--timeout=0.1",
+                           "--watch=off")
         with lunex.few_descriptors(1):  # looking for a second fails
             for _ in range(3):
                 self.assertEqual(1, lunex.samples()["parts_fast"])
