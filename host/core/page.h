@@ -26,6 +26,7 @@
 #include "core/label.h"
 #include "core/metadata.h"
 #include "core/native.h"
+#include "core/window.h"
 
 enum { CHUNK_ROWS_MAX = 512, CHUNK_MARKS_MAX = CHUNK_ROWS_MAX / 8 };
 
