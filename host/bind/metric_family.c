@@ -120,7 +120,7 @@ static inline unsigned check_part(lua_State *L, const struct metric_set *set,
 /* The time of a set: the clock is asked only where it matters. */
 static double now_of(lua_State *L, const struct family *family)
 {
-	return family_has_ttl(family) ? loop_now(vm_loop(vm_of(L))) : 0;
+	return family_wants_now(family) ? loop_now(vm_loop(vm_of(L))) : 0;
 }
 
 /* ---- arguments ---- */
@@ -372,11 +372,14 @@ static int l_family_observe(lua_State *L)
 	struct family_object *object = check_family_object(L, 1);
 	struct family *family = object->family;
 	double value;
+	unsigned part;
+	uint32_t row;
 
 	check_type(L, family, WITH_OBSERVE, "observe");
 	value = check_value(L, 2, family);
-	check_part(L, object->set, family);
-	family_observe(family, check_row(L, 3, object->set, family), value);
+	part = check_part(L, object->set, family);
+	row = check_row(L, 3, object->set, family);
+	family_observe(family, row, part, value, now_of(L, family));
 	return 0;
 }
 
@@ -470,11 +473,15 @@ static int l_child_observe(lua_State *L)
 	struct child_object *object = check_child(L, 1);
 	struct child *child = &object->child;
 	double value;
+	unsigned part;
+	uint32_t row;
 
 	check_type(L, child->family, WITH_OBSERVE, "observe");
 	value = check_value(L, 2, child->family);
-	check_part(L, object->set, child->family);
-	family_observe(child->family, check_child_row(L, object), value);
+	part = check_part(L, object->set, child->family);
+	row = check_child_row(L, object);
+	family_observe(child->family, row, part, value,
+		       now_of(L, child->family));
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "bind/metric_set.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "core/mem.h"
 
@@ -29,6 +30,14 @@ struct metric_set *metric_set_new(struct registry *registry)
 	return set;
 }
 
+static double wall_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 struct metric_set *metric_set_own(const struct registry_options *options,
 				  struct metric_account *account)
 {
@@ -36,6 +45,7 @@ struct metric_set *metric_set_own(const struct registry_options *options,
 	struct metric_set *set;
 
 	own.limit = &account->limit;
+	own.clock = wall_clock;
 	set = metric_set_new(registry_new(&own));
 	account->references++;
 	set->account = account;

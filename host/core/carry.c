@@ -232,11 +232,14 @@ static bool same_number(double a, double b)
 	return isnan(a) ? isnan(b) : a <= b && a >= b;
 }
 
-/* BY = NOW - BEFORE, and 0 where they are the same. False: all are. */
+/* BY = NOW - BEFORE, and 0 where they are the same; it began when NOW did.
+ * False: all are. */
 static bool subtract(const struct family *family, const double *before,
 		     const double *now, double *by)
 {
 	bool any = false;
+
+	by[family->created] = now[family->created];
 
 	if (began_anew(family, before, now)) {
 		memcpy(by, now, family->added * sizeof *by);
@@ -291,7 +294,7 @@ static void carry_row(struct carry *carry, uint32_t c, uint32_t i)
 	const struct chunk *chunk = carry->after->chunks[c];
 	const struct labels *labels = chunk->rows->labels[i];
 	const double *now = chunk->values + i * carry->to->width, *before;
-	double by[METADATA_BUCKETS_MAX + 2];
+	double by[METADATA_BUCKETS_MAX + 4];
 
 	before = former_numbers(carry, labels, c, i);
 	if (!before)

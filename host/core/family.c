@@ -86,9 +86,9 @@ const struct label_schema *family_schema(const struct family *family)
 	return family->schema;
 }
 
-bool family_has_ttl(const struct family *family)
+bool family_wants_now(const struct family *family)
 {
-	return family->ttl > 0;
+	return family->ttl > 0 || family->metadata->nquantiles > 0;
 }
 
 /* ---- rows ---- */

@@ -36,6 +36,7 @@ struct series_pool {
 	struct series_limit own; /* where none is shared */
 	struct series_limit *limit;
 	size_t removed; /* since the sets were swept */
+	double (*clock)(void);
 	uint64_t seed;
 };
 
@@ -132,8 +133,9 @@ bool family_row_like(struct family *family, const struct labels *labels,
 /* Makes a hole of a row that has a set. */
 void family_remove_row(struct family *family, uint32_t row);
 
-/* Adds what another registry counted, a number for each of the row's. False,
- * and nothing added, when something of what the row shows was set. */
+/* Adds what another registry counted, a number for each of the row's; of the
+ * two times when that began the earlier one stays. False, and nothing added,
+ * when something of what the row shows was set. */
 bool family_count(struct family *family, uint32_t row, const double *numbers);
 
 /* The staged values of a family, put aside to reach what lies beneath them. */

@@ -92,6 +92,34 @@ void family_set_state(struct family *family, uint32_t row, unsigned part,
 		numbers[i] = (int)i == state;
 }
 
+void family_set_numbers(struct family *family, uint32_t row, unsigned part,
+			const double *numbers, double now)
+{
+	struct segment *segment = family_segment(family, row);
+	unsigned n = family->added + family->metadata->nquantiles;
+	double *to;
+
+	stage(family, row, part, now);
+	family_segment_own(family, segment);
+	to = segment->values + family_place(family, row) * family->width;
+	forget_times(family, to);
+	memcpy(to, numbers, n * sizeof *to);
+}
+
+void family_set_times(struct family *family, uint32_t row, double created,
+		      double time)
+{
+	struct segment *segment = family_segment(family, row);
+	double *numbers;
+
+	family_segment_own(family, segment);
+	numbers = segment->values + family_place(family, row) * family->width;
+	if (family->created)
+		numbers[family->created] = created;
+	if (family->time)
+		numbers[family->time] = time;
+}
+
 /* The state of a row that is counted. What was set before stays mirrored: its
  * number is the source's, however much is added. */
 static inline uint8_t counted(uint8_t state)
@@ -101,11 +129,19 @@ static inline uint8_t counted(uint8_t state)
 	return ROW_SHOWN | ROW_LASTING | own;
 }
 
+/* The first own count of a row, whose NUMBERS are 0. */
+static void begin(const struct family *family, double *numbers)
+{
+	if (family->created && family->pool->clock)
+		numbers[family->created] = family->pool->clock();
+}
+
 /* Readies the row for counting and returns its numbers. */
 static double *own(struct family *family, uint32_t row)
 {
 	struct segment *segment = family_segment(family, row);
 	uint32_t place = family_place(family, row);
+	bool begins = !segment->states[place];
 
 	if (!(segment->states[place] & ROW_STAGED)) {
 		segment->states[place] = counted(segment->states[place]);
@@ -116,6 +152,8 @@ static double *own(struct family *family, uint32_t row)
 		mark_changed(family, segment);
 	}
 	family_segment_own(family, segment);
+	if (begins)
+		begin(family, segment->values + place * family->width);
 	return segment->values + place * family->width;
 }
 
@@ -128,6 +166,7 @@ bool family_count(struct family *family, uint32_t row, const double *numbers)
 {
 	uint8_t state =
 		family_segment(family, row)->states[family_place(family, row)];
+	unsigned created = family->created;
 	double *to;
 
 	if ((state & (ROW_SHOWN | ROW_OWN)) == ROW_SHOWN)
@@ -135,6 +174,8 @@ bool family_count(struct family *family, uint32_t row, const double *numbers)
 	to = own(family, row);
 	for (unsigned i = 0; i < family->added; i++)
 		to[i] += numbers[i];
+	if (created && (!state || numbers[created] < to[created]))
+		to[created] = numbers[created];
 	return true;
 }
 
@@ -155,12 +196,35 @@ static unsigned bucket_of(const struct metadata *metadata, double value)
 	return value != value ? metadata->nbounds : low;
 }
 
-void family_observe(struct family *family, uint32_t row, double value)
+/* Readies the row for what PART finds and returns its numbers. */
+static double *find(struct family *family, uint32_t row, unsigned part,
+		    double now)
 {
-	double *numbers = own(family, row);
+	struct segment *segment = family_segment(family, row);
+	uint32_t place = family_place(family, row);
+	bool more = segment->states[place] & ROW_STAGED &&
+		    segment->owners[place] == part;
+	double *numbers;
+
+	if (!more)
+		stage(family, row, part, now);
+	family_segment_own(family, segment);
+	numbers = segment->values + place * family->width;
+	if (!more)
+		memset(numbers, 0, family->width * sizeof *numbers);
+	return numbers;
+}
+
+void family_observe(struct family *family, uint32_t row, unsigned part,
+		    double value, double now)
+{
+	bool gauge = family->metadata->type == METRIC_GAUGEHISTOGRAM;
+	double *numbers = gauge && part != REGISTRY_LIVE
+				  ? find(family, row, part, now)
+				  : own(family, row);
 
 	numbers[0] += value;
-	if (family->metadata->type == METRIC_HISTOGRAM)
+	if (family->metadata->le)
 		numbers[1 + bucket_of(family->metadata, value)] += 1;
 	else
 		numbers[1] += 1;

@@ -58,6 +58,7 @@ struct registry *registry_new(const struct registry_options *options)
 		options->series_max ? options->series_max : REGISTRY_SERIES_MAX;
 	registry->pool.limit =
 		options->limit ? options->limit : &registry->pool.own;
+	registry->pool.clock = options->clock;
 	registry->nlabels = options->nlabels;
 	registry->labels =
 		mem_array(options->nlabels, sizeof *registry->labels);

@@ -59,6 +59,8 @@ struct registry_options {
 	unsigned nlabels;
 	size_t series_max;	    /* 0: REGISTRY_SERIES_MAX */
 	struct series_limit *limit; /* instead of series_max, or NULL */
+	double (*clock)(void); /* seconds since the epoch, for when counting
+				* begins; NULL: nobody knows the time */
 };
 
 struct family_options {
@@ -94,7 +96,9 @@ const char *const *registry_names(struct registry *registry);
 
 const struct metadata *family_metadata(const struct family *family);
 const struct label_schema *family_schema(const struct family *family);
-bool family_has_ttl(const struct family *family);
+
+/* Does it matter what NOW is when its series are set or counted? */
+bool family_wants_now(const struct family *family);
 
 /*
  * The row of the series with these label values (as many as the schema wants);
@@ -120,16 +124,36 @@ bool child_init(struct child *child, struct family *family,
 void child_release(struct child *child);
 bool child_row(struct child *child, uint32_t *row, struct err *err);
 
-/* Mirrored values. NOW (seconds, any monotonic clock) matters to ttl alone. */
+/* Mirrored values. NOW (seconds, any monotonic clock) matters to a ttl and to
+ * windows of quantiles alone. */
 void family_set(struct family *family, uint32_t row, unsigned part,
 		double value, double now);
 /* A stateset: STATE is the number of the one that is 1, -1 for none. */
 void family_set_state(struct family *family, uint32_t row, unsigned part,
 		      int state, double now);
 
-/* Own values. */
+/* A histogram, gauge histogram or summary that is kept elsewhere: the NUMBERS
+ * of its row (metadata.h) without `created` and `time`. */
+void family_set_numbers(struct family *family, uint32_t row, unsigned part,
+			const double *numbers, double now);
+
+/* Right after a set of the same row: when its counting began and the time of
+ * its sample, seconds since the epoch, 0: not known. What the family has no
+ * place for is left out. A set alone forgets both. */
+void family_set_times(struct family *family, uint32_t row, double created,
+		      double time);
+
+/* Own values. `created` of a row is when its first one came. */
 void family_inc(struct family *family, uint32_t row, double by);
-void family_observe(struct family *family, uint32_t row, double value);
+
+/*
+ * A histogram or summary counts at once, whatever PART is. The distribution of
+ * a gauge histogram is what a part found: it is staged, the first observation
+ * of a part after its end begins a new one, and what is set or counted before
+ * within the part belongs to it. As REGISTRY_LIVE it goes on for ever.
+ */
+void family_observe(struct family *family, uint32_t row, unsigned part,
+		    double value, double now);
 
 /* The series with these label values goes at once, with all that was set or
  * counted; a later set makes it anew. False: there was none. Numbers of other

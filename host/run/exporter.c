@@ -14,6 +14,7 @@
 #include "net/ports.h"
 #include "run/call.h"
 #include "run/collect.h"
+#include "run/moment.h"
 #include "run/prober.h"
 #include "run/publisher.h"
 #include "run/respond.h"
@@ -438,7 +439,7 @@ static void open_starter(struct exporter *e)
 
 static bool load(struct exporter *e, struct err *err)
 {
-	struct registry_options registry = { 0 };
+	struct registry_options registry = { .clock = moment_now };
 	struct collector_options collector = {
 		.publish = publish,
 		.done = collected,

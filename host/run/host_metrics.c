@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/registry.h"
+#include "run/moment.h"
 #include "run/process.h"
 #include "run/view.h"
 
@@ -378,7 +379,8 @@ void host_metrics_request(struct host_metrics *m, const char *handler,
 	if (row_of(m, REQUESTS, handler, text, &row))
 		family_inc(m->families[REQUESTS], row, 1);
 	if (row_of(m, REQUEST_DURATION, handler, NULL, &row))
-		family_observe(m->families[REQUEST_DURATION], row, seconds);
+		family_observe(m->families[REQUEST_DURATION], row,
+			       REGISTRY_LIVE, seconds, 0);
 }
 
 struct page *host_metrics_page(struct host_metrics *m, double now)
@@ -431,7 +433,7 @@ static void declare(struct host_metrics *m, int which)
 struct host_metrics *host_metrics_new(struct roster *roster)
 {
 	struct host_metrics *m = mem_alloc(sizeof *m);
-	struct registry_options options = { 0 };
+	struct registry_options options = { .clock = moment_now };
 
 	m->registry = registry_new(&options);
 	for (int i = 0; i < FAMILIES; i++)

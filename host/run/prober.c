@@ -14,6 +14,7 @@
 #include "core/mem.h"
 #include "core/trace.h"
 #include "run/declared_config.h"
+#include "run/moment.h"
 #include "run/secrets.h"
 #include "vm/task.h"
 
@@ -69,6 +70,7 @@ static struct registry *new_registry(const struct prober_options *o)
 		.labels = d->labels,
 		.nlabels = d->nlabels,
 		.series_max = vm_limits(o->vm)->series,
+		.clock = moment_now,
 	};
 
 	return registry_new(&options);

@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/registry.h"
+#include "run/moment.h"
 
 /* One line a family; the name on the wire is the name here. */
 static const struct {
@@ -186,7 +187,7 @@ static void declare(struct push_metrics *m, int which)
 
 struct push_metrics *push_metrics_new(void)
 {
-	static const struct registry_options options = { .labels = NULL };
+	static const struct registry_options options = { .clock = moment_now };
 	struct push_metrics *m = mem_alloc(sizeof *m);
 
 	m->registry = registry_new(&options);

@@ -118,7 +118,8 @@ static void count_row(struct version *v, int f, int key, unsigned by)
 	if (descs[f].type == METRIC_COUNTER)
 		family_inc(v->families[f], row(v, f, key), by);
 	else
-		family_observe(v->families[f], row(v, f, key), by);
+		family_observe(v->families[f], row(v, f, key), REGISTRY_LIVE,
+			       by, 0);
 }
 
 /* A third of the keys is only ever set. */

@@ -168,9 +168,12 @@ static void counters_histograms_and_summaries_go_on(void **state)
 	(void)state;
 	count(&old, "/", "200", 3);
 	count(&old, "/", "404", 0);
-	family_observe(old.histogram, row(old.histogram, "/", NULL), 2);
-	family_observe(old.histogram, row(old.histogram, "/", NULL), 7);
-	family_observe(old.summary, row(old.summary, NULL, NULL), 100);
+	family_observe(old.histogram, row(old.histogram, "/", NULL),
+		       REGISTRY_LIVE, 2, 0);
+	family_observe(old.histogram, row(old.histogram, "/", NULL),
+		       REGISTRY_LIVE, 7, 0);
+	family_observe(old.summary, row(old.summary, NULL, NULL), REGISTRY_LIVE,
+		       100, 0);
 	check_carry(&old, &new, 4,
 		    "bytes_sum 100\nbytes_count 1\n"
 		    "calls_total{path=\"/\",code=\"200\"} 3\n"
@@ -182,16 +185,61 @@ static void counters_histograms_and_summaries_go_on(void **state)
 		    "seconds_count{path=\"/\"} 2\n");
 }
 
+static double wall;
+
+static double wall_clock(void)
+{
+	return wall;
+}
+
+static void check_created(struct version *v, double want)
+{
+	struct page *page = registry_publish(v->registry, 0);
+	const struct page_family *family = page_find(page, "calls_total");
+	double created = family->chunks[0]->values[1];
+
+	assert_true(created >= want && created <= want);
+	page_unref(page);
+}
+
+static void counting_began_in_the_old_version(void **state)
+{
+	struct registry_options options = { .clock = wall_clock };
+	struct version old = begin_as(&options), new = begin_as(&options);
+	struct page *swap;
+
+	(void)state;
+	wall = 100;
+	count(&old, "/", "200", 3);
+	wall = 200;
+	count(&new, "/", "200", 4);
+	check_created(&new, 200);
+	swap = registry_publish(old.registry, 0);
+	carry(&old, &new, NULL);
+	check_created(&new, 100);
+	wall = 300;
+	count(&old, "/", "200", 1);
+	carry_rest(&old, &new, swap);
+	check_created(&new, 100);
+	end(&old);
+	old = begin_as(&options);
+	carry(&new, &old, NULL);
+	check_created(&old, 100);
+	check_carry(&new, &old, 1, "calls_total{path=\"/\",code=\"200\"} 16\n");
+}
+
 static void what_the_trial_counted_is_added(void **state)
 {
 	struct version old = begin(), new = begin();
 
 	(void)state;
 	count(&old, "/", "200", 3);
-	family_observe(old.histogram, row(old.histogram, "/", NULL), 2);
+	family_observe(old.histogram, row(old.histogram, "/", NULL),
+		       REGISTRY_LIVE, 2, 0);
 	count(&new, "/", "200", 4);
 	count(&new, "/new", "200", 1);
-	family_observe(new.histogram, row(new.histogram, "/", NULL), 0.5);
+	family_observe(new.histogram, row(new.histogram, "/", NULL),
+		       REGISTRY_LIVE, 0.5, 0);
 	check_carry(&old, &new, 2,
 		    "calls_total{path=\"/\",code=\"200\"} 7\n"
 		    "calls_total{path=\"/new\",code=\"200\"} 1\n"
@@ -318,10 +366,12 @@ static void infinite_sums_stay_what_they_are(void **state)
 	struct page *swap;
 
 	(void)state;
-	family_observe(old.summary, row(old.summary, NULL, NULL), INFINITY);
+	family_observe(old.summary, row(old.summary, NULL, NULL), REGISTRY_LIVE,
+		       INFINITY, 0);
 	swap = registry_publish(old.registry, 0);
 	assert_int_equal(registry_carry(new.registry, NULL, swap, NULL), 1);
-	family_observe(old.summary, row(old.summary, NULL, NULL), 1);
+	family_observe(old.summary, row(old.summary, NULL, NULL), REGISTRY_LIVE,
+		       1, 0);
 	assert_int_equal(carry_rest(&old, &new, swap), 1);
 	check_page(&new, "bytes_sum +Inf\nbytes_count 2\n");
 	end(&old);
@@ -334,11 +384,13 @@ static void a_sum_that_is_no_number_does_not_change(void **state)
 	struct page *swap;
 
 	(void)state;
-	family_observe(old.summary, row(old.summary, NULL, NULL), NAN);
+	family_observe(old.summary, row(old.summary, NULL, NULL), REGISTRY_LIVE,
+		       NAN, 0);
 	swap = registry_publish(old.registry, 0);
 	assert_int_equal(registry_carry(new.registry, NULL, swap, NULL), 1);
 	count(&old, "/", "200", 1);
-	family_observe(old.summary, row(old.summary, NULL, NULL), 1);
+	family_observe(old.summary, row(old.summary, NULL, NULL), REGISTRY_LIVE,
+		       1, 0);
 	assert_int_equal(carry_rest(&old, &new, swap), 2);
 	check_page(&new, "bytes_sum NaN\nbytes_count 2\n"
 			 "calls_total{path=\"/\",code=\"200\"} 1\n");
@@ -355,10 +407,12 @@ static void a_sum_may_go_down(void **state)
 	struct page *swap;
 
 	(void)state;
-	family_observe(old.summary, row(old.summary, NULL, NULL), 10);
+	family_observe(old.summary, row(old.summary, NULL, NULL), REGISTRY_LIVE,
+		       10, 0);
 	swap = registry_publish(old.registry, 0);
 	registry_carry(new.registry, NULL, swap, NULL);
-	family_observe(old.summary, row(old.summary, NULL, NULL), -4);
+	family_observe(old.summary, row(old.summary, NULL, NULL), REGISTRY_LIVE,
+		       -4, 0);
 	assert_int_equal(carry_rest(&old, &new, swap), 1);
 	check_page(&new, "bytes_sum 6\nbytes_count 2\n");
 	end(&old);
@@ -505,8 +559,10 @@ static void families_that_are_not_alike_are_left_out(void **state)
 	add(new.registry, counter_named("calls_total"), path_code, 1);
 	count(&old, "/", "200", 5);
 	count(&old, "/", "404", 5);
-	family_observe(old.histogram, row(old.histogram, "/", NULL), 2);
-	family_observe(old.summary, row(old.summary, NULL, NULL), 2);
+	family_observe(old.histogram, row(old.histogram, "/", NULL),
+		       REGISTRY_LIVE, 2, 0);
+	family_observe(old.summary, row(old.summary, NULL, NULL), REGISTRY_LIVE,
+		       2, 0);
 	assert_int_equal(carry(&old, &new, &left), 0);
 	assert_int_equal(left.unlike, 4);
 	check_page(&new, "");
@@ -592,7 +648,8 @@ static void constant_labels_may_change_their_order(void **state)
 
 	(void)state;
 	count(&old, "/", "200", 5);
-	family_observe(old.summary, row(old.summary, NULL, NULL), 2);
+	family_observe(old.summary, row(old.summary, NULL, NULL), REGISTRY_LIVE,
+		       2, 0);
 	check_carry(&old, &new, 2,
 		    "bytes_sum{rack=\"1\",site=\"a\\\"\"} 2\n"
 		    "bytes_count{rack=\"1\",site=\"a\\\"\"} 1\n"
@@ -754,6 +811,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counters_histograms_and_summaries_go_on),
+		cmocka_unit_test(counting_began_in_the_old_version),
 		cmocka_unit_test(what_the_trial_counted_is_added),
 		cmocka_unit_test(what_runs_in_flight_counted_is_added_once),
 		cmocka_unit_test(nothing_more_was_counted),

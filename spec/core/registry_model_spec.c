@@ -435,7 +435,7 @@ static void observe_row(struct world *w, struct model_family *f, int key,
 	double value = any_value(w), *numbers = model_own(f, key);
 	int i = 0;
 
-	family_observe(f->family, row, value);
+	family_observe(f->family, row, REGISTRY_LIVE, value, 0);
 	numbers[0] += value;
 	while (f->type == METRIC_HISTOGRAM && i < 3 && !(value <= bounds[i]))
 		i++;

@@ -620,6 +620,23 @@ static void a_shown_value_that_is_incremented_becomes_own(void **state)
 	assert_shows("a{n=\"1\"} 11\n");
 }
 
+/* The numbers of the first series of the family NAME, as it is shown. */
+static void assert_row(const char *name, unsigned n, const double *want)
+{
+	struct page *page = registry_publish(registry, 0);
+	const struct page_family *family = page_find(page, name);
+
+	assert_non_null(family);
+	assert_int_equal(family->metadata->width, n);
+	assert_non_null(family->chunks[0]->rows->labels[0]);
+	for (unsigned i = 0; i < n; i++)
+		if (family->chunks[0]->values[i] < want[i] ||
+		    family->chunks[0]->values[i] > want[i])
+			fail_msg("number %u is %g, not %g", i,
+				 family->chunks[0]->values[i], want[i]);
+	page_unref(page);
+}
+
 static void observations_fall_into_buckets(void **state)
 {
 	static const double bounds[] = { -1, 1, 2 };
@@ -633,14 +650,14 @@ static void observations_fall_into_buckets(void **state)
 
 	(void)state;
 	for (int i = 0; i < 8; i++)
-		family_observe(h, row, values[i]);
+		family_observe(h, row, REGISTRY_LIVE, values[i], 0);
 	assert_shows("h_bucket{n=\"x\",le=\"-1\"} 2\n"
 		     "h_bucket{n=\"x\",le=\"1\"} 4\n"
 		     "h_bucket{n=\"x\",le=\"2\"} 6\n"
 		     "h_bucket{n=\"x\",le=\"+Inf\"} 8\n"
 		     "h_sum{n=\"x\"} 7.5\nh_count{n=\"x\"} 8\n");
-	family_observe(h, row_of(h, "x"), values[8]);
-	family_observe(h, row_of(h, "x"), NAN);
+	family_observe(h, row_of(h, "x"), REGISTRY_LIVE, values[8], 0);
+	family_observe(h, row_of(h, "x"), REGISTRY_LIVE, NAN, 0);
 	assert_shows("h_bucket{n=\"x\",le=\"-1\"} 2\n"
 		     "h_bucket{n=\"x\",le=\"1\"} 4\n"
 		     "h_bucket{n=\"x\",le=\"2\"} 6\n"
@@ -654,9 +671,199 @@ static void a_summary_has_sum_and_count(void **state)
 		.metadata = { .name = "s", .type = METRIC_SUMMARY } });
 
 	(void)state;
-	family_observe(s, row_of(s, "x"), 2);
-	family_observe(s, row_of(s, "x"), 0.25);
+	family_observe(s, row_of(s, "x"), REGISTRY_LIVE, 2, 0);
+	family_observe(s, row_of(s, "x"), REGISTRY_LIVE, 0.25, 0);
 	assert_shows("s_sum{n=\"x\"} 2.25\ns_count{n=\"x\"} 2\n");
+}
+
+/* ---- what is kept elsewhere ---- */
+
+static struct family *add_buckets(enum metric_type type, bool timestamps)
+{
+	static const double two[] = { 1, 2 };
+
+	return add_with((struct family_options){
+		.metadata = { .name = "h",
+			      .type = type,
+			      .bounds = two,
+			      .nbounds = 2,
+			      .timestamps = timestamps } });
+}
+
+static void set_buckets(struct family *h, unsigned part, double sum, double a,
+			double b, double c)
+{
+	double numbers[] = { sum, a, b, c };
+
+	family_set_numbers(h, row_of(h, "x"), part, numbers, 0);
+}
+
+static void a_histogram_is_mirrored(void **state)
+{
+	struct family *h = add_buckets(METRIC_HISTOGRAM, false);
+
+	(void)state;
+	set_buckets(h, 1, 7, 1, 0, 2);
+	assert_shows("");
+	registry_commit(registry, 1, 0);
+	assert_shows("h_bucket{n=\"x\",le=\"1\"} 1\n"
+		     "h_bucket{n=\"x\",le=\"2\"} 1\n"
+		     "h_bucket{n=\"x\",le=\"+Inf\"} 3\n"
+		     "h_sum{n=\"x\"} 7\nh_count{n=\"x\"} 3\n");
+	set_buckets(h, 1, 9, 9, 9, 9);
+	registry_drop(registry, 1, 0);
+	assert_shows("");
+}
+
+static void a_gauge_histogram_is_what_a_part_found(void **state)
+{
+	struct family *h = add_buckets(METRIC_GAUGEHISTOGRAM, false);
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		family_observe(h, row_of(h, "x"), 1, 1.5, 0);
+		family_observe(h, row_of(h, "x"), 1, 3, 0);
+		registry_commit(registry, 1, 0);
+		assert_row("h", 4, (double[]){ 4.5, 0, 1, 1 });
+	}
+	family_observe(h, row_of(h, "x"), 2, 1, 0);
+	assert_row("h", 4, (double[]){ 4.5, 0, 1, 1 });
+	registry_commit(registry, 2, 0);
+	assert_row("h", 4, (double[]){ 1, 1, 0, 0 });
+	registry_commit(registry, 2, 0);
+	assert_shows("");
+}
+
+static void a_gauge_histogram_goes_on_outside_of_collections(void **state)
+{
+	struct family *h = add_buckets(METRIC_GAUGEHISTOGRAM, false);
+
+	(void)state;
+	family_observe(h, row_of(h, "x"), LIVE, 1.5, 0);
+	assert_row("h", 4, (double[]){ 1.5, 0, 1, 0 });
+	family_observe(h, row_of(h, "x"), LIVE, 3, 0);
+	assert_row("h", 4, (double[]){ 4.5, 0, 1, 1 });
+	set_buckets(h, 1, 1, 1, 0, 0);
+	family_observe(h, row_of(h, "x"), 1, 1, 0);
+	assert_row("h", 4, (double[]){ 4.5, 0, 1, 1 });
+	registry_commit(registry, 1, 0);
+	assert_row("h", 4, (double[]){ 2, 2, 0, 0 });
+}
+
+/* ---- times ---- */
+
+static double wall;
+
+static double wall_clock(void)
+{
+	return wall;
+}
+
+static void know_the_time(void)
+{
+	registry_free(registry);
+	registry =
+		registry_new(&(struct registry_options){ .clock = wall_clock });
+}
+
+static struct family *add_counter(bool timestamps)
+{
+	return add_with((struct family_options){
+		.metadata = { .name = "c_total",
+			      .type = METRIC_COUNTER,
+			      .timestamps = timestamps } });
+}
+
+static void counting_begins_with_the_first_count(void **state)
+{
+	struct family *c;
+
+	(void)state;
+	know_the_time();
+	c = add_counter(false);
+	wall = 100;
+	row_of(c, "x");
+	wall = 200;
+	inc(c, "x", 1);
+	assert_row("c_total", 2, (double[]){ 1, 200 });
+	wall = 300;
+	inc(c, "x", 1);
+	assert_row("c_total", 2, (double[]){ 2, 200 });
+	set(c, "x", 1, 9);
+	inc(c, "x", 1);
+	assert_row("c_total", 2, (double[]){ 2, 200 });
+	registry_drop(registry, 1, 0);
+	assert_row("c_total", 2, (double[]){ 2, 200 });
+	set(c, "x", 1, 9);
+	registry_commit(registry, 1, 0);
+	assert_row("c_total", 2, (double[]){ 9, 0 });
+	inc(c, "x", 1);
+	assert_row("c_total", 2, (double[]){ 10, 0 });
+	family_remove(c, &(struct str){ "x", 1 });
+	inc(c, "x", 1);
+	assert_row("c_total", 2, (double[]){ 1, 300 });
+}
+
+static void without_a_clock_nobody_knows_when_it_began(void **state)
+{
+	struct family *c = add_counter(false);
+
+	(void)state;
+	inc(c, "x", 1);
+	assert_row("c_total", 2, (double[]){ 1, 0 });
+}
+
+static void a_set_may_say_its_times(void **state)
+{
+	struct family *c;
+
+	(void)state;
+	know_the_time();
+	c = add_counter(true);
+	set(c, "x", LIVE, 9);
+	family_set_times(c, row_of(c, "x"), 50, 60.5);
+	assert_row("c_total", 3, (double[]){ 9, 50, 60.5 });
+	set(c, "x", 1, 10);
+	family_set_times(c, row_of(c, "x"), 0, 70);
+	assert_row("c_total", 3, (double[]){ 9, 50, 60.5 });
+	registry_commit(registry, 1, 0);
+	assert_row("c_total", 3, (double[]){ 10, 0, 70 });
+	set(c, "x", LIVE, 11);
+	assert_row("c_total", 3, (double[]){ 11, 0, 0 });
+}
+
+static void times_without_a_place_are_left_out(void **state)
+{
+	struct family *g = add("g"), *h;
+
+	(void)state;
+	set(g, "x", LIVE, 9);
+	family_set_times(g, row_of(g, "x"), 50, 60);
+	assert_row("g", 1, (double[]){ 9 });
+	h = add_buckets(METRIC_GAUGEHISTOGRAM, true);
+	set_buckets(h, LIVE, 7, 1, 0, 2);
+	family_set_times(h, row_of(h, "x"), 50, 60);
+	assert_row("h", 5, (double[]){ 7, 1, 0, 2, 60 });
+	set_buckets(h, LIVE, 7, 1, 0, 2);
+	assert_row("h", 5, (double[]){ 7, 1, 0, 2, 0 });
+}
+
+static void a_stateset_may_have_a_time(void **state)
+{
+	static const char *const states[] = { "up", "down" };
+	struct family *s = add_with(
+		(struct family_options){ .metadata = { .name = "s",
+						       .type = METRIC_STATESET,
+						       .states = states,
+						       .nstates = 2,
+						       .timestamps = true } });
+
+	(void)state;
+	family_set_state(s, row_of(s, "x"), LIVE, 0, 0);
+	family_set_times(s, row_of(s, "x"), 0, 60);
+	assert_row("s", 3, (double[]){ 1, 0, 60 });
+	family_set_state(s, row_of(s, "x"), LIVE, 1, 0);
+	assert_row("s", 3, (double[]){ 0, 1, 0 });
 }
 
 static void a_stateset_has_one_state_or_none(void **state)
@@ -1304,6 +1511,14 @@ int main(void)
 		SPEC(a_shown_value_that_is_incremented_becomes_own),
 		SPEC(observations_fall_into_buckets),
 		SPEC(a_summary_has_sum_and_count),
+		SPEC(a_histogram_is_mirrored),
+		SPEC(a_gauge_histogram_is_what_a_part_found),
+		SPEC(a_gauge_histogram_goes_on_outside_of_collections),
+		SPEC(counting_begins_with_the_first_count),
+		SPEC(without_a_clock_nobody_knows_when_it_began),
+		SPEC(a_set_may_say_its_times),
+		SPEC(times_without_a_place_are_left_out),
+		SPEC(a_stateset_may_have_a_time),
 		SPEC(a_stateset_has_one_state_or_none),
 		SPEC(a_ttl_outlasts_commit_and_drop_but_not_its_time),
 		SPEC(each_commit_begins_the_ttl_anew),

@@ -487,15 +487,15 @@ static void fill_every_type(struct registry *r)
 					    .bounds = bounds,
 					    .nbounds = 3 },
 		    two, 2);
-	family_observe(f, row(f, "x\"", "1"), 0.1);
-	family_observe(f, row(f, "x\"", "1"), 2);
-	family_observe(f, row(f, "x\"", "1"), 100);
-	family_observe(f, row(f, "", ""), 0.05);
+	family_observe(f, row(f, "x\"", "1"), REGISTRY_LIVE, 0.1, 0);
+	family_observe(f, row(f, "x\"", "1"), REGISTRY_LIVE, 2, 0);
+	family_observe(f, row(f, "x\"", "1"), REGISTRY_LIVE, 100, 0);
+	family_observe(f, row(f, "", ""), REGISTRY_LIVE, 0.05, 0);
 	f = declare(r,
 		    (struct metadata_desc){ .type = METRIC_SUMMARY,
 					    .name = "c_seconds" },
 		    two, 2);
-	family_observe(f, row(f, "q", "r"), 1.25);
+	family_observe(f, row(f, "q", "r"), REGISTRY_LIVE, 1.25, 0);
 	f = declare(r,
 		    (struct metadata_desc){ .type = METRIC_STATESET,
 					    .name = "d_state",
@@ -568,7 +568,7 @@ static void labels_of_the_series_go_before_those_of_the_writer(void **state)
 					    .bounds = bounds,
 					    .nbounds = 1 },
 		    &label, 1);
-	family_observe(f, row(f, "own", NULL), 0.5);
+	family_observe(f, row(f, "own", NULL), REGISTRY_LIVE, 0.5, 0);
 	publish(NOW);
 	qsort(got.lines, got.count, sizeof *got.lines, by_line);
 	assert_int_equal(got.count, 3 + 6);
@@ -702,7 +702,7 @@ static void metadata_go_along_when_new_and_every_minute(void **state)
 	assert_int_equal(got.count, 2);
 	assert_got(0, "# 2 a Help.");
 	f = declare(registry, hist, NULL, 0);
-	family_observe(f, row(f, NULL, NULL), 1);
+	family_observe(f, row(f, NULL, NULL), REGISTRY_LIVE, 1, 0);
 	publish(NOW + 15000);
 	assert_int_equal(got.count, 1 + 3 + 1);
 	assert_got(1, "# 3 b_seconds Time\\n\\\"taken\\\". seconds");
@@ -805,13 +805,13 @@ static void kinds_that_a_family_has_no_more_are_ended(void **state)
 	struct page *page;
 
 	(void)state;
-	family_observe(f, row(f, "x", NULL), 1);
-	family_observe(f, row(f, "y", NULL), 1);
+	family_observe(f, row(f, "x", NULL), REGISTRY_LIVE, 1, 0);
+	family_observe(f, row(f, "y", NULL), REGISTRY_LIVE, 1, 0);
 	publish(NOW);
 	assert_int_equal(got.samples, 2 * 5);
 	desc.bounds = bounds + 1;
 	f = declare(r, desc, &label, 1);
-	family_observe(f, row(f, "y", NULL), 1);
+	family_observe(f, row(f, "y", NULL), REGISTRY_LIVE, 1, 0);
 	page = registry_publish(r, 0);
 	write_page(page, NOW + 1);
 	assert_int_equal(got.samples, 5 + 5 + 1);

@@ -168,16 +168,16 @@ static void make_histogram(void)
 					    .nbounds = 3 },
 		    "handler", NULL);
 
-	family_observe(f, row(f, "/\"", NULL), 0.1);
-	family_observe(f, row(f, "/\"", NULL), 0.2);
-	family_observe(f, row(f, "/\"", NULL), 2);
-	family_observe(f, row(f, "/\"", NULL), 100);
-	family_observe(f, row(f, "/a", NULL), 0.05);
+	family_observe(f, row(f, "/\"", NULL), REGISTRY_LIVE, 0.1, 0);
+	family_observe(f, row(f, "/\"", NULL), REGISTRY_LIVE, 0.2, 0);
+	family_observe(f, row(f, "/\"", NULL), REGISTRY_LIVE, 2, 0);
+	family_observe(f, row(f, "/\"", NULL), REGISTRY_LIVE, 100, 0);
+	family_observe(f, row(f, "/a", NULL), REGISTRY_LIVE, 0.05, 0);
 	f = add((struct metadata_desc){ .type = METRIC_HISTOGRAM,
 					.name = "golden_size_bytes",
 					.help = "Without labels and bounds." },
 		NULL, NULL);
-	family_observe(f, row(f, NULL, NULL), 7);
+	family_observe(f, row(f, NULL, NULL), REGISTRY_LIVE, 7, 0);
 }
 
 static void make_summary(void)
@@ -188,8 +188,8 @@ static void make_summary(void)
 					    .help = "Time waited." },
 		    "queue", NULL);
 
-	family_observe(f, row(f, "q", NULL), 1.25);
-	family_observe(f, row(f, "q", NULL), 2);
+	family_observe(f, row(f, "q", NULL), REGISTRY_LIVE, 1.25, 0);
+	family_observe(f, row(f, "q", NULL), REGISTRY_LIVE, 2, 0);
 }
 
 static void make_stateset(void)
@@ -363,7 +363,8 @@ static void the_estimate_is_about_right(void **state)
 
 		snprintf(text, sizeof text, "device-%04d", i);
 		set(f[0], text, NULL, i);
-		family_observe(f[1], row(f[1], text, NULL), i);
+		family_observe(f[1], row(f[1], text, NULL), REGISTRY_LIVE, i,
+			       0);
 	}
 	page = registry_publish(registry, 0);
 	for (uint32_t i = 0; i < 2; i++) {
