@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hot loop of a scrape: for each series the name, the label text and a
+ * number are copied behind each other. Room is asked for once a line; copies
+ * are done in place because they are too short for a call to pay.
+ */
+#include "core/lines.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/escape.h"
+#include "core/label_text.h"
+#include "core/number.h"
+
+/* Seconds beyond which a time is not one: milliseconds and nanoseconds of less
+ * fit into 64 bits. */
+static const double time_max = 9e9;
+
+static inline char *put(char *p, const char *s, size_t n)
+{
+	size_t i = 0;
+
+	if (n >= 16) {
+		for (; i + 16 < n; i += 16)
+			memcpy(p + i, s + i, 16);
+		memcpy(p + n - 16, s + n - 16, 16);
+	} else if (n >= 8) {
+		memcpy(p, s, 8);
+		memcpy(p + n - 8, s + n - 8, 8);
+	} else {
+		for (; i < n; i++)
+			p[i] = s[i];
+	}
+	return p + n;
+}
+
+static inline char *put_str(char *p, struct str s)
+{
+	return put(p, s.data, s.len);
+}
+
+/* A line is being written: `p` moves, `out` learns at the end. */
+static inline char *room(struct buf *out, size_t most)
+{
+	return !out->full && buf_reserve(out, most) ? out->data + out->len
+						    : NULL;
+}
+
+static inline void written(struct buf *out, char *p)
+{
+	*p = '\0';
+	out->len = (size_t)(p - out->data);
+}
+
+/* ---- names ---- */
+
+void lines_escape(struct buf *out, const char *s, bool quotes)
+{
+	for (; *s; s++) {
+		if (*s == '\\')
+			buf_addstr(out, "\\\\");
+		else if (*s == '\n')
+			buf_addstr(out, "\\n");
+		else if (*s == '"' && quotes)
+			buf_addstr(out, "\\\"");
+		else
+			buf_addch(out, *s);
+	}
+}
+
+const struct labels *chunk_labels(const struct chunk *chunk)
+{
+	for (uint32_t i = 0; i < chunk->rows->count; i++)
+		if (chunk->rows->labels[i])
+			return chunk->rows->labels[i];
+	return NULL;
+}
+
+/* A name that is not legacy. */
+static void set_name(struct lines *lines)
+{
+	struct str name = { lines->metadata->name, lines->metadata->name_len };
+
+	lines->inside = lines->escaping == ESCAPING_NONE;
+	if (lines->inside) {
+		buf_addch(&lines->text, '"');
+		lines_escape(&lines->text, name.data, true);
+	} else {
+		name_escape(&lines->text, name, lines->escaping);
+	}
+	lines->name = (struct str){ buf_text(&lines->text), lines->text.len };
+}
+
+void lines_begin(struct lines *lines, struct buf *out, struct form form,
+		 const struct metadata *metadata, const struct chunk *chunk)
+{
+	const struct labels *labels = chunk ? chunk_labels(chunk) : NULL;
+
+	*lines = (struct lines){
+		.out = out,
+		.metadata = metadata,
+		.escaping = form.escaping,
+		.name = { metadata->name, metadata->name_len },
+	};
+	buf_init(&lines->scratch, SIZE_MAX / 2);
+	buf_init(&lines->text, SIZE_MAX / 2);
+	buf_init(&lines->labels, SIZE_MAX / 2);
+	buf_init(&lines->state_label, SIZE_MAX / 2);
+	buf_init(&lines->state, SIZE_MAX / 2);
+	if (metadata->quoted)
+		set_name(lines);
+	lines->rewrite = labels && form.escaping != ESCAPING_NONE &&
+			 label_text_quoted(labels_str(labels));
+}
+
+void lines_end(struct lines *lines)
+{
+	buf_release(&lines->scratch);
+	buf_release(&lines->text);
+	buf_release(&lines->labels);
+	buf_release(&lines->state_label);
+	buf_release(&lines->state);
+}
+
+void lines_comment(struct lines *lines, const char *word, size_t cut,
+		   const char *suffix)
+{
+	struct buf *out = lines->out;
+
+	buf_addstr(out, "# ");
+	buf_addstr(out, word);
+	buf_addch(out, ' ');
+	buf_add(out, lines->name.data, lines->name.len - cut);
+	buf_addstr(out, suffix);
+	buf_addstr(out, lines->inside ? "\" " : " ");
+}
+
+struct str lines_labels(struct lines *lines, const struct labels *labels)
+{
+	if (!lines->rewrite)
+		return labels_str(labels);
+	buf_clear(&lines->labels);
+	label_text_escape(&lines->labels, labels_str(labels), lines->escaping);
+	return (struct str){ buf_text(&lines->labels), lines->labels.len };
+}
+
+void lines_add_labels(const struct lines *lines, struct buf *out,
+		      struct str text)
+{
+	if (lines->escaping != ESCAPING_NONE && label_text_quoted(text))
+		label_text_escape(out, text, lines->escaping);
+	else
+		buf_add(out, text.data, text.len);
+}
+
+void lines_state_label(const struct lines *lines, struct buf *out)
+{
+	struct str name = { lines->metadata->name, lines->metadata->name_len };
+
+	if (lines->escaping == ESCAPING_NONE && !name_is_legacy_label(name))
+		name_quote(out, name);
+	else
+		label_text_from_metric(out, name, lines->escaping);
+}
+
+/* ---- lines ---- */
+
+static size_t most_of(const struct lines *lines, const struct line *line)
+{
+	return lines->name.len + line->suffix.len + line->labels.len +
+	       line->extra.len + line->extra_value.len + line->tail.len +
+	       NUMBER_MAX + 16;
+}
+
+static inline char *put_name(char *p, const struct lines *lines,
+			     struct str suffix)
+{
+	if (lines->inside)
+		*p++ = '{';
+	p = put_str(p, lines->name);
+	p = put_str(p, suffix);
+	if (lines->inside)
+		*p++ = '"';
+	return p;
+}
+
+/* Name and labels and a blank. */
+static inline char *put_start(char *p, const struct lines *lines,
+			      const struct line *line)
+{
+	char before = lines->inside ? ',' : '{';
+
+	p = put_name(p, lines, line->suffix);
+	if (line->labels.len) {
+		*p++ = before;
+		p = put_str(p, line->labels);
+		before = ',';
+	}
+	if (line->extra.len) {
+		*p++ = before;
+		p = put_str(p, line->extra);
+		*p++ = '=';
+		*p++ = '"';
+		p = put_str(p, line->extra_value);
+		*p++ = '"';
+		before = ',';
+	}
+	if (before == ',')
+		*p++ = '}';
+	*p++ = ' ';
+	return p;
+}
+
+void lines_start(struct lines *lines, const struct line *line)
+{
+	char *p = room(lines->out, most_of(lines, line));
+
+	if (p)
+		written(lines->out, put_start(p, lines, line));
+}
+
+void lines_add(struct lines *lines, const struct line *line)
+{
+	char *p = room(lines->out, most_of(lines, line));
+
+	if (!p)
+		return;
+	p = put_start(p, lines, line);
+	p += number_format(p, line->value);
+	p = put_str(p, line->tail);
+	*p++ = '\n';
+	written(lines->out, p);
+}
+
+/* As the value of a label. */
+static struct str state_text(struct lines *lines, const char *state)
+{
+	if (!strpbrk(state, "\\\"\n"))
+		return str_of(state);
+	buf_clear(&lines->state);
+	lines_escape(&lines->state, state, true);
+	return (struct str){ buf_text(&lines->state), lines->state.len };
+}
+
+void lines_states(struct lines *lines, struct line line, const double *row)
+{
+	const struct metadata *m = lines->metadata;
+
+	if (!lines->state_label.len)
+		lines_state_label(lines, &lines->state_label);
+	line.extra =
+		(struct str){ lines->state_label.data, lines->state_label.len };
+	for (unsigned i = 0; i < m->nstates; i++) {
+		line.extra_value = state_text(lines, m->states[i]);
+		line.value = row[i];
+		lines_add(lines, &line);
+	}
+}
+
+/* The name outside of the braces, labels as they are, nothing behind. */
+static inline void add_plain(struct buf *out, struct str name,
+			     const struct labels *labels, double value)
+{
+	char *p = room(out, name.len + labels->len + NUMBER_MAX + 8);
+
+	if (!p)
+		return;
+	p = put_str(p, name);
+	if (labels->len) {
+		*p++ = '{';
+		p = put(p, labels->text, labels->len);
+		*p++ = '}';
+	}
+	*p++ = ' ';
+	p += number_format(p, value);
+	*p++ = '\n';
+	written(out, p);
+}
+
+static void add_all_plain(struct lines *lines, const struct chunk *chunk)
+{
+	const struct rows *rows = chunk->rows;
+	const size_t width = lines->metadata->width;
+
+	for (uint32_t i = 0; i < rows->count; i++) {
+		rows_prefetch(rows, i + 8);
+		if (rows->labels[i])
+			add_plain(lines->out, lines->name, rows->labels[i],
+				  chunk->values[i * width]);
+	}
+}
+
+void lines_simple(struct lines *lines, const struct chunk *chunk,
+		  struct str (*tail)(struct lines *lines, const double *row))
+{
+	const struct rows *rows = chunk->rows;
+
+	if (!lines->inside && !lines->rewrite && !tail) {
+		add_all_plain(lines, chunk);
+		return;
+	}
+	for (uint32_t i = 0; i < rows->count; i++) {
+		const double *row = chunk->values + i * lines->metadata->width;
+		struct line line = { .value = row[0] };
+
+		if (!rows->labels[i])
+			continue;
+		line.labels = lines_labels(lines, rows->labels[i]);
+		if (tail)
+			line.tail = tail(lines, row);
+		lines_add(lines, &line);
+	}
+}
+
+/* ---- rows ---- */
+
+static bool row_at(const double *row, unsigned place, double *out)
+{
+	if (!place || row[place] == 0 || !(fabs(row[place]) < time_max))
+		return false;
+	*out = row[place];
+	return true;
+}
+
+bool row_time(const struct metadata *metadata, const double *row, double *time)
+{
+	return row_at(row, metadata->time, time);
+}
+
+bool row_created(const struct metadata *metadata, const double *row,
+		 double *created)
+{
+	return row_at(row, metadata->created, created);
+}

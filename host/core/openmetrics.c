@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/openmetrics.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/escape.h"
+#include "core/lines.h"
+#include "core/number.h"
+
+/* A chunk that is being rendered. */
+struct shower {
+	struct lines lines;
+	const struct metadata *metadata;
+	const struct exemplars *exemplars; /* of the present row; or NULL */
+	size_t cut;			   /* see cut_of() */
+	bool created;			   /* with the samples x_created */
+	struct buf tail;		   /* of a line that has an exemplar */
+};
+
+static const char *type_of(const struct shown_family *family)
+{
+	enum metric_type type = family->metadata->type;
+
+	if (!family->unknown)
+		return metric_type_name(type);
+	return type == METRIC_INFO ? "gauge" : "unknown";
+}
+
+/* By how many bytes the family's name is shorter than its sample's. */
+static size_t cut_of(const struct shown_family *family)
+{
+	if (family->unknown)
+		return 0;
+	switch (family->metadata->type) {
+	case METRIC_COUNTER: return strlen("_total");
+	case METRIC_INFO: return strlen("_info");
+	default: return 0;
+	}
+}
+
+/* ---- heads ---- */
+
+static bool ends_with(struct str name, const char *suffix)
+{
+	size_t len = strlen(suffix);
+
+	return name.len > len &&
+	       memcmp(name.data + name.len - len, suffix, len) == 0;
+}
+
+bool openmetrics_unit_valid(const struct metadata *metadata)
+{
+	struct str unit = str_of(metadata->unit);
+	char name[64] = "_"; /* digits may begin a unit */
+
+	if (!unit.len || unit.len > sizeof name - 2 ||
+	    metadata->type == METRIC_INFO || metadata->type == METRIC_STATESET)
+		return false;
+	memcpy(name + 1, unit.data, unit.len);
+	return name_is_legacy((struct str){ name, unit.len + 1 });
+}
+
+static bool shows_unit(const struct lines *lines, size_t cut)
+{
+	const struct metadata *m = lines->metadata;
+	struct str family = { lines->name.data, lines->name.len - cut };
+
+	if (!openmetrics_unit_valid(m) || !ends_with(family, m->unit))
+		return false;
+	family.len -= strlen(m->unit);
+	return ends_with(family, "_");
+}
+
+void openmetrics_head(struct buf *out, struct form form,
+		      const struct shown_family *family)
+{
+	const struct metadata *m = family->metadata;
+	size_t cut = cut_of(family);
+	struct lines lines;
+
+	lines_begin(&lines, out, form, m, NULL);
+	lines_comment(&lines, "TYPE", cut, "");
+	buf_addstr(out, type_of(family));
+	buf_addch(out, '\n');
+	if (shows_unit(&lines, cut)) {
+		lines_comment(&lines, "UNIT", cut, "");
+		buf_addstr(out, m->unit);
+		buf_addch(out, '\n');
+	}
+	if (*m->help) {
+		lines_comment(&lines, "HELP", cut, "");
+		lines_escape(out, m->help, true);
+		buf_addch(out, '\n');
+	}
+	lines_end(&lines);
+}
+
+/* ---- what stands behind a number ---- */
+
+static void add_number(struct buf *out, double value)
+{
+	char text[NUMBER_MAX];
+
+	buf_add(out, text, number_format(text, value));
+}
+
+struct str openmetrics_time(struct lines *lines, const double *row)
+{
+	struct buf *text = &lines->scratch;
+	double time;
+
+	buf_clear(text);
+	if (row_time(lines->metadata, row, &time)) {
+		buf_addch(text, ' ');
+		add_number(text, time);
+	}
+	return (struct str){ buf_text(text), text->len };
+}
+
+void openmetrics_exemplar(const struct lines *lines, struct buf *out,
+			  const struct exemplar *exemplar)
+{
+	buf_addstr(out, " # {");
+	lines_add_labels(lines, out,
+			 (struct str){ exemplar->text, exemplar->len });
+	buf_addstr(out, "} ");
+	add_number(out, exemplar->value);
+	if (isfinite(exemplar->time)) {
+		buf_addch(out, ' ');
+		add_number(out, exemplar->time);
+	}
+}
+
+const struct exemplar *openmetrics_newest(const struct exemplars *exemplars)
+{
+	const struct exemplar *found = NULL;
+
+	for (uint32_t i = 0; i < exemplars->n; i++) {
+		const struct exemplar *exemplar = exemplars->slots[i];
+
+		if (exemplar && (!found || !(exemplar->time <= found->time)))
+			found = exemplar;
+	}
+	return found;
+}
+
+/* A native histogram may keep any number, and shows one bucket. */
+const struct exemplar *openmetrics_bucket_exemplar(
+	const struct metadata *metadata, const struct exemplars *exemplars,
+	unsigned i)
+{
+	if (!exemplars)
+		return NULL;
+	if (exemplars->n == metadata->nbounds + 1)
+		return exemplars->slots[i];
+	return i == metadata->nbounds ? openmetrics_newest(exemplars) : NULL;
+}
+
+/* ---- series ---- */
+
+static void add(struct shower *shower, struct line line, struct str suffix,
+		double value)
+{
+	line.suffix = suffix;
+	line.value = value;
+	lines_add(&shower->lines, &line);
+}
+
+static void add_with(struct shower *shower, struct line line,
+		     const struct exemplar *exemplar)
+{
+	if (exemplar) {
+		buf_clear(&shower->tail);
+		buf_add(&shower->tail, line.tail.data, line.tail.len);
+		openmetrics_exemplar(&shower->lines, &shower->tail, exemplar);
+		line.tail = (struct str){ shower->tail.data, shower->tail.len };
+	}
+	lines_add(&shower->lines, &line);
+}
+
+static void add_created(struct shower *shower, struct line line,
+			const double *row)
+{
+	double created;
+
+	if (!shower->created || !row_created(shower->metadata, row, &created))
+		return;
+	shower->lines.name.len -= shower->cut;
+	add(shower, line, STR("_created"), created);
+	shower->lines.name.len += shower->cut;
+}
+
+static void counter(struct shower *shower, struct line line, const double *row)
+{
+	const struct exemplars *exemplars = shower->exemplars;
+
+	if (!(row[0] >= 0))
+		return;
+	line.value = row[0];
+	add_with(shower, line,
+		 exemplars ? openmetrics_newest(exemplars) : NULL);
+	add_created(shower, line, row);
+}
+
+static double buckets(struct shower *shower, struct line line,
+		      const double *row)
+{
+	const struct metadata *m = shower->metadata;
+
+	line.suffix = STR("_bucket");
+	line.extra = STR("le");
+	for (unsigned i = 0; i <= m->nbounds; i++) {
+		line.value += row[1 + i];
+		line.extra_value = str_of(m->canonical[i]);
+		add_with(shower, line,
+			 openmetrics_bucket_exemplar(m, shower->exemplars, i));
+	}
+	return line.value;
+}
+
+static bool has_negative_bounds(const struct metadata *m)
+{
+	return m->nbounds && m->bounds[0] < 0;
+}
+
+static void histogram(struct shower *shower, struct line line,
+		      const double *row)
+{
+	double count = buckets(shower, line, row);
+
+	if (!has_negative_bounds(shower->metadata) && row[0] >= 0) {
+		add(shower, line, STR("_sum"), row[0]);
+		add(shower, line, STR("_count"), count);
+	}
+	add_created(shower, line, row);
+}
+
+static void gaugehistogram(struct shower *shower, struct line line,
+			   const double *row)
+{
+	double count = buckets(shower, line, row);
+
+	if (isnan(row[0]) ||
+	    (row[0] < 0 && !has_negative_bounds(shower->metadata)))
+		return;
+	add(shower, line, STR("_gcount"), count);
+	add(shower, line, STR("_gsum"), row[0]);
+}
+
+static void summary(struct shower *shower, struct line line, const double *row)
+{
+	const struct metadata *m = shower->metadata;
+	struct line quantile = line;
+
+	quantile.extra = STR("quantile");
+	for (unsigned i = 0; i < m->nquantiles; i++) {
+		quantile.extra_value = str_of(m->canonical_ranks[i]);
+		if (!(row[2 + i] < 0))
+			add(shower, quantile, STR(""), row[2 + i]);
+	}
+	if (row[0] >= 0)
+		add(shower, line, STR("_sum"), row[0]);
+	add(shower, line, STR("_count"), row[1]);
+	add_created(shower, line, row);
+}
+
+static void stateset(struct shower *shower, struct line line, const double *row)
+{
+	lines_states(&shower->lines, line, row);
+}
+
+/* ---- chunks ---- */
+
+typedef void (*show_series)(struct shower *shower, struct line line,
+			    const double *row);
+
+/* NULL: a line for each series, and nothing behind it but a time. */
+static show_series series_of(const struct shown_family *family)
+{
+	switch (family->metadata->type) {
+	case METRIC_COUNTER: return family->unknown ? NULL : counter;
+	case METRIC_HISTOGRAM: return histogram;
+	case METRIC_GAUGEHISTOGRAM: return gaugehistogram;
+	case METRIC_SUMMARY: return summary;
+	case METRIC_STATESET: return stateset;
+	default: return NULL;
+	}
+}
+
+static void show_rows(struct shower *shower, const struct chunk *chunk,
+		      show_series show)
+{
+	const struct metadata *m = shower->metadata;
+	const struct rows *rows = chunk->rows;
+
+	for (uint32_t i = 0; i < rows->count; i++) {
+		const double *row = chunk->values + i * m->width;
+		struct line line = { .value = 0 };
+
+		rows_prefetch(rows, i + 8);
+		if (!rows->labels[i])
+			continue;
+		if (m->time)
+			line.tail = openmetrics_time(&shower->lines, row);
+		line.labels = lines_labels(&shower->lines, rows->labels[i]);
+		if (chunk->exemplars)
+			shower->exemplars = chunk->exemplars[i];
+		show(shower, line, row);
+	}
+}
+
+void openmetrics_chunk(struct buf *out, struct form form,
+		       const struct shown_family *family,
+		       const struct chunk *chunk)
+{
+	const struct metadata *m = family->metadata;
+	show_series show = series_of(family);
+	struct shower shower = {
+		.metadata = m,
+		.cut = cut_of(family),
+		.created = form.created,
+	};
+
+	buf_init(&shower.tail, SIZE_MAX / 2);
+	lines_begin(&shower.lines, out, form, m, chunk);
+	if (show)
+		show_rows(&shower, chunk, show);
+	else
+		lines_simple(&shower.lines, chunk,
+			     m->time ? openmetrics_time : NULL);
+	lines_end(&shower.lines);
+	buf_release(&shower.tail);
+}
