@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Trying a script's declaration without running it, for lunex check. */
+/*
+ * Trying a script's declaration without running it, for lunex check: what does
+ * not go is an error, as it would be when it runs; the rest is advice.
+ */
 #ifndef RUN_ADVICE_H
 #define RUN_ADVICE_H
 
@@ -9,19 +12,30 @@
 #include "core/err.h"
 #include "core/registry.h"
 #include "run/declaration.h"
+#include "run/lint.h"
 #include "vm/state.h"
 
-/*
- * Declares the metrics of DECLARATION, which is of VM, in a registry of no
- * further use, REGISTRY; NULL when a `metrics` function cannot be asked because
- * something is missing in the configuration. False and ERR.
- */
-bool advice_register(struct declaration *declaration, struct vm *vm,
-		     struct registry **registry, struct err *err);
+/* Zeroed: nothing to say. */
+struct advice {
+	struct lint promtool, further;
+	struct err unasked; /* why a `metrics` function was not; "": it was */
+	struct registry *registry; /* private; the script's `m` looks at it */
+};
 
-/* Leaves a list of advice, "file:line: ...", on the stack. REGISTRY may be
- * NULL. Raises. */
+/*
+ * Declares the metrics of DECLARATION, which is of VM, and those that the host
+ * adds, in a registry of no further use, and collects the advice about them. A
+ * `metrics` function is left out when something is missing in the
+ * configuration. False and ERR; ADVICE is to be released all the same, when
+ * Lua does not look at the metrics any more.
+ */
+bool advice_take(struct advice *advice, struct declaration *declaration,
+		 struct vm *vm, struct err *err);
+void advice_release(struct advice *advice);
+
+/* Leaves a list of sentences on the stack, "file:line: ...": first those of
+ * promtool, "file:line: metric text". Raises. */
 void push_advice(lua_State *L, const struct declaration *declaration,
-		 struct registry *registry);
+		 const struct advice *advice);
 
 #endif

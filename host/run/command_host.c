@@ -11,7 +11,6 @@
 
 #include "bind/bind.h"
 #include "core/nearest.h"
-#include "core/registry.h"
 #include "net/allow.h"
 #include "net/files.h"
 #include "net/seen.h"
@@ -30,7 +29,7 @@ struct holder {
 	char *text;
 	char **names;
 	struct declaration *declaration;
-	struct registry *registry;
+	struct advice advice;
 	struct isolated isolated;
 };
 
@@ -38,7 +37,7 @@ static void release(struct holder *holder)
 {
 	free(holder->text);
 	files_list_free(holder->names);
-	registry_free(holder->registry);
+	advice_release(&holder->advice);
 	declaration_free(holder->declaration);
 	isolated_release(&holder->isolated);
 	memset(holder, 0, sizeof *holder);
@@ -211,7 +210,7 @@ static struct holder *push_loaded(lua_State *L, bool check, struct err *err)
 	vm_begin_slice(vm);
 	if (!holder->declaration || holder->declaration->sandbox || !check)
 		return holder;
-	if (advice_register(holder->declaration, vm, &holder->registry, err))
+	if (advice_take(&holder->advice, holder->declaration, vm, err))
 		return holder;
 	declaration_free(holder->declaration);
 	holder->declaration = NULL;
@@ -244,7 +243,7 @@ static int l_declaration(lua_State *L)
 	if (holder->declaration->sandbox)
 		return push_isolated(L, path, check);
 	declaration_push(L, holder->declaration);
-	push_advice(L, holder->declaration, holder->registry);
+	push_advice(L, holder->declaration, &holder->advice);
 	release(holder);
 	return 2;
 }

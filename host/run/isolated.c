@@ -45,7 +45,7 @@ struct job {
 	struct loop *loop;
 	struct vm *vm;
 	struct declaration *declaration;
-	struct registry *registry;
+	struct advice advice;
 };
 
 /* ---- those left behind ---- */
@@ -114,7 +114,7 @@ static void take_advice(lua_State *L, void *arg)
 {
 	struct job *job = arg;
 
-	push_advice(L, job->declaration, job->registry);
+	push_advice(L, job->declaration, &job->advice);
 	job->good = plain_write(L, -1, &job->result.advice, &job->err);
 }
 
@@ -138,8 +138,8 @@ static bool load(struct job *job)
 		return false;
 	if (!job->good)
 		return say_where(job);
-	if (job->check && !advice_register(job->declaration, job->vm,
-					   &job->registry, &job->err))
+	if (job->check &&
+	    !advice_take(&job->advice, job->declaration, job->vm, &job->err))
 		return false;
 	return vm_call(job->vm, take_advice, job, &job->err) &&
 	       (job->good || say_where(job));
@@ -162,7 +162,7 @@ static void run(struct job *job)
 		return;
 	job->good = load(job);
 	vm_free(job->vm);
-	registry_free(job->registry);
+	advice_release(&job->advice);
 	declaration_free(job->declaration);
 	loop_free(job->loop);
 }

@@ -349,16 +349,18 @@ class Output(Command):
     def test_check_gives_advice_with_lines(self):
         self.write("ugly.lua", UGLY)
         self.assertEqual([
-            "ugly.lua:10: uglyThings: names are written in snake_case",
-            "ugly.lua:5: ugly_requests: the name of a counter ends in _total",
-            "ugly.lua:6: ugly_wait_ms: use the base unit seconds instead of "
-            "ms",
-            "ugly.lua:7: ugly_mute: there is no help text",
-            "ugly.lua:8: ugly_size_total: only the name of a counter ends in "
-            "_total",
-            "ugly.lua:9: ugly_things_count: the ending _count belongs to "
-            "histograms and summaries",
-        ], sorted(self.good("check", "ugly.lua").splitlines()))
+            "ugly.lua:10: uglyThings metric names should be written in "
+            "'snake_case' not 'camelCase'",
+            "ugly.lua:7: ugly_mute no help text",
+            'ugly.lua:5: ugly_requests counter metrics should have "_total" '
+            "suffix",
+            'ugly.lua:8: ugly_size_total non-counter metrics should not have '
+            '"_total" suffix',
+            "ugly.lua:9: ugly_things_count non-histogram and non-summary "
+            'metrics should not have "_count" suffix',
+            "ugly.lua:6: ugly_wait_ms metric names should not contain "
+            "abbreviated units",
+        ], self.good("check", "ugly.lua").splitlines())
 
     def test_check_finds_nothing_to_say(self):
         self.assertEqual(f"{self.folder}/data/exporters/meter.lua: ok\n",

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/convention.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+
+/* A family, and those it stands among. */
+struct looking {
+	struct lint *lint;
+	const struct declaration *declaration;
+	const struct metadata *metadata;
+	const struct label_schema *schema;
+	bool units; /* some family of the script has one */
+};
+
+static void advise(const struct looking *at, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void advise(const struct looking *at, const char *format, ...)
+{
+	const char *name = at->metadata->name;
+	char text[400];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	lint_add(at->lint, name, name, text);
+}
+
+static bool begins_with(const char *s, const char *begin)
+{
+	return strncmp(s, begin, strlen(begin)) == 0;
+}
+
+/* Do the LEN bytes at S end in _WORD? */
+static bool ends_in(const char *s, size_t len, const char *word)
+{
+	size_t n = strlen(word);
+
+	return len > n && s[len - n - 1] == '_' &&
+	       memcmp(s + len - n, word, n) == 0;
+}
+
+/* ---- units ---- */
+
+/* The length of the name without the _total of a counter. */
+static size_t stem_length(const struct metadata *m)
+{
+	size_t n = strlen("_total");
+
+	return m->type == METRIC_COUNTER &&
+			       ends_in(m->name, m->name_len, "total")
+		       ? m->name_len - n
+		       : m->name_len;
+}
+
+static bool may_have_unit(enum metric_type type)
+{
+	return type != METRIC_INFO && type != METRIC_STATESET;
+}
+
+/* A unit that is declared: OpenMetrics wants it at the end of the name. */
+static void check_unit(const struct looking *at)
+{
+	const struct metadata *m = at->metadata;
+	size_t stem = stem_length(m);
+
+	if (!may_have_unit(m->type))
+		advise(at, "%s has no unit in OpenMetrics",
+		       m->type == METRIC_INFO ? "an info" : "a stateset");
+	else if (!ends_in(m->name, stem, m->unit))
+		advise(at,
+		       "its unit is %s, so OpenMetrics wants the name "
+		       "%.*s_%s%s",
+		       m->unit, (int)stem, m->name, m->unit, m->name + stem);
+}
+
+static bool observes(enum metric_type type)
+{
+	return type == METRIC_HISTOGRAM || type == METRIC_GAUGEHISTOGRAM ||
+	       type == METRIC_SUMMARY;
+}
+
+/* None is declared. */
+static void check_no_unit(const struct looking *at)
+{
+	const struct metadata *m = at->metadata;
+	const char *base;
+	size_t start, len;
+	bool named = lint_unit(m->name, &start, &len, &base);
+
+	if (named && at->units && may_have_unit(m->type) &&
+	    start + len == stem_length(m))
+		advise(at,
+		       "unit = \"%.*s\" is missing, which other metrics of "
+		       "this script have",
+		       (int)len, m->name + start);
+	else if (!named && observes(m->type) &&
+		 !ends_in(m->name, m->name_len, "ratio"))
+		advise(at, "neither the name nor a unit says in what it is "
+			   "measured");
+}
+
+static void check_percent(const struct looking *at)
+{
+	static const char *const words[] = { "percent", "percentage", "pct" };
+	const struct metadata *m = at->metadata;
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (ends_in(m->name, stem_length(m), words[i]))
+			advise(at, "use the base unit ratio instead of %s",
+			       words[i]);
+}
+
+/* ---- names ---- */
+
+static void check_name(const struct looking *at)
+{
+	static const char *const hosts[] = { "lunex_", "process_" };
+	const struct metadata *m = at->metadata;
+	bool capital = false, camel = false;
+
+	if (m->type == METRIC_INFO && !ends_in(m->name, m->name_len, "info"))
+		advise(at, "the name of an info ends in _info");
+	for (int i = 0; i < 2; i++)
+		if (begins_with(m->name, hosts[i]))
+			advise(at,
+			       "names that begin with %s are the host's, which "
+			       "shows one of the two alone",
+			       hosts[i]);
+	for (const char *p = m->name; *p; p++) {
+		bool upper = isupper((unsigned char)*p);
+
+		capital |= upper;
+		camel |= upper && p > m->name && islower((unsigned char)p[-1]);
+	}
+	if (capital && !camel) /* promtool tells the other */
+		advise(at, "names are written in snake_case");
+}
+
+/* ---- labels ---- */
+
+static void check_label(const struct looking *at, const char *label)
+{
+	if (label[0] == '_')
+		advise(at,
+		       "OpenMetrics reserves label names that begin with _, "
+		       "such as '%s'",
+		       label);
+	if (strcmp(label, "job") == 0 || strcmp(label, "instance") == 0)
+		advise(at,
+		       "Prometheus adds a label '%s' of its own; it renames "
+		       "this one to 'exported_%s'",
+		       label, label);
+}
+
+static void check_labels(const struct looking *at)
+{
+	const struct declaration *d = at->declaration;
+
+	for (unsigned i = 0; i < at->schema->count; i++)
+		check_label(at, at->schema->names[i]);
+	for (unsigned i = 0; i < d->nlabels; i++)
+		check_label(at, d->labels[i].name);
+}
+
+/* ---- all ---- */
+
+static bool has_units(struct registry *registry)
+{
+	const char *const *name = registry_names(registry);
+
+	for (; *name; name++)
+		if (*family_metadata(registry_find(registry, *name))->unit)
+			return true;
+	return false;
+}
+
+void convention_check(struct lint *lint, struct registry *registry,
+		      const struct declaration *declaration)
+{
+	const char *const *name = registry_names(registry);
+	struct looking at = { .lint = lint,
+			      .declaration = declaration,
+			      .units = has_units(registry) };
+
+	for (; *name; name++) {
+		struct family *f = registry_find(registry, *name);
+
+		at.metadata = family_metadata(f);
+		at.schema = family_schema(f);
+		if (*at.metadata->unit)
+			check_unit(&at);
+		else
+			check_no_unit(&at);
+		check_percent(&at);
+		check_name(&at);
+		check_labels(&at);
+	}
+}
