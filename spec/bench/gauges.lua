@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- The gauges of the benchmark: three labels each, a hundred in a family. Each
--- collection sets all of them to other values.
+-- collection sets all of them to other values, or one in a hundred.
 local metric = require "metric"
 
 local PER_FAMILY <const> = 100
@@ -76,13 +76,57 @@ function setters.unique(m, config)
   end)
 end
 
+-- One in a hundred gets another value, and the rest stays as it is: what is
+-- counted by `inc` is kept. Amounts are sixteenths, which add up exactly and
+-- have four decimals at most, as the values of the others do.
+local SHARE <const> = 100
+
+-- All children, in the order in which the page shows their families.
+local function counted(m, config)
+  local names, list = {}, {}
+  for first = 0, config.series - 1, PER_FAMILY do
+    names[#names + 1] = "device_metric_" .. first // PER_FAMILY
+  end
+  table.sort(names)
+  for f, name in ipairs(names) do
+    for k = 0, PER_FAMILY - 1 do
+      local child = m[name]:with(cores[k], sites[k], "celsius")
+      child:inc(k % 2 == 0 and f * 79 % 100000 or (f * 997 + k) / 16)
+      list[#list + 1] = child
+    end
+  end
+  return list
+end
+
+-- Those of a few families, which lie side by side on the page.
+function setters.together(m, config)
+  children = children or counted(m, config)
+  for i = 1, config.series // SHARE do
+    children[i]:inc(round % 2 == 0 and 0.0625 or 1)
+  end
+end
+
+-- Any, others each time.
+function setters.scattered(m, config)
+  children = children or counted(m, config)
+  if round == 1 then
+    math.randomseed(1)
+  end
+  for _ = 1, config.series // SHARE do
+    children[math.random(#children)]:inc(0.0625)
+  end
+end
+
 return {
   name    = "gauges",
   listen  = "127.0.0.1:9100",
   limits  = { memory = 1 << 30, cpu = 120, series = 2000000 },
   config  = {
     series = { 1000, flag = "series", help = "How many, in hundreds." },
-    by     = { "labels", flag = "by", help = "labels, children or unique." },
+    by     = {
+      "labels", flag = "by",
+      help = "labels, children, unique, together or scattered.",
+    },
   },
   metrics = function(config)
     local families = {}

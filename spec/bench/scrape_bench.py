@@ -147,10 +147,15 @@ class Client:
 
 def fetch(server, encoding):
     """The body of one answer as it comes over the wire, without chunks."""
-    request = urllib.request.Request(f"http://127.0.0.1:{server.port}/metrics")
-    request.add_header("Accept-Encoding", encoding)
+    return ask(server, {"Accept-Encoding": encoding})[0]
+
+
+def ask(server, headers):
+    """The body of one answer, without chunks, and its headers."""
+    request = urllib.request.Request(f"http://127.0.0.1:{server.port}/metrics",
+                                     headers=headers)
     with urllib.request.urlopen(request) as answer:
-        return answer.read()
+        return answer.read(), answer.headers
 
 
 def lunex(arguments, name, series, by="labels", interval=None):

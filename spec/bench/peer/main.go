@@ -63,7 +63,9 @@ func main() {
 	if series >= 1000 {
 		debug.FreeOSMemory() // what is measured at rest has no garbage
 	}
-	handler := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	handler := promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		EnableOpenMetrics: true, // for those who ask for it
+	})
 	http.Handle("/metrics", handler)
 	log.Fatal(http.ListenAndServe("127.0.0.1:"+os.Args[1], nil))
 }
