@@ -73,6 +73,9 @@ void push_metrics(lua_State *L, int index, struct metric_set *set, bool *ttl)
 		const char *name;
 
 		name = lua_tostring(L, -2);
+		if (strlen(name) != lua_rawlen(L, -2))
+			luaL_error(L, "%sthe name of a metric has a zero byte",
+				   push_metric_place(L));
 		family = metric_add_family(L, name, set->registry, &err);
 		if (!family)
 			luaL_error(L, "%s%s", push_metric_place(L), err.text);

@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include "bind/bind.h"
+#include "core/escape.h"
 #include "core/nearest.h"
 
 #define CLASS "lunex.declaration"
@@ -63,6 +64,12 @@ static void check_list(lua_State *L, int table, const char *key, int type)
 					   "%s, not a %s",
 					   key, (int)i, luaL_typename(L, -1),
 					   lua_typename(L, type));
+			if (type == LUA_TSTRING &&
+			    strlen(lua_tostring(L, -1)) != lua_rawlen(L, -1))
+				luaL_error(L,
+					   "option '%s': element %d has a zero "
+					   "byte",
+					   key, (int)i);
 			lua_pop(L, 1);
 		}
 	} else if (given != LUA_TNIL) {
@@ -210,11 +217,19 @@ static int number_list(lua_State *L, int table, double *list, int max)
 }
 
 /* What the host shows of itself and of all exporters: a script that took such a
- * name would hide it. */
+ * name, or one that readers of legacy names get as such, would hide it. */
 static bool is_hosts(const char *name)
 {
-	return strncmp(name, "lunex_", 6) == 0 ||
-	       strncmp(name, "process_", 8) == 0;
+	struct buf shown;
+	bool is;
+
+	buf_init(&shown, SIZE_MAX / 2);
+	name_escape(&shown, (struct str){ name, strlen(name) },
+		    ESCAPING_UNDERSCORES);
+	is = strncmp(buf_text(&shown), "lunex_", 6) == 0 ||
+	     strncmp(buf_text(&shown), "process_", 8) == 0;
+	buf_release(&shown);
+	return is;
 }
 
 /* Declares the metric NAME from the declaration on top of the stack, which the

@@ -82,11 +82,13 @@ static bool same_text(const struct labels *a, const struct labels *b)
 static bool find_name(const struct label_schema *schema, struct str pair,
 		      unsigned *place)
 {
-	for (unsigned i = 0; i < schema->count; i++) {
-		size_t len = strlen(schema->names[i]);
+	struct str name = label_name_text(pair);
 
-		if (pair.len > len && pair.data[len] == '=' &&
-		    memcmp(pair.data, schema->names[i], len) == 0) {
+	for (unsigned i = 0; i < schema->count; i++) {
+		struct str there = label_schema_name(schema, i);
+
+		if (there.len == name.len &&
+		    memcmp(there.data, name.data, name.len) == 0) {
 			*place = i;
 			return true;
 		}

@@ -2,7 +2,9 @@
 #include "core/escape.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 
+#include "core/mem.h"
 #include "core/utf8.h"
 
 /* ---- legacy names ---- */
@@ -95,6 +97,76 @@ void name_escape_label(struct buf *out, struct str name, enum escaping scheme)
 {
 	escape(out, name, scheme, false);
 }
+
+/* ---- names that meet ---- */
+
+struct escaped {
+	char *text;
+	const char *name;
+};
+
+static int by_text(const void *a, const void *b)
+{
+	const struct escaped *x = a, *y = b;
+
+	return strcmp(x->text, y->text);
+}
+
+/* Fills ALL, N + 1 of them, in the order of their texts. */
+static void escape_all(struct escaped *all, const char *const *names,
+		       unsigned n, enum escaping scheme)
+{
+	struct buf text;
+
+	buf_init(&text, SIZE_MAX / 2);
+	for (unsigned i = 0; i < n; i++) {
+		struct str name = { names[i], strlen(names[i]) };
+
+		name_escape_label(&text, name, scheme);
+		all[i].text = buf_take(&text, NULL);
+		all[i].name = names[i];
+	}
+	all[n].text = mem_string("__name__");
+	all[n].name = NULL;
+	qsort(all, n + 1, sizeof *all, by_text);
+}
+
+static bool meet(const char *const *names, unsigned n, enum escaping scheme,
+		 struct names_met *met)
+{
+	struct escaped *all = mem_array(n + 1, sizeof *all);
+	bool found = false;
+
+	escape_all(all, names, n, scheme);
+	for (unsigned i = 0; i <= n; i++) {
+		if (!found && i < n &&
+		    strcmp(all[i].text, all[i + 1].text) == 0) {
+			bool second = !all[i].name;
+
+			met->a = all[i + second].name;
+			met->b = all[i + !second].name;
+			met->escaped = mem_string(all[i].text);
+			found = true;
+		}
+		free(all[i].text);
+	}
+	free(all);
+	return found;
+}
+
+bool names_meet(const char *const *names, unsigned n, struct names_met *met)
+{
+	bool legacy = true;
+
+	for (unsigned i = 0; i < n; i++)
+		legacy &= name_is_legacy_label(
+			(struct str){ names[i], strlen(names[i]) });
+	return !legacy && (meet(names, n, ESCAPING_UNDERSCORES, met) ||
+			   meet(names, n, ESCAPING_DOTS, met) ||
+			   meet(names, n, ESCAPING_VALUES, met));
+}
+
+/* ---- quotes ---- */
 
 void name_quote(struct buf *out, struct str name)
 {

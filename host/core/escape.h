@@ -24,6 +24,17 @@ bool name_is_legacy_label(struct str name);
 void name_escape(struct buf *out, struct str name, enum escaping scheme);
 void name_escape_label(struct buf *out, struct str name, enum escaping scheme);
 
+/* Two names of labels that a scheme writes alike; B is NULL when A becomes
+ * __name__ by itself. */
+struct names_met {
+	const char *a, *b;
+	char *escaped; /* free() */
+};
+
+/* Do two of the N different names of labels meet under a scheme, or one the
+ * label that holds the name of the metric? */
+bool names_meet(const char *const *names, unsigned n, struct names_met *met);
+
 /* Adds NAME between double quotes, with \, " and line feed escaped. */
 void name_quote(struct buf *out, struct str name);
 

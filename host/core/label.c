@@ -4,38 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/escape.h"
 #include "core/mem.h"
 
 /* ---- names ---- */
 
-static bool is_alpha(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 bool label_name_valid(const char *name)
 {
-	if (!is_alpha(name[0]) || (name[0] == '_' && name[1] == '_'))
-		return false;
-	for (const char *s = name + 1; *s; s++)
-		if (!is_alpha(*s) && !is_digit(*s))
-			return false;
-	return true;
+	return metric_name_valid(name) && strncmp(name, "__", 2) != 0;
 }
 
 bool metric_name_valid(const char *name)
 {
-	if (!is_alpha(name[0]) && name[0] != ':')
-		return false;
-	for (const char *s = name + 1; *s; s++)
-		if (!is_alpha(*s) && !is_digit(*s) && *s != ':')
-			return false;
-	return true;
+	return *name && utf8_valid(name, strlen(name));
 }
 
 /* ---- schema ---- */
@@ -59,21 +40,32 @@ static bool add_escaped(struct buf *out, const char *s, size_t len)
 	return buf_add(out, s + from, len - from);
 }
 
-/* CONSTANT: it has its value for all series, beside the COUNT names BEFORE. */
-static bool check_name(const char *name, bool constant,
-		       const char *const *before, unsigned count,
-		       struct err *err)
+static bool refuse_name(struct err *err, const char *name)
 {
+	struct buf text;
+
 	if (strncmp(name, "__", 2) == 0)
 		return err_set(err, ERR_USAGE,
 			       "label name '%s' is reserved (it begins with "
 			       "'__')",
 			       name);
+	if (!*name)
+		return err_set(err, ERR_USAGE, "the name of a label is empty");
+	buf_init(&text, SIZE_MAX / 2);
+	utf8_repair(&text, name, strlen(name));
+	err_set(err, ERR_USAGE, "label name '%s' is not UTF-8",
+		buf_text(&text));
+	buf_release(&text);
+	return false;
+}
+
+/* CONSTANT: it has its value for all series, beside the COUNT names BEFORE. */
+static bool check_name(const char *name, bool constant,
+		       const char *const *before, unsigned count,
+		       struct err *err)
+{
 	if (!label_name_valid(name))
-		return err_set(err, ERR_USAGE,
-			       "label name '%s' is not valid "
-			       "([a-zA-Z_][a-zA-Z0-9_]*)",
-			       name);
+		return refuse_name(err, name);
 	for (unsigned i = 0; i < count; i++)
 		if (strcmp(before[i], name) == 0)
 			return err_set(err, ERR_USAGE,
@@ -81,6 +73,26 @@ static bool check_name(const char *name, bool constant,
 				       constant ? ", once as constant label"
 						: "");
 	return true;
+}
+
+static bool check_escaped(const char *const *names, unsigned n, struct err *err)
+{
+	struct names_met met;
+	bool meet = names_meet(names, n, &met);
+
+	if (meet && met.b)
+		err_set(err, ERR_USAGE,
+			"label names '%s' and '%s' are both '%s' to readers "
+			"that know no UTF-8 names",
+			met.a, met.b, met.escaped);
+	else if (meet)
+		err_set(err, ERR_USAGE,
+			"label name '%s' is '%s' to readers that know no "
+			"UTF-8 names",
+			met.a, met.escaped);
+	if (meet)
+		free(met.escaped);
+	return !meet;
 }
 
 static bool check_constant(const struct label_pair *pair, struct err *err)
@@ -99,6 +111,19 @@ static struct str take_piece(struct buf *text)
 	return piece;
 }
 
+/* Is it quoted? */
+static bool add_name(struct buf *out, const char *name)
+{
+	struct str bytes = { name, strlen(name) };
+	bool quoted = !name_is_legacy_label(bytes);
+
+	if (quoted)
+		name_quote(out, bytes);
+	else
+		buf_add(out, name, bytes.len);
+	return quoted;
+}
+
 static void build_pieces(struct label_schema *schema,
 			 const struct label_pair *constant, unsigned nconst)
 {
@@ -107,14 +132,17 @@ static void build_pieces(struct label_schema *schema,
 
 	buf_init(&text, SIZE_MAX / 2);
 	for (i = 0; i < schema->count; i++) {
-		buf_addf(&text, "%s%s=\"", i ? "\"," : "", schema->names[i]);
+		buf_addstr(&text, i ? "\"," : "");
+		schema->quoted |= add_name(&text, schema->names[i]);
+		buf_addstr(&text, "=\"");
 		schema->pieces[i] = take_piece(&text);
 	}
 	if (schema->count)
 		buf_addch(&text, '"');
 	for (unsigned c = 0; c < nconst; c++) {
-		buf_addf(&text, "%s%s=\"", text.len || c ? "," : "",
-			 constant[c].name);
+		buf_addstr(&text, text.len || c ? "," : "");
+		schema->quoted |= add_name(&text, constant[c].name);
+		buf_addstr(&text, "=\"");
 		add_escaped(&text, constant[c].value,
 			    strlen(constant[c].value));
 		buf_addch(&text, '"');
@@ -146,6 +174,8 @@ struct label_schema *label_schema_new(const char *const *names, unsigned count,
 			return NULL;
 		all[n++] = name;
 	}
+	if (!check_escaped(all, n, err))
+		return NULL;
 	schema = mem_alloc(sizeof *schema);
 	schema->refs = 1;
 	schema->count = count;
@@ -179,6 +209,15 @@ bool label_schema_has(const struct label_schema *schema,
 		if (strcmp(schema->names[i], names[i]) != 0)
 			return false;
 	return true;
+}
+
+/* A piece is: what ends the value before, the name, what begins the value. */
+struct str label_schema_name(const struct label_schema *schema, unsigned i)
+{
+	struct str piece = schema->pieces[i];
+	size_t before = i ? 2 : 0;
+
+	return (struct str){ piece.data + before, piece.len - before - 2 };
 }
 
 void label_schema_unref(struct label_schema *schema)
@@ -222,6 +261,7 @@ struct labels *labels_new(const struct label_schema *schema,
 	atomic_init(&labels->refs, 1);
 	labels->len = (uint16_t)text.len;
 	labels->escaped = text.len != raw;
+	labels->quoted = schema->quoted;
 	if (text.len)
 		memcpy(labels->text, text.data, text.len);
 	buf_release(&text);
@@ -235,6 +275,7 @@ struct labels *labels_copy(const struct labels *labels)
 	atomic_init(&copy->refs, 1);
 	copy->len = labels->len;
 	copy->escaped = labels->escaped;
+	copy->quoted = labels->quoted;
 	memcpy(copy->text, labels->text, labels->len);
 	return copy;
 }
@@ -319,10 +360,13 @@ static bool match_escaped(const struct labels *labels,
 
 /*
  * The text of an unescaped set is the pieces and the raw values, none of which
- * contains a quote, so `",name="` stands in it at one place only. VALUES may
- * contain anything: one that reaches over a border would have to be followed by
- * the same piece again, which is not there. The last value need only be as long
- * as what is left, and it is when the lengths add up.
+ * contains a quote; every piece but the first begins with one. VALUES may
+ * contain anything. Where the first of them that differs is shorter than the
+ * value of the set, the piece behind it would begin in that value, which has no
+ * quote. Where it is longer, at least one quote is skipped, and what is left of
+ * the text has fewer of them than the pieces that must still be found there.
+ * The last value need only be as long as what is left, and it is when the
+ * lengths add up.
  */
 bool labels_match(const struct labels *labels,
 		  const struct label_schema *schema, const struct str *values)
@@ -348,6 +392,21 @@ bool labels_match(const struct labels *labels,
 	return true;
 }
 
+/* The closing quote of the string whose first byte is at P. */
+static const char *string_end(const char *p)
+{
+	while (*p != '"')
+		p += *p == '\\' ? 2 : 1;
+	return p;
+}
+
+/* The "=" of the label whose first byte is at P. */
+static const char *name_end(const char *p, size_t len)
+{
+	return *p == '"' ? string_end(p + 1) + 1
+			 : (const char *)memchr(p, '=', len);
+}
+
 bool labels_next(const struct labels *labels, size_t *at, struct str *pair)
 {
 	const char *text = labels->text + *at,
@@ -356,19 +415,22 @@ bool labels_next(const struct labels *labels, size_t *at, struct str *pair)
 
 	if (text >= end)
 		return false;
-	p = (const char *)memchr(text, '"', (size_t)(end - text)) + 1;
-	while (*p != '"')
-		p += *p == '\\' ? 2 : 1;
+	p = name_end(text, (size_t)(end - text));
 	pair->data = text;
-	pair->len = (size_t)(p + 1 - text);
+	pair->len = (size_t)(string_end(p + 2) + 1 - text);
 	*at += pair->len + 1; /* and the comma */
 	return true;
 }
 
-struct str label_value(struct str pair, char *out)
+struct str label_name_text(struct str pair)
 {
-	const char *p = (const char *)memchr(pair.data, '"', pair.len) + 1;
-	const char *end = pair.data + pair.len - 1;
+	pair.len = (size_t)(name_end(pair.data, pair.len) - pair.data);
+	return pair;
+}
+
+/* The bytes that the string P, up to END, its closing quote, stands for. */
+static struct str raw_bytes(const char *p, const char *end, char *out)
+{
 	size_t n = 0;
 
 	if (p == end || !memchr(p, '\\', (size_t)(end - p)))
@@ -381,6 +443,52 @@ struct str label_value(struct str pair, char *out)
 		out[n++] = c;
 	}
 	return (struct str){ out, n };
+}
+
+struct str label_name(struct str pair, char *out)
+{
+	struct str name = label_name_text(pair);
+
+	if (*name.data != '"')
+		return name;
+	return raw_bytes(name.data + 1, name.data + name.len - 1, out);
+}
+
+struct str label_value(struct str pair, char *out)
+{
+	return raw_bytes(name_end(pair.data, pair.len) + 2,
+			 pair.data + pair.len - 1, out);
+}
+
+static void escape_pair(struct buf *out, struct str pair, enum escaping scheme,
+			char *raw)
+{
+	size_t len = label_name_text(pair).len;
+
+	name_escape_label(out, label_name(pair, raw), scheme);
+	buf_add(out, pair.data + len, pair.len - len);
+}
+
+void labels_escape(struct buf *out, const struct labels *labels,
+		   enum escaping scheme)
+{
+	struct str pair;
+	char *raw;
+
+	if (!labels->quoted || scheme == ESCAPING_NONE) {
+		buf_add(out, labels->text, labels->len);
+		return;
+	}
+	raw = mem_alloc(labels->len);
+	for (size_t at = 0; labels_next(labels, &at, &pair);) {
+		if (pair.data != labels->text)
+			buf_addch(out, ',');
+		if (*pair.data == '"')
+			escape_pair(out, pair, scheme, raw);
+		else
+			buf_add(out, pair.data, pair.len);
+	}
+	free(raw);
 }
 
 /* ---- hash ---- */

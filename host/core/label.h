@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Label sets. A set is stored as the text that the exposition shows, escaped
- * and rendered once, e.g. `core_id="e00fce",site="a"` (no braces). Sets are
- * immutable and counted; the registries that make them and the pages that show
- * them share them across threads.
+ * and rendered once, e.g. `core_id="e00fce",site="a"` (no braces). A name that
+ * is not legacy (escape.h) is quoted, `"http.method"="GET"`: so the text is
+ * what readers get that asked for such names, and labels_escape() writes it for
+ * the others. Sets are immutable and counted; the registries that make them and
+ * the pages that show them share them across threads.
  *
  * A schema is what the families of a registry have in common: the label names
  * in their declared order and the constant labels that follow them.
@@ -18,6 +20,7 @@
 
 #include "core/buf.h"
 #include "core/err.h"
+#include "core/form.h"
 #include "core/utf8.h"
 
 enum { LABELS_MAX = 1024, LABELS_TEXT_MAX = UINT16_MAX };
@@ -27,13 +30,15 @@ enum { LABELS_MAX = 1024, LABELS_TEXT_MAX = UINT16_MAX };
 struct labels {
 	_Atomic uint32_t refs;
 	uint16_t len;
-	uint16_t escaped; /* the text differs from the raw values */
+	bool escaped; /* the text differs from the raw values */
+	bool quoted;  /* a name is: labels_escape() writes another text */
 	char text[];
 };
 
 struct label_schema {
 	unsigned refs;	/* private; one thread */
 	unsigned count; /* labels whose values are given */
+	bool quoted;	/* a name is, of a constant label perhaps */
 	size_t fixed;	/* bytes of all pieces together */
 	/* Text = pieces[0] value pieces[1] value ... pieces[count]. */
 	struct str *pieces;
@@ -45,16 +50,16 @@ struct label_pair {
 	const char *value;
 };
 
-/* [a-zA-Z_][a-zA-Z0-9_]* and not beginning with "__". */
+/* Any UTF-8 but "", and not beginning with "__". */
 bool label_name_valid(const char *name);
 
-/* [a-zA-Z_:][a-zA-Z0-9_:]* */
+/* Any UTF-8 but "". Who must insist on a legacy name asks escape.h. */
 bool metric_name_valid(const char *name);
 
 /*
  * COUNT names and NCONST constant pairs; copied. Fails on an invalid, reserved
- * or repeated name and on a constant that is not UTF-8, with a sentence that
- * names it.
+ * or repeated name, on names that meet when they are escaped, and on a constant
+ * that is not UTF-8, with a sentence that names it.
  */
 struct label_schema *label_schema_new(const char *const *names, unsigned count,
 				      const struct label_pair *constant,
@@ -65,6 +70,10 @@ void label_schema_unref(struct label_schema *schema);
 /* Are these just the names of the labels whose values are given? */
 bool label_schema_has(const struct label_schema *schema,
 		      const char *const *names, unsigned count);
+
+/* The name of the Ith of them as sets have it: quoted where it is not legacy.
+ */
+struct str label_schema_name(const struct label_schema *schema, unsigned i);
 
 /* A new set with one reference. The values must be UTF-8 (see utf8_valid). NULL
  * and ERR when the text would be longer than LABELS_TEXT_MAX. */
@@ -90,8 +99,18 @@ uint64_t labels_hash(const struct labels *labels,
  * begins with 0. False at the end. */
 bool labels_next(const struct labels *labels, size_t *at, struct str *pair);
 
-/* The raw value of a PAIR of labels_next(): the bytes in it where none is
- * escaped, else written to OUT, which has room for PAIR's. */
+/* What stands before the "=" of a PAIR of labels_next(): the name, quoted where
+ * it is not legacy, so that equal names have equal bytes. */
+struct str label_name_text(struct str pair);
+
+/* The raw name, and the raw value, of a PAIR of labels_next(): the bytes in it
+ * where none is escaped, else written to OUT, which has room for PAIR's. */
+struct str label_name(struct str pair, char *out);
 struct str label_value(struct str pair, char *out);
+
+/* Adds the text of LABELS with names as SCHEME writes them: the same text, when
+ * none is quoted or they stay as they are. */
+void labels_escape(struct buf *out, const struct labels *labels,
+		   enum escaping scheme);
 
 #endif

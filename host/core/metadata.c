@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/escape.h"
 #include "core/label.h"
 #include "core/mem.h"
 #include "core/number.h"
@@ -145,13 +146,24 @@ static bool check_quantiles(const struct metadata_desc *d, struct err *err)
 	return true;
 }
 
+static bool refuse_name(const char *name, struct err *err)
+{
+	struct buf text;
+
+	buf_init(&text, SIZE_MAX / 2);
+	utf8_repair(&text, name, strlen(name));
+	err_set(err, ERR_USAGE, "metric name '%s' is not UTF-8",
+		buf_text(&text));
+	buf_release(&text);
+	return false;
+}
+
 static bool check(const struct metadata_desc *d, struct err *err)
 {
+	if (!*d->name)
+		return err_set(err, ERR_USAGE, "the name of a metric is empty");
 	if (!metric_name_valid(d->name))
-		return err_set(err, ERR_USAGE,
-			       "metric name '%s' is not valid "
-			       "([a-zA-Z_:][a-zA-Z0-9_:]*)",
-			       d->name);
+		return refuse_name(d->name, err);
 	if (d->help && !utf8_valid(d->help, strlen(d->help)))
 		return err_set(err, ERR_USAGE, "%s: the help is not UTF-8",
 			       d->name);
@@ -257,6 +269,7 @@ struct metadata *metadata_new(const struct metadata_desc *desc, struct err *err)
 	m->type = desc->type;
 	m->name = mem_string(desc->name);
 	m->name_len = strlen(desc->name);
+	m->quoted = !name_is_legacy((struct str){ m->name, m->name_len });
 	m->help = mem_string(desc->help ? desc->help : "");
 	m->unit = mem_string(desc->unit ? desc->unit : "");
 	lay_out(m, desc);
@@ -373,16 +386,58 @@ bool metadata_agree(const struct metadata *a, const struct metadata *b,
 		       a->name, what);
 }
 
-/* Is NAME one of the sample names that A makes with a suffix? */
-static bool makes(const struct metadata *a, const char *name)
+/* Is NAME one of the sample names that a family of TYPE named FAMILY makes with
+ * a suffix? */
+static bool makes(enum metric_type type, const char *family, const char *name)
 {
-	const char *const *suffix = metric_type_suffixes(a->type);
+	const char *const *suffix = metric_type_suffixes(type);
+	size_t len = strlen(family);
 
-	if (strncmp(name, a->name, a->name_len) != 0)
+	if (strncmp(name, family, len) != 0)
 		return false;
-	while (*suffix && strcmp(name + a->name_len, *suffix) != 0)
+	while (*suffix && strcmp(name + len, *suffix) != 0)
 		suffix++;
 	return *suffix;
+}
+
+static bool belongs(const struct metadata *a, const struct metadata *b,
+		    struct err *err)
+{
+	err_set(err, ERR_USAGE, "%s: belongs to the %s '%s'", b->name,
+		metric_type_name(a->type), a->name);
+	return false;
+}
+
+/* Are they apart when readers have their names as X and Y? */
+static bool apart_as(const struct metadata *a, const char *x,
+		     const struct metadata *b, const char *y, struct err *err)
+{
+	if (makes(a->type, x, y))
+		return belongs(a, b, err);
+	if (makes(b->type, y, x))
+		return belongs(b, a, err);
+	if (strcmp(x, y) != 0)
+		return true;
+	return err_set(err, ERR_USAGE,
+		       "%s: is '%s' to readers that know no UTF-8 names, "
+		       "as is '%s'",
+		       b->name, x, a->name);
+}
+
+static bool apart_under(enum escaping scheme, const struct metadata *a,
+			const struct metadata *b, struct err *err)
+{
+	struct buf x, y;
+	bool apart;
+
+	buf_init(&x, SIZE_MAX / 2);
+	buf_init(&y, SIZE_MAX / 2);
+	name_escape(&x, (struct str){ a->name, a->name_len }, scheme);
+	name_escape(&y, (struct str){ b->name, b->name_len }, scheme);
+	apart = apart_as(a, buf_text(&x), b, buf_text(&y), err);
+	buf_release(&x);
+	buf_release(&y);
+	return apart;
 }
 
 bool metadata_apart(const struct metadata *a, const struct metadata *b,
@@ -390,13 +445,12 @@ bool metadata_apart(const struct metadata *a, const struct metadata *b,
 {
 	if (strcmp(a->name, b->name) == 0)
 		return err_set(err, ERR_USAGE, "%s: declared twice", a->name);
-	if (makes(a, b->name))
-		return err_set(err, ERR_USAGE, "%s: belongs to the %s '%s'",
-			       b->name, metric_type_name(a->type), a->name);
-	if (makes(b, a->name))
-		return err_set(err, ERR_USAGE, "%s: belongs to the %s '%s'",
-			       a->name, metric_type_name(b->type), b->name);
-	return true;
+	if (!apart_as(a, a->name, b, b->name, err))
+		return false;
+	return (!a->quoted && !b->quoted) ||
+	       (apart_under(ESCAPING_UNDERSCORES, a, b, err) &&
+		apart_under(ESCAPING_DOTS, a, b, err) &&
+		apart_under(ESCAPING_VALUES, a, b, err));
 }
 
 int metadata_state(const struct metadata *metadata, const char *name,

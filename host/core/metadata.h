@@ -120,9 +120,10 @@ bool metadata_agree(const struct metadata *a, const struct metadata *b,
  * alike. */
 bool metadata_alike(const struct metadata *a, const struct metadata *b);
 
-/* Have their samples different names in the old text format, so that one page
- * may show both? Otherwise ERR says which of them meet. What meets in
- * OpenMetrics alone is solved there (render_is_unknown). */
+/* Have their samples different names in the old text format, for readers that
+ * know no UTF-8 names too, so that one page may show both? Otherwise ERR says
+ * which of them meet. What meets in OpenMetrics alone is solved there
+ * (render_is_unknown). */
 bool metadata_apart(const struct metadata *a, const struct metadata *b,
 		    struct err *err);
 

@@ -13,18 +13,12 @@ struct overlap {
 	bool *shared;		  /* n * n */
 };
 
-/* The name in front of the "=" of a label. */
-static size_t name_length(const struct str *pair)
-{
-	return (size_t)((const char *)memchr(pair->data, '=', pair->len) -
-			pair->data);
-}
-
 static bool differ(const struct str *a, const struct str *b)
 {
-	size_t name = name_length(a);
+	size_t name = label_name_text(*a).len;
 
-	return name == name_length(b) && memcmp(a->data, b->data, name) == 0 &&
+	return name == label_name_text(*b).len &&
+	       memcmp(a->data, b->data, name) == 0 &&
 	       (a->len != b->len || memcmp(a->data, b->data, a->len) != 0);
 }
 

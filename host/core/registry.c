@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/escape.h"
 #include "core/family.h"
 #include "core/mem.h"
 #include "core/snapshot.h"
@@ -135,6 +136,18 @@ struct family *registry_find(struct registry *registry, const char *name)
 	return found ? registry->families[i] : NULL;
 }
 
+/* Are both the same label to readers that know no UTF-8 names? */
+static bool is_taken(const char *label, const char *taken)
+{
+	const char *const names[] = { label, taken };
+	struct names_met met;
+	bool meet = *taken && names_meet(names, 2, &met);
+
+	if (meet)
+		free(met.escaped);
+	return meet && met.b;
+}
+
 /* LABEL must not be the one that the type itself adds. */
 static bool check_label(const struct metadata_desc *m, const char *label,
 			struct err *err)
@@ -149,10 +162,10 @@ static bool check_label(const struct metadata_desc *m, const char *label,
 	default: break;
 	}
 
-	if (strcmp(label, taken) != 0)
+	if (strcmp(label, taken) != 0 && !is_taken(label, taken))
 		return true;
 	return err_set(err, ERR_USAGE, "%s: a %s has the label '%s' already",
-		       m->name, metric_type_name(m->type), label);
+		       m->name, metric_type_name(m->type), taken);
 }
 
 static bool check_labels(const struct registry *registry,
@@ -217,6 +230,20 @@ static bool check_name(struct registry *registry, const struct metadata_desc *m,
 	for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
 		if (!check_suffix(registry, m, suffixes[i], err))
 			return false;
+	return true;
+}
+
+/* Where a name is not legacy: is it of no other family once it is escaped? */
+static bool check_escaped(const struct registry *registry,
+			  const struct metadata *m, struct err *err)
+{
+	for (uint32_t i = 0; i < registry->nfamilies; i++) {
+		const struct metadata *other = registry->families[i]->metadata;
+
+		if ((m->quoted || other->quoted) &&
+		    !metadata_apart(other, m, err))
+			return false;
+	}
 	return true;
 }
 
@@ -290,7 +317,8 @@ struct family *registry_add(struct registry *registry,
 	if (!schema)
 		return NULL;
 	metadata = metadata_new(m, err);
-	if (!metadata || !take_place(&registry->pool, m->name, err)) {
+	if (!metadata || !check_escaped(registry, metadata, err) ||
+	    !take_place(&registry->pool, m->name, err)) {
 		metadata_unref(metadata);
 		label_schema_unref(schema);
 		return NULL;

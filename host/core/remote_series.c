@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/escape.h"
 #include "core/wire.h"
 
 enum {
@@ -69,6 +70,7 @@ void remote_series_init(struct remote_series *series,
 	series->added = added;
 	series->nadded = nadded;
 	buf_init(&series->text, TEXT_MAX);
+	buf_init(&series->names, TEXT_MAX);
 	buf_init(&series->raw, LABELS_TEXT_MAX);
 	buf_init(&tail, sizeof series->tail);
 	buf_addch(&tail, SAMPLE_TIME);
@@ -81,6 +83,7 @@ void remote_series_init(struct remote_series *series,
 void remote_series_release(struct remote_series *series)
 {
 	buf_release(&series->text);
+	buf_release(&series->names);
 	buf_release(&series->raw);
 }
 
@@ -221,14 +224,15 @@ static void add_kinds(struct remote_series *series)
 		struct kind kind = kind_of(m, i);
 
 		buf_clear(&name);
-		buf_add(&name, m->name, m->name_len);
+		name_escape(&name, (struct str){ m->name, m->name_len },
+			    ESCAPING_UNDERSCORES);
 		buf_addstr(&name, kind.suffix);
 		series->kind_names[i] =
 			add_label(&series->text, STR("__name__"),
 				  (struct str){ name.data, name.len });
 		if (kind.label)
 			series->kind_labels[i] =
-				add_label(&series->text, text_of(kind.label),
+				add_label(&series->text, series->kind_label,
 					  text_of(kind.value));
 		else if (series->kind_slot >= 0)
 			series->kind_labels[i] =
@@ -263,6 +267,28 @@ static struct remote_slot *add_slot(struct remote_series *series,
 	return &slots[at];
 }
 
+/* RAW as receivers get it; there is room for it in `names`. */
+static struct str escaped_name(struct remote_series *series, struct str raw)
+{
+	size_t from = series->names.len;
+
+	if (name_is_legacy_label(raw))
+		return raw;
+	name_escape_label(&series->names, raw, ESCAPING_UNDERSCORES);
+	return (struct str){ series->names.data + from,
+			     series->names.len - from };
+}
+
+/* The name of a PAIR of a set. */
+static struct str name_of(struct remote_series *series, struct str pair)
+{
+	if (*pair.data != '"')
+		return label_name_text(pair);
+	buf_clear(&series->raw);
+	buf_reserve(&series->raw, pair.len);
+	return escaped_name(series, label_name(pair, series->raw.data));
+}
+
 static void add_own(struct remote_series *series, const struct labels *labels)
 {
 	struct str pair;
@@ -270,16 +296,12 @@ static void add_own(struct remote_series *series, const struct labels *labels)
 	series->nown = 0;
 	for (size_t at = 0;
 	     series->nown < LABELS_MAX && labels_next(labels, &at, &pair);) {
-		struct remote_slot *slot;
-		struct str name = pair;
+		struct str name = name_of(series, pair);
+		struct remote_slot *slot = add_slot(series, name);
 
-		name.len = (size_t)((const char *)memchr(name.data, '=',
-							 name.len) -
-				    name.data);
-		slot = add_slot(series, name);
 		slot->own = (int)series->nown;
 		slot->head = add_head(&series->text, name);
-		series->own_names[series->nown++] = name;
+		series->own_names[series->nown++] = label_name_text(pair);
 	}
 }
 
@@ -295,9 +317,14 @@ static int find_slot(const struct remote_series *series, struct str name)
 static void make_slots(struct remote_series *series,
 		       const struct labels *labels)
 {
-	const char *label = kind_label(series->metadata);
+	const struct metadata *m = series->metadata;
+	const char *label = kind_label(m);
 
 	buf_clear(&series->text);
+	buf_clear(&series->names);
+	buf_reserve(&series->names, labels->len + m->name_len);
+	if (label)
+		series->kind_label = escaped_name(series, text_of(label));
 	series->nslots = 0;
 	series->escaped =
 		labels->len && memchr(labels->text, '\\', labels->len);
@@ -310,9 +337,9 @@ static void make_slots(struct remote_series *series,
 	}
 	add_slot(series, STR("__name__"))->own = -1;
 	if (label)
-		add_slot(series, text_of(label))->own = -1;
+		add_slot(series, series->kind_label)->own = -1;
 	series->name_slot = find_slot(series, STR("__name__"));
-	series->kind_slot = label ? find_slot(series, text_of(label)) : -1;
+	series->kind_slot = label ? find_slot(series, series->kind_label) : -1;
 	add_kinds(series);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The series of a family as messages prometheus.TimeSeries of one sample each,
- * with the names and labels that the text format shows (core/text.h): a
+ * with the names and labels that the text format shows (core/text.h), those
+ * that are not legacy with underscores, as receivers may not know them: a
  * histogram is a series for each bucket and two more. What is the same for all
  * series of the family is encoded once. One thread.
  */
@@ -41,6 +42,8 @@ struct remote_series {
 
 	/* of the family */
 	struct buf text;
+	struct buf names;      /* those that had to be escaped; does not move */
+	struct str kind_label; /* {}: none tells the kinds apart */
 	unsigned nslots, nown, nkinds;
 	int name_slot, kind_slot; /* -1: no label tells the kinds apart */
 	bool escaped; /* of the first row; labels do not know of constants */

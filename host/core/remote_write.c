@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/escape.h"
 #include "core/mem.h"
 #include "core/remote_series.h"
 #include "core/snappy.h"
@@ -44,6 +45,22 @@ struct writing {
 
 /* ---- the writer ---- */
 
+/* Receivers may know no others. */
+static bool check_legacy(const struct label_pair *labels, unsigned n,
+			 struct err *err)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const char *name = labels[i].name;
+
+		if (!name_is_legacy_label((struct str){ name, strlen(name) }))
+			return err_set(err, ERR_USAGE,
+				       "label name '%s' is not valid "
+				       "([a-zA-Z_][a-zA-Z0-9_]*)",
+				       name);
+	}
+	return true;
+}
+
 struct remote_write *remote_write_new(const struct label_pair *labels,
 				      unsigned nlabels, struct err *err)
 {
@@ -54,6 +71,8 @@ struct remote_write *remote_write_new(const struct label_pair *labels,
 	if (!schema)
 		return NULL;
 	label_schema_unref(schema);
+	if (!check_legacy(labels, nlabels, err))
+		return NULL;
 	writer = mem_alloc(sizeof *writer);
 	writer->labels = mem_array(nlabels, sizeof *writer->labels);
 	writer->nlabels = nlabels;
@@ -109,6 +128,18 @@ static void put_text(struct buf *out, uint32_t number, const char *text)
 	wire_put_bytes(out, (struct str){ text, strlen(text) });
 }
 
+/* As its series have it. */
+static void put_name(struct buf *out, uint32_t number, const struct metadata *m)
+{
+	struct buf name;
+
+	buf_init(&name, SIZE_MAX / 2);
+	name_escape(&name, (struct str){ m->name, m->name_len },
+		    ESCAPING_UNDERSCORES);
+	put_text(out, number, buf_text(&name));
+	buf_release(&name);
+}
+
 /* WriteRequest.metadata */
 static void put_metadata(struct buf *out, const struct metadata *m)
 {
@@ -124,7 +155,7 @@ static void put_metadata(struct buf *out, const struct metadata *m)
 	mark = out->len;
 	wire_put_tag(out, 1, WIRE_VARINT);
 	wire_put_varint(out, types[m->type]);
-	put_text(out, 2, m->name);
+	put_name(out, 2, m);
 	if (strlen(m->help) <= TEXT_MAX)
 		put_text(out, 4, m->help);
 	put_text(out, 5, m->unit);

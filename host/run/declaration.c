@@ -11,6 +11,7 @@
 #include "bind/l_metric.h"
 #include "bind/metric_declare.h"
 #include "bind/metric_registry.h"
+#include "core/escape.h"
 #include "core/mem.h"
 #include "net/seen.h"
 #include "run/declared_config.h"
@@ -155,11 +156,10 @@ static void read_label(lua_State *L, struct declaration *d, const char *key)
 {
 	char *value;
 
-	if (!label_name_valid(key) || strncmp(key, "__", 2) == 0)
+	if (!label_name_valid(key))
 		luaL_error(L,
 			   "%s'labels.%s' is not the name of a label "
-			   "([a-zA-Z_][a-zA-Z0-9_]*, and not beginning with "
-			   "__)",
+			   "(UTF-8, not empty, and not beginning with __)",
 			   push_place(L, d, "labels", key), key);
 	if (d->nlabels == LABELS_MAX)
 		luaL_error(L, "%s'labels': more than %d",
@@ -289,7 +289,8 @@ static void read_name(lua_State *L, struct declaration *d, int table)
 		luaL_error(L, "%s'name': longer than %d bytes",
 			   push_place(L, d, NULL, "name"),
 			   DECLARATION_NAME_MAX);
-	if (!label_name_valid(d->name))
+	if (!label_name_valid(d->name) ||
+	    !name_is_legacy_label((struct str){ d->name, strlen(d->name) }))
 		luaL_error(L,
 			   "%s'name': '%s' cannot begin the name of a metric "
 			   "([a-zA-Z_][a-zA-Z0-9_]*)",

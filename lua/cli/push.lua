@@ -182,7 +182,8 @@ end
 
 -- FORBIDDEN has a key of its own beside the table.
 local function labels(reader, made, key, forbidden)
-  local result = read.labels(reader, made, key, "push." .. key) or {}
+  local result = read.labels(reader, made, key, "push." .. key, true)
+    or {}
   if forbidden and result[forbidden] then
     read.refuse(reader, result, forbidden, "push.%s.%s: it is push.%s", key,
       forbidden, forbidden)

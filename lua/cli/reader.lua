@@ -118,13 +118,19 @@ function M.limits(reader, made, host)
   return limits
 end
 
--- The constant labels made[key], told about as NAME.
-function M.labels(reader, made, key, name)
+local function is_label(name, legacy)
+  return type(name) == "string" and not name:find "^__"
+    and (name:find "^[%a_][%w_]*$" or not legacy and name ~= ""
+      and utf8.len(name) and not name:find("\0", 1, true))
+end
+
+-- The constant labels made[key], told about as NAME. LEGACY: who gets them may
+-- know no names but [a-zA-Z_][a-zA-Z0-9_]*.
+function M.labels(reader, made, key, name, legacy)
   local labels = M.expect(reader, made, key, "table",
     'a table such as { site = "a" }', name)
   for label, value in pairs(labels or {}) do
-    if type(label) ~= "string" or not label:find "^[%a_][%w_]*$"
-      or label:find "^__" or M.is_hidden(reader, label) then
+    if not is_label(label, legacy) or M.is_hidden(reader, label) then
       M.refuse(reader, labels, label, "%s: %s is not the name of a label", name,
         M.shown(reader, label))
     elseif type(value) ~= "string" or value:find("\0", 1, true) then

@@ -18,18 +18,32 @@ local function value_end(line, at)
   end
 end
 
--- The name of the metric, when the line has the label.
+-- The name at AT, which may be quoted, and where it ends.
+local function read_name(line, at)
+  if line:sub(at, at) ~= '"' then
+    return line:match("^([%a_][%w_]*)()", at)
+  end
+  local past = value_end(line, at + 1)
+  if past then
+    return line:sub(at + 1, past - 2), past
+  end
+end
+
+-- The name of the metric, when the line has the label. One that is not legacy
+-- is the first in the braces.
 local function read_line(line, label)
-  local metric, at = line:match "^([%a_:][%w_:]*){()"
+  local metric, at = line:match "^([%a_:]?[%w_:]*){()"
   while at do
-    local name, from = line:match('^([%a_][%w_]*)="()', at)
-    if not name then
+    local name, past = read_name(line, at)
+    local from = past and line:match('^="()', past)
+    if not past then
       return nil
+    elseif not from then
+      metric = name
     elseif name == label then
       return metric
     end
-    at = value_end(line, from)
-    at = at and line:match("^,()", at)
+    at = line:match("^,()", from and value_end(line, from) or past)
   end
 end
 
@@ -43,7 +57,7 @@ local function line_at(text, at)
 end
 
 local function find(text, label, before)
-  local wanted = before .. label .. '="'
+  local wanted = before .. '="'
   local at = text:find(wanted, 1, true)
   while at do
     local metric = read_line(line_at(text, at), label)
@@ -61,7 +75,9 @@ function M.clash(text, grouping)
     names[#names + 1] = name
   end
   for _, name in ipairs(names) do
-    local metric = find(text, name, "{") or find(text, name, ",")
+    local metric = find(text, name, "{" .. name)
+      or find(text, name, "," .. name)
+      or find(text, name, '"' .. name .. '"')
     if metric then
       return metric, name
     end

@@ -85,8 +85,21 @@ return { name = "spec", metrics = { %s }, collect = function() end }
   end
 
   it("is refused with its line when a name is not valid", function()
-    refused([=[["x-a"] = metric.gauge "A."]=],
-      "metric name 'x%-a' is not valid")
+    refused([=[["x\xFF"] = metric.gauge "A."]=],
+      "metric name 'x\u{FFFD}' is not UTF%-8")
+    refused([=[["x\0"] = metric.gauge "A."]=],
+      "the name of a metric has a zero byte")
+    refused([=[x_a = metric.gauge { "A.", labels = { "b", "c\0" } }]=],
+      "option 'labels': element 2 has a zero byte")
+    refused([=[x_a = metric.gauge { "A.", labels = { "b.c", "b c" } }]=],
+      "x_a: label names 'b.c' and 'b c' are both 'b_c' to readers that know " ..
+      "no UTF%-8 names")
+    refused([=[["x.a"] = metric.gauge "A.", x_a = metric.gauge "A."]=],
+      "is 'x_a' to readers that know no UTF%-8 names, as is")
+    refused([=[["x.a"] = metric.histogram "A.", x_a_sum = metric.gauge "A."]=],
+      "x_a_sum: belongs to the histogram 'x.a'")
+    refused([=[["x.a"] = metric.stateset { "A.", states = { "s" }, labels = { "x_a" }}]=],
+      "x.a: a stateset has the label 'x.a' already")
     refused([[x_a = metric.gauge { "A.", labels = { "__b" } }]],
       "x_a: label name '__b' is reserved")
     refused([[x_a = metric.gauge { "A.", labels = { "b", "b" } }]],

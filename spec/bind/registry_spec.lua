@@ -148,10 +148,10 @@ e_count 1
       "'labels' is an option of a registry, and cannot be a metric")
     refuses(function() metric.registry { namespace = 5 } end,
       "option 'namespace': expected a string, got number")
-    refuses(function() metric.registry { namespace = "a-b" } end,
-      "option 'namespace': 'a-b' cannot begin the name of a metric")
-    refuses(function() metric.registry { ["a-b"] = a } end,
-      "metric name 'a-b' is not valid")
+    refuses(function() metric.registry { namespace = "a\xFF" } end,
+      "option 'namespace': 'a\xFF' cannot begin the name of a metric")
+    refuses(function() metric.registry { ["a\xFF"] = a } end,
+      "metric name 'a\u{FFFD}' is not UTF-8")
     refuses(function() metric.registry { labels = "x" } end,
       "option 'labels': expected a table of strings, got string")
     refuses(function() metric.registry { labels = { a = 5 } } end,

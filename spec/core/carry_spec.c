@@ -360,6 +360,32 @@ static void labels_in_another_order_are_the_same(void **state)
 		    "calls_total{code=\"404\",path=\"/\"} 9\n");
 }
 
+static struct family *quoted(struct version *v, bool swapped)
+{
+	static const char *const names[] = { "a=\"", "a", "a=\"" };
+
+	return add(v->registry, counter_named("quoted.calls"), names + swapped,
+		   2);
+}
+
+static void labels_with_quoted_names_are_told_apart_too(void **state)
+{
+	struct version old = begin(), new = begin();
+	struct family *from = quoted(&old, false), *to = quoted(&new, true);
+	struct page *page;
+
+	(void)state;
+	family_inc(from, row(from, "1=\"", "2"), 3);
+	family_inc(to, row(to, "2", "1=\""), 4);
+	assert_int_equal(carry(&old, &new, NULL), 1);
+	page = registry_publish(new.registry, 0);
+	assert_true(page_find(page, "quoted.calls")->chunks[0]->values[0] > 6);
+	assert_int_equal(page->series, 1);
+	page_unref(page);
+	end(&old);
+	end(&new);
+}
+
 static void infinite_sums_stay_what_they_are(void **state)
 {
 	struct version old = begin(), new = begin();
@@ -817,6 +843,7 @@ int main(void)
 		cmocka_unit_test(nothing_more_was_counted),
 		cmocka_unit_test(label_values_survive),
 		cmocka_unit_test(labels_in_another_order_are_the_same),
+		cmocka_unit_test(labels_with_quoted_names_are_told_apart_too),
 		cmocka_unit_test(infinite_sums_stay_what_they_are),
 		cmocka_unit_test(a_sum_that_is_no_number_does_not_change),
 		cmocka_unit_test(a_sum_may_go_down),

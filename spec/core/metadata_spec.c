@@ -263,14 +263,68 @@ static void wrong_quantiles_are_refused(void **state)
 static void wrong_names_and_texts_are_refused(void **state)
 {
 	(void)state;
-	assert_refused((struct metadata_desc){ .name = "a-b" },
-		       "metric name 'a-b' is not valid "
-		       "([a-zA-Z_:][a-zA-Z0-9_:]*)");
+	assert_refused((struct metadata_desc){ .name = "a\xFF" },
+		       "metric name 'a\xEF\xBF\xBD' is not UTF-8");
 	assert_refused((struct metadata_desc){ .name = "" },
-		       "metric name '' is not valid "
-		       "([a-zA-Z_:][a-zA-Z0-9_:]*)");
+		       "the name of a metric is empty");
 	assert_refused((struct metadata_desc){ .name = "a", .help = "\xFF" },
 		       "a: the help is not UTF-8");
+}
+
+static void a_name_that_is_not_legacy_is_quoted(void **state)
+{
+	static const struct {
+		const char *name;
+		bool quoted;
+	} cases[] = { { "a:b", false }, { "a.b", true }, { "9", true },
+		      { "_", false },	{ "a\n", true }, { "\xC3\xA9", true } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct metadata *m =
+			made((struct metadata_desc){ .name = cases[i].name });
+
+		assert_int_equal(m->quoted, cases[i].quoted);
+		metadata_unref(m);
+	}
+}
+
+static void names_that_escaping_makes_equal_are_not_apart(void **state)
+{
+	static const struct {
+		const char *histogram, *gauge, *message;
+	} cases[] = {
+		{ "a.b", "a_c", NULL },
+		{ "a.b", "a.b.counts", NULL },
+		{ "a.b", "a.b.count",
+		  "a.b.count: belongs to the histogram 'a.b'" },
+		{ "a.b", "a.b", "a.b: declared twice" },
+		{ "a.b", "a.b_sum", "a.b_sum: belongs to the histogram 'a.b'" },
+		{ "a.b", "a b_sum", "a b_sum: belongs to the histogram 'a.b'" },
+		{ "a.b", "a b",
+		  "a b: is 'a_b' to readers that know no UTF-8 "
+		  "names, as is 'a.b'" },
+		{ "a_dot_b", "a.b",
+		  "a.b: is 'a_dot_b' to readers that know no UTF-8 names, as "
+		  "is 'a_dot_b'" },
+		{ "a.b", "U__a_2e_b_count",
+		  "U__a_2e_b_count: belongs to the histogram 'a.b'" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct metadata *a = made((struct metadata_desc){
+			.type = METRIC_HISTOGRAM, .name = cases[i].histogram });
+		struct metadata *b = made((struct metadata_desc){
+			.type = METRIC_GAUGE, .name = cases[i].gauge });
+		struct err err = { 0 };
+
+		assert_int_equal(metadata_apart(a, b, &err), !cases[i].message);
+		if (cases[i].message)
+			assert_string_equal(err.text, cases[i].message);
+		metadata_unref(a);
+		metadata_unref(b);
+	}
 }
 
 static void wrong_states_are_refused(void **state)
@@ -465,6 +519,8 @@ int main(void)
 		cmocka_unit_test(wrong_quantiles_are_refused),
 		cmocka_unit_test(new_kinds_of_numbers_differ_too),
 		cmocka_unit_test(wrong_names_and_texts_are_refused),
+		cmocka_unit_test(a_name_that_is_not_legacy_is_quoted),
+		cmocka_unit_test(names_that_escaping_makes_equal_are_not_apart),
 		cmocka_unit_test(wrong_states_are_refused),
 		cmocka_unit_test(wrong_buckets_are_refused),
 		cmocka_unit_test(what_differs_is_named),

@@ -426,8 +426,8 @@ class Mistakes(Configured):
                  '{ "queue.lua", name = 1 }'),
                 ("3: name: expected letters, digits, '_', '-' and '.', got "
                  "'a b'", '{ "queue.lua", name = "a b" }'),
-                ("3: labels: '9' is not the name of a label",
-                 '{ "queue.lua", labels = { ["9"] = "a" } }'),
+                ("3: labels: '__a' is not the name of a label",
+                 '{ "queue.lua", labels = { ["__a"] = "a" } }'),
                 ("3: labels.site: expected a string, got a number",
                  '{ "queue.lua", labels = { site = 1 } }'),
                 ("4: interval: expected seconds or a duration such as 15s or "

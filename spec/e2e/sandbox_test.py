@@ -360,13 +360,14 @@ class Sandbox(Case):
     def test_it_does_not_take_the_names_of_the_host(self):
         good = self.script('return { name = "good", collect = function() end }',
                            "good")
-        for name in "lunex_build_info", "process_cpu_seconds_total":
+        for name in ("lunex_build_info", "process_cpu_seconds_total",
+                     "lunex.build.info", "process cpu_seconds_total"):
             bad = self.script("""
                 local metric = require "metric"
                 return {
                   name = "bad",
-                  metrics = { %s = metric.histogram { "Mine." } },
-                  collect = function(m) m.%s:observe(1) end,
+                  metrics = { ["%s"] = metric.histogram { "Mine." } },
+                  collect = function(m) m["%s"]:observe(1) end,
                 }""" % (name, name), "bad")
             listed = self.configuration(
                 "return { exporters = { { %s, sandbox = true }, { %s } } }"

@@ -359,8 +359,8 @@ end)
 
 describe("a constant label", function()
   it("has the name of a label", function()
-    refused(with [[labels = { ["a b"] = "x" }]],
-      ":5: 'labels%.a b' is not the name of a label")
+    refused(with [[labels = { [""] = "x" }]],
+      ":5: 'labels%.' is not the name of a label")
     refused(with [[labels = { __a = "x" }]],
       ":5: 'labels%.__a' is not the name of a label")
   end)
