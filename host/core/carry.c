@@ -26,6 +26,7 @@ struct carry {
 	const struct page_family *after;
 	struct former before;
 	struct family *to;
+	double now;
 	bool same_order; /* of all labels: sets have the same texts */
 	unsigned nlabels;
 	unsigned places[LABELS_MAX]; /* of AFTER's labels among TO's */
@@ -200,20 +201,38 @@ static bool find_former(struct former *former, const struct labels *labels,
 	return false;
 }
 
-/* The numbers of the row in BEFORE; NULL: none that were counted. */
-static const double *former_numbers(struct carry *carry,
-				    const struct labels *labels, uint32_t c,
-				    uint32_t i)
+/* A row of a page; NULL numbers: there is none. */
+struct page_row {
+	const double *numbers;
+	struct counted extras;
+};
+
+static struct page_row row_of(const struct carry *carry,
+			      const struct chunk *chunk, uint32_t i)
+{
+	struct extras extras = chunk_extras(chunk);
+
+	return (struct page_row){
+		chunk->values + i * carry->to->width,
+		{ extras_native_at(&extras, i), extras_window_at(&extras, i),
+		  extras_exemplars_at(&extras, i) },
+	};
+}
+
+/* The row in BEFORE, if it was counted there. */
+static struct page_row former_row(struct carry *carry,
+				  const struct labels *labels, uint32_t c,
+				  uint32_t i)
 {
 	struct former *former = &carry->before;
 	const struct chunk *chunk;
 
 	if (!former->family || !find_former(former, labels, &c, &i))
-		return NULL;
+		return (struct page_row){ 0 };
 	chunk = former->family->chunks[c];
 	if (!chunk_is_own(chunk, i))
-		return NULL;
-	return chunk->values + i * carry->to->width;
+		return (struct page_row){ 0 };
+	return row_of(carry, chunk, i);
 }
 
 /* Only sums can go down while a series counts on. */
@@ -242,11 +261,6 @@ static bool subtract(const struct family *family, const double *before,
 	bool any = false;
 
 	by[family->created] = now[family->created];
-
-	if (began_anew(family, before, now)) {
-		memcpy(by, now, family->added * sizeof *by);
-		return true;
-	}
 	for (unsigned i = 0; i < family->added; i++) {
 		bool same = same_number(now[i], before[i]);
 
@@ -280,29 +294,39 @@ static bool find_row(struct carry *carry, const struct labels *labels,
 	return family_row(carry->to, carry->values, row, NULL);
 }
 
+/* Adds NUMBERS, and of the rest what AFTER has beyond BEFORE. */
 static void add_row(struct carry *carry, const struct labels *labels,
-		    const double *numbers)
+		    const double *numbers, const struct page_row *before,
+		    const struct page_row *after)
 {
 	uint32_t row;
 
-	if (!find_row(carry, labels, &row))
+	if (!find_row(carry, labels, &row)) {
 		carry->left.full++;
-	else if (family_count(carry->to, row, numbers))
-		carry->taken++;
+		return;
+	}
+	if (!family_count(carry->to, row, numbers))
+		return;
+	carry->taken++;
+	family_count_extras(carry->to, row, &before->extras, &after->extras,
+			    carry->now);
 }
 
 static void carry_row(struct carry *carry, uint32_t c, uint32_t i)
 {
 	const struct chunk *chunk = carry->after->chunks[c];
 	const struct labels *labels = chunk->rows->labels[i];
-	const double *now = chunk->values + i * carry->to->width, *before;
+	struct page_row now = row_of(carry, chunk, i);
+	struct page_row before = former_row(carry, labels, c, i);
 	double by[METADATA_BUCKETS_MAX + 4];
 
-	before = former_numbers(carry, labels, c, i);
-	if (!before)
-		add_row(carry, labels, now);
-	else if (subtract(carry->to, before, now, by))
-		add_row(carry, labels, by);
+	if (before.numbers &&
+	    began_anew(carry->to, before.numbers, now.numbers))
+		before = (struct page_row){ 0 };
+	if (!before.numbers)
+		add_row(carry, labels, now.numbers, &before, &now);
+	else if (subtract(carry->to, before.numbers, now.numbers, by))
+		add_row(carry, labels, by, &before, &now);
 }
 
 /* Sets are read in the order of their texts and lie where they were made. */
@@ -365,9 +389,10 @@ static bool find_family(struct carry *carry, struct registry *to,
 }
 
 size_t registry_carry(struct registry *to, const struct page *before,
-		      const struct page *after, struct carry_left *left)
+		      const struct page *after, double now,
+		      struct carry_left *left)
 {
-	struct carry carry = { .raw = mem_alloc(LABELS_TEXT_MAX) };
+	struct carry carry = { .raw = mem_alloc(LABELS_TEXT_MAX), .now = now };
 	bool same = same_pairs(registry_constant(to), after->constant);
 
 	for (uint32_t i = 0; i < after->nfamilies; i++) {

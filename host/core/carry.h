@@ -9,8 +9,9 @@
  *	registry_carry(to, page, last)    the last one, when all runs have ended
  *
  * Own rows carry over (page.h): counters, histograms and summaries whose family
- * has the same name, type, buckets and label names, in any order of these. What
- * was set does not, nor do gauges. Constant labels belong to the identity of a
+ * has the same name, type, buckets, quantiles and label names, in any order of
+ * these. So do their exemplars, and the time when they began. What was set does
+ * not, nor do gauges. Constant labels belong to the identity of a
  * series: when those of TO are others than AFTER's, nothing carries.
  */
 #ifndef CORE_CARRY_H
@@ -37,9 +38,11 @@ struct carry_left {
  * Returns the number of series that something was added to (with BEFORE NULL:
  * also nought); LEFT may be NULL. Never fails: at the limit of series, the ones
  * that are there already still get what is theirs. TO's thread; the caller
- * holds references to both pages.
+ * holds references to both pages. NOW, of the clock that both registries were
+ * told the time by, matters to windows alone.
  */
 size_t registry_carry(struct registry *to, const struct page *before,
-		      const struct page *after, struct carry_left *left);
+		      const struct page *after, double now,
+		      struct carry_left *left);
 
 #endif

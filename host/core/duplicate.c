@@ -146,12 +146,18 @@ static struct chunk *copy(const struct chunk *chunk, unsigned width)
 	struct rows *rows = rows_new(chunk->rows->count);
 	size_t n = (size_t)rows->count * width;
 	double *values = mem_array(n, sizeof *values);
+	struct extras from = chunk_extras(chunk), extras = { .n = from.n };
+	struct chunk *made;
 
 	memcpy(values, chunk->values, n * sizeof *values);
 	for (uint32_t i = 0; i < rows->count; i++)
 		if (chunk->rows->labels[i])
 			rows->labels[i] = labels_ref(chunk->rows->labels[i]);
-	return chunk_new(rows, values, NULL);
+	for (uint32_t i = 0; i < from.n; i++)
+		extras_copy(&extras, i, &from, i);
+	made = chunk_new(rows, values, NULL);
+	chunk_take_extras(made, &extras);
+	return made;
 }
 
 static void leave_out(struct chunk *chunk, uint32_t row)

@@ -45,7 +45,8 @@ struct family *family_new(struct series_pool *pool, struct metadata *metadata,
 	family->created = metadata->created;
 	family->time = metadata->time;
 	family->shift = shift_for(family->added + metadata->nquantiles);
-	family->expires = INFINITY;
+	family->beside = metadata->native || metadata->nquantiles > 0;
+	family->expires = family->turns = INFINITY;
 	return family;
 }
 
@@ -55,6 +56,7 @@ static void segment_release(struct segment *segment)
 	chunk_unref(segment->chunk);
 	free(segment->values);
 	free(segment->expires);
+	extras_release(&segment->extras);
 	free(segment->owners);
 	free(segment->states);
 	free(segment->after);
@@ -135,6 +137,7 @@ void family_segment_grow(const struct family *family, struct segment *segment,
 	if (family->ttl > 0)
 		segment->expires =
 			mem_realloc(segment->expires, cap * sizeof(double));
+	extras_grow(&segment->extras, cap);
 	free(segment->after); /* it is learnt again */
 	segment->after = NULL;
 }
@@ -492,6 +495,7 @@ void family_remove_row(struct family *family, uint32_t row)
 	rows_own(segment, segment->rows->count);
 	labels_unref(segment->rows->labels[place]);
 	segment->rows->labels[place] = NULL;
+	extras_clear(&segment->extras, place);
 	segment->states[place] = 0;
 	family->holes++;
 	family->moved++;

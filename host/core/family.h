@@ -5,8 +5,9 @@
  * registry.c and snapshot.c need to know. One thread.
  *
  * Rows lie in segments of a fixed power of two. A segment owns what is known
- * about each row (whose value, shown, staged); the label sets and the numbers
- * are shared with the chunk it published last, and copied before they change.
+ * about each row (whose value, shown, staged); the label sets, the numbers and
+ * what lies beside them (extras.h) are shared with the chunk it published last,
+ * and copied before they change.
  * Removing leaves a hole, which the next sort closes.
  */
 #ifndef CORE_FAMILY_H
@@ -15,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/extras.h"
 #include "core/intern.h"
 #include "core/label.h"
 #include "core/metadata.h"
@@ -41,9 +43,10 @@ struct series_pool {
 };
 
 struct segment {
-	struct rows *rows;   /* holes are NULL */
-	double *values;	     /* width each; NULL: those of the chunk */
-	double *expires;     /* with a ttl: when, of what is shown; else NULL */
+	struct rows *rows; /* holes are NULL */
+	double *values;	   /* width each; NULL: those of the chunk */
+	double *expires;   /* with a ttl: when, of what is shown; else NULL */
+	struct extras extras;
 	struct chunk *chunk; /* as last published */
 	bool changed;
 	uint8_t *owners;
@@ -58,6 +61,7 @@ struct family {
 	bool keep;
 	bool exempt;
 	bool counted; /* a row has been own */
+	bool beside;  /* rows may have extras */
 	double ttl;
 	unsigned width;
 	unsigned added;	  /* metadata_added() */
@@ -74,6 +78,7 @@ struct family {
 	struct row_index index;
 	bool changed;
 	double expires; /* the earliest; INFINITY: none */
+	double turns;	/* when a window does, at the earliest; the same */
 };
 
 /* What the labels of all series may take. */
@@ -97,6 +102,24 @@ static inline struct segment *family_segment(const struct family *family,
 static inline uint32_t family_place(const struct family *family, uint32_t row)
 {
 	return row & ((1u << family->shift) - 1);
+}
+
+/* The first bucket whose bound is not below VALUE; +Inf, the last, takes the
+ * rest, NaN among it. */
+static inline unsigned family_bucket(const struct metadata *metadata,
+				     double value)
+{
+	unsigned low = 0, high = metadata->nbounds;
+
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+
+		if (value <= metadata->bounds[middle])
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return value != value ? metadata->nbounds : low;
 }
 
 static inline struct labels *family_labels(const struct family *family,
@@ -138,8 +161,32 @@ void family_remove_row(struct family *family, uint32_t row);
  * when something of what the row shows was set. */
 bool family_count(struct family *family, uint32_t row, const double *numbers);
 
+/* What a row of another registry has beside its numbers; NULL: nothing. */
+struct counted {
+	const struct native *native;
+	const struct window *window;
+	const struct exemplars *exemplars;
+};
+
+/* After family_count() the rest of it: what AFTER has beyond BEFORE. */
+void family_count_extras(struct family *family, uint32_t row,
+			 const struct counted *before,
+			 const struct counted *after, double now);
+
+/* The part of family_observe() that few families have: what is BESIDE. */
+void family_observe_extras(struct family *family, uint32_t row, double value,
+			   double now);
+
+/* Lets go of observations that are too old for their windows. */
+void family_turn(struct family *family, double now);
+
+/* Computes the quantiles of windows that changed since they were shown. The
+ * segment owns its numbers. */
+void family_read_windows(struct family *family, struct segment *segment);
+
 /* The staged values of a family, put aside to reach what lies beneath them. */
 struct family_staged {
+	struct extras extras;
 	struct staged_row *rows;
 	double *values;
 	uint32_t count;

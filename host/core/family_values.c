@@ -52,6 +52,8 @@ static inline void stage(struct family *family, uint32_t row, unsigned part,
 		*state |= ROW_STAGED;
 		family->staged++;
 	}
+	if (family->beside)
+		extras_clear(&segment->extras, place);
 }
 
 /* Where there is no place for one, it is the first number that becomes 0: call
@@ -179,23 +181,6 @@ bool family_count(struct family *family, uint32_t row, const double *numbers)
 	return true;
 }
 
-/* The first bucket whose bound is not below VALUE; +Inf, the last, takes the
- * rest, NaN among it. */
-static unsigned bucket_of(const struct metadata *metadata, double value)
-{
-	unsigned low = 0, high = metadata->nbounds;
-
-	while (low < high) {
-		unsigned middle = low + (high - low) / 2;
-
-		if (value <= metadata->bounds[middle])
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return value != value ? metadata->nbounds : low;
-}
-
 /* Readies the row for what PART finds and returns its numbers. */
 static double *find(struct family *family, uint32_t row, unsigned part,
 		    double now)
@@ -225,9 +210,11 @@ void family_observe(struct family *family, uint32_t row, unsigned part,
 
 	numbers[0] += value;
 	if (family->metadata->le)
-		numbers[1 + bucket_of(family->metadata, value)] += 1;
+		numbers[1 + family_bucket(family->metadata, value)] += 1;
 	else
 		numbers[1] += 1;
+	if (family->beside)
+		family_observe_extras(family, row, value, now);
 }
 
 /* ---- the end of a part ---- */
@@ -249,6 +236,16 @@ static void commit_row(struct family *family, struct segment *segment,
 	}
 }
 
+static void restore_extras(struct family *family, struct segment *segment,
+			   uint32_t place)
+{
+	struct extras shown = chunk_extras(segment->chunk);
+
+	extras_copy(&segment->extras, place, &shown, place);
+	if (extras_window_at(&shown, place))
+		family->turns = -INFINITY; /* nobody looked meanwhile */
+}
+
 /* Forgets the staged value; what the row showed is in the chunk. */
 static void restore_row(struct family *family, struct segment *segment,
 			uint32_t place)
@@ -257,6 +254,8 @@ static void restore_row(struct family *family, struct segment *segment,
 
 	memcpy(segment->values + at, segment->chunk->values + at,
 	       family->width * sizeof(double));
+	if (family->beside)
+		restore_extras(family, segment, place);
 	segment->states[place] &= (uint8_t)~ROW_STAGED;
 	if (segment->states[place] & ROW_LASTING)
 		segment->owners[place] = REGISTRY_LIVE;
@@ -347,6 +346,7 @@ static void forget_row(struct family *family, struct segment *segment,
 {
 	memset(segment->values + place * family->width, 0,
 	       family->width * sizeof(double));
+	extras_clear(&segment->extras, place);
 	segment->states[place] = 0;
 	segment->owners[place] = REGISTRY_LIVE;
 	family->staged--;
@@ -362,6 +362,7 @@ static void put_aside(struct family *family, uint32_t row,
 	staged->rows[i] = (struct staged_row){ row, segment->owners[place] };
 	memcpy(staged->values + i * family->width,
 	       segment->values + place * family->width, bytes);
+	extras_copy(&staged->extras, i, &segment->extras, place);
 	if (segment->states[place] & ROW_SHOWN)
 		restore_row(family, segment, place);
 	else
@@ -376,6 +377,7 @@ void family_unstage(struct family *family, struct family_staged *staged)
 	staged->rows = mem_array(family->staged, sizeof *staged->rows);
 	staged->values = mem_array((size_t)family->staged * family->width,
 				   sizeof *staged->values);
+	extras_grow(&staged->extras, family->staged);
 	for (uint32_t row = 0; row < family->rows; row++)
 		if (family_segment(family, row)
 			    ->states[family_place(family, row)] &
@@ -395,7 +397,10 @@ void family_restage(struct family *family, struct family_staged *staged)
 			       family_place(family, row) * family->width,
 		       staged->values + i * family->width,
 		       family->width * sizeof(double));
+		extras_copy(&segment->extras, family_place(family, row),
+			    &staged->extras, i);
 	}
+	extras_release(&staged->extras);
 	free(staged->rows);
 	free(staged->values);
 }

@@ -48,6 +48,20 @@ struct chunk *chunk_new(struct rows *rows, double *values, const uint8_t *marks)
 	return chunk;
 }
 
+void chunk_take_extras(struct chunk *chunk, struct extras *extras)
+{
+	chunk->natives = extras->natives;
+	chunk->windows = extras->windows;
+	chunk->exemplars = extras->exemplars;
+	*extras = (struct extras){ 0 };
+}
+
+struct extras chunk_extras(const struct chunk *chunk)
+{
+	return (struct extras){ chunk->rows->count, chunk->natives,
+				chunk->windows, chunk->exemplars };
+}
+
 struct chunk *chunk_ref(struct chunk *chunk)
 {
 	atomic_fetch_add_explicit(&chunk->refs, 1, memory_order_relaxed);
@@ -56,8 +70,12 @@ struct chunk *chunk_ref(struct chunk *chunk)
 
 void chunk_unref(struct chunk *chunk)
 {
+	struct extras extras;
+
 	if (!chunk || !drop(&chunk->refs))
 		return;
+	extras = chunk_extras(chunk);
+	extras_release(&extras);
 	rows_unref(chunk->rows);
 	free(chunk->values);
 	free(chunk);

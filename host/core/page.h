@@ -22,11 +22,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/exemplar.h"
+#include "core/extras.h"
 #include "core/label.h"
 #include "core/metadata.h"
-#include "core/native.h"
-#include "core/window.h"
 
 enum { CHUNK_ROWS_MAX = 512, CHUNK_MARKS_MAX = CHUNK_ROWS_MAX / 8 };
 
@@ -73,6 +71,12 @@ void rows_unref(struct rows *rows);
  * MARKS are copied; NULL: no row is own. */
 struct chunk *chunk_new(struct rows *rows, double *values,
 			const uint8_t *marks);
+/* Takes over EXTRAS, as many as there are rows, right after chunk_new(). */
+void chunk_take_extras(struct chunk *chunk, struct extras *extras);
+
+/* Those of the chunk, borrowed. */
+struct extras chunk_extras(const struct chunk *chunk);
+
 struct chunk *chunk_ref(struct chunk *chunk);
 void chunk_unref(struct chunk *chunk);
 

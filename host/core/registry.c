@@ -361,6 +361,7 @@ bool registry_changed(struct registry *registry, double now)
 
 	for (uint32_t i = 0; i < registry->nfamilies; i++) {
 		family_expire(registry->families[i], now);
+		family_turn(registry->families[i], now);
 		changed |= registry->families[i]->changed;
 	}
 	return changed;

@@ -31,6 +31,7 @@
 #include <stdint.h>
 
 #include "core/err.h"
+#include "core/exemplar.h"
 #include "core/label.h"
 #include "core/metadata.h"
 #include "core/page.h"
@@ -160,11 +161,18 @@ void family_observe(struct family *family, uint32_t row, unsigned part,
  * rows stay good. */
 bool family_remove(struct family *family, const struct str *values);
 
+/* Right after an inc or an observe of VALUE in the same row: what explains it.
+ * Takes EXEMPLAR over. A counter shows the last one, a histogram the last one
+ * of each bucket; one with native buckets alone shows the last ten. A set
+ * forgets them. */
+void family_exemplify(struct family *family, uint32_t row, double value,
+		      struct exemplar *exemplar);
+
 void registry_commit(struct registry *registry, unsigned part, double now);
 void registry_drop(struct registry *registry, unsigned part, double now);
 
 /* Has anything been shown, changed or removed since the last publish? Looks at
- * expiry too, so it wants NOW. */
+ * expiry and at windows too, so it wants NOW. */
 bool registry_changed(struct registry *registry, double now);
 
 /* A snapshot with a reference for the caller; the same page as before when

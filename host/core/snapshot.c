@@ -33,6 +33,8 @@ static void move_row(const struct family *family, const struct segment *from,
 	to->owners[at] = from->owners[place];
 	if (to->expires)
 		to->expires[at] = from->expires[place];
+	if (family->beside)
+		extras_copy(&to->extras, at, &from->extras, place);
 	memcpy(to->values + at * family->width,
 	       from->values + place * family->width,
 	       family->width * sizeof(double));
@@ -116,7 +118,6 @@ static double *show_values(const struct family *family, struct segment *segment,
 	size_t bytes = width * sizeof(double);
 	double *values;
 
-	family_segment_own(family, segment);
 	values = segment->values;
 	if (!family->staged) {
 		segment->values = NULL;
@@ -129,6 +130,25 @@ static double *show_values(const struct family *family, struct segment *segment,
 			memcpy(values + i * width,
 			       segment->chunk->values + i * width, bytes);
 	return values;
+}
+
+/* The same of what lies beside the numbers. */
+static struct extras show_extras(const struct family *family,
+				 const struct segment *segment, uint32_t n)
+{
+	unsigned hidden = ROW_SHOWN | ROW_STAGED;
+	struct extras extras = { .n = n }, shown;
+
+	if (!family->beside)
+		return extras;
+	if (segment->chunk)
+		shown = chunk_extras(segment->chunk);
+	for (uint32_t i = 0; i < n; i++)
+		if ((segment->states[i] & hidden) == hidden)
+			extras_copy(&extras, i, &shown, i);
+		else if (segment->states[i] & ROW_SHOWN)
+			extras_copy(&extras, i, &segment->extras, i);
+	return extras;
 }
 
 /* Marks the rows that show what was counted; false: there are none. A staged
@@ -160,6 +180,13 @@ static bool same_marks(const struct chunk *chunk, const uint8_t *marks)
 		      chunk_marks_size(chunk->rows->count)) == 0;
 }
 
+static bool same_extras(const struct chunk *chunk, const struct extras *extras)
+{
+	struct extras shown = chunk_extras(chunk);
+
+	return extras_same(&shown, extras);
+}
+
 static bool same_rows(const struct rows *a, const struct rows *b)
 {
 	return a == b || (a->count == b->count &&
@@ -173,23 +200,30 @@ void snapshot_segment(struct family *family, uint32_t s)
 	struct chunk *old = segment->chunk;
 	uint32_t n = family_segment_rows(family, s);
 	uint8_t room[CHUNK_MARKS_MAX], *marks;
+	struct extras extras;
 	struct rows *rows;
 	double *values;
 
 	if (!segment->changed)
 		return;
 	segment->changed = false;
+	family_segment_own(family, segment);
+	family_read_windows(family, segment);
 	rows = show_rows(segment, n);
 	marks = show_marks(family, segment, n, room) ? room : NULL;
+	extras = show_extras(family, segment, n);
 	values = show_values(family, segment, n);
 	if (old && same_rows(old->rows, rows) && same_marks(old, marks) &&
 	    memcmp(old->values, values, n * family->width * sizeof(double)) ==
-		    0) {
+		    0 &&
+	    same_extras(old, &extras)) {
 		rows_unref(rows);
 		free(values);
+		extras_release(&extras);
 		return;
 	}
 	segment->chunk = chunk_new(rows, values, marks);
+	chunk_take_extras(segment->chunk, &extras);
 	chunk_unref(old);
 }
 

@@ -172,6 +172,41 @@ void window_add(struct window *window, const struct window *from, double now)
 	}
 }
 
+/* The slice that BEFORE had for the time of slice BACK of AFTER, or NULL. */
+static const struct native *former_slice(const struct window *before,
+					 const struct window *after,
+					 unsigned back)
+{
+	double expires = slice_expires(after, back);
+
+	for (unsigned i = 0; i < WINDOW_SLICES; i++)
+		if (fabs(slice_expires(before, i) - expires) <
+		    slice_length(after) / 2)
+			return before->slices[slice_back(before, i)];
+	return NULL;
+}
+
+void window_add_difference(struct window *window, const struct window *before,
+			   const struct window *after, double now)
+{
+	struct window *more = window_new(after->seconds, 0);
+
+	take_slices(more, after);
+	for (unsigned back = 0; back < WINDOW_SLICES; back++) {
+		unsigned i = slice_back(after, back);
+		const struct native *was = former_slice(before, after, back);
+
+		if (!after->slices[i] || !was)
+			continue;
+		drop_slice(more, i);
+		if (was != after->slices[i])
+			native_add_difference(slice_own(more, i), was,
+					      after->slices[i]);
+	}
+	window_add(window, more, now);
+	window_unref(more);
+}
+
 /* ---- quantiles ---- */
 
 static struct native *sum(const struct window *window)

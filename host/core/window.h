@@ -46,6 +46,10 @@ bool window_turn(struct window *window, double now);
  * than it would there. */
 void window_add(struct window *window, const struct window *from, double now);
 
+/* The same with what AFTER holds and BEFORE, a former state of it, did not. */
+void window_add_difference(struct window *window, const struct window *before,
+			   const struct window *after, double now);
+
 /* When window_turn() will have something to do; INFINITY: nothing is in it. */
 double window_expires(const struct window *window);
 

@@ -45,7 +45,8 @@ static void carry(const struct succession *s, const struct handover *handover)
 
 	if (!handover->after)
 		return;
-	registry_carry(s->registry, handover->before, handover->after, &left);
+	registry_carry(s->registry, handover->before, handover->after,
+		       loop_now(s->options.loop), &left);
 	if (!left.full)
 		return;
 	snprintf(count, sizeof count, "%zu", left.full);

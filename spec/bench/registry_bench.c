@@ -381,7 +381,7 @@ static double carry(struct load *to, const struct page *before,
 		add_families(to);
 	}
 	start = now();
-	registry_carry(to->registry, before, after, NULL);
+	registry_carry(to->registry, before, after, 0, NULL);
 	return now() - start;
 }
 

@@ -202,7 +202,7 @@ static void finish(struct world *w, int i)
 	if (!v)
 		return;
 	last = registry_publish(v->registry, 0);
-	registry_carry(w->serving->registry, v->swap, last, NULL);
+	registry_carry(w->serving->registry, v->swap, last, 0, NULL);
 	page_unref(last);
 	version_free(v);
 	w->retired[i] = NULL;
@@ -217,7 +217,7 @@ static void op_reload(struct world *w)
 	for (uint32_t n = any(w, 2) ? any(w, 400) : 0; n > 0; n--)
 		op_any(w, next);
 	old->swap = registry_publish(old->registry, 0);
-	registry_carry(next->registry, NULL, old->swap, NULL);
+	registry_carry(next->registry, NULL, old->swap, 0, NULL);
 	w->serving = next;
 	w->reloads++;
 	finish(w, i);

@@ -128,7 +128,7 @@ static size_t carry(struct version *from, struct version *to,
 		    struct carry_left *left)
 {
 	struct page *page = registry_publish(from->registry, 0);
-	size_t taken = registry_carry(to->registry, NULL, page, left);
+	size_t taken = registry_carry(to->registry, NULL, page, 0, left);
 
 	page_unref(page);
 	return taken;
@@ -139,7 +139,7 @@ static size_t carry_rest(struct version *from, struct version *to,
 			 struct page *before)
 {
 	struct page *last = registry_publish(from->registry, 0);
-	size_t taken = registry_carry(to->registry, before, last, NULL);
+	size_t taken = registry_carry(to->registry, before, last, 0, NULL);
 
 	page_unref(before);
 	page_unref(last);
@@ -259,7 +259,7 @@ static void what_runs_in_flight_counted_is_added_once(void **state)
 	count(&old, "/", "200", 3);
 	count(&old, "/b", "200", 30);
 	swap = registry_publish(old.registry, 0);
-	assert_int_equal(registry_carry(new.registry, NULL, swap, NULL), 2);
+	assert_int_equal(registry_carry(new.registry, NULL, swap, 0, NULL), 2);
 	count(&old, "/", "200", 2);
 	count(&old, "/a", "500", 1);
 	count(&new, "/", "200", 10);
@@ -280,7 +280,7 @@ static void nothing_more_was_counted(void **state)
 	count(&old, "/", "200", 3);
 	count(&old, "/", "404", 0);
 	swap = registry_publish(old.registry, 0);
-	assert_int_equal(registry_carry(new.registry, NULL, swap, NULL), 2);
+	assert_int_equal(registry_carry(new.registry, NULL, swap, 0, NULL), 2);
 	remove_series(&new, "/", "200");
 	set(&old, "/set", "200", REGISTRY_LIVE, 1);
 	assert_int_equal(carry_rest(&old, &new, swap), 0);
@@ -395,7 +395,7 @@ static void infinite_sums_stay_what_they_are(void **state)
 	family_observe(old.summary, row(old.summary, NULL, NULL), REGISTRY_LIVE,
 		       INFINITY, 0);
 	swap = registry_publish(old.registry, 0);
-	assert_int_equal(registry_carry(new.registry, NULL, swap, NULL), 1);
+	assert_int_equal(registry_carry(new.registry, NULL, swap, 0, NULL), 1);
 	family_observe(old.summary, row(old.summary, NULL, NULL), REGISTRY_LIVE,
 		       1, 0);
 	assert_int_equal(carry_rest(&old, &new, swap), 1);
@@ -413,7 +413,7 @@ static void a_sum_that_is_no_number_does_not_change(void **state)
 	family_observe(old.summary, row(old.summary, NULL, NULL), REGISTRY_LIVE,
 		       NAN, 0);
 	swap = registry_publish(old.registry, 0);
-	assert_int_equal(registry_carry(new.registry, NULL, swap, NULL), 1);
+	assert_int_equal(registry_carry(new.registry, NULL, swap, 0, NULL), 1);
 	count(&old, "/", "200", 1);
 	family_observe(old.summary, row(old.summary, NULL, NULL), REGISTRY_LIVE,
 		       1, 0);
@@ -436,7 +436,7 @@ static void a_sum_may_go_down(void **state)
 	family_observe(old.summary, row(old.summary, NULL, NULL), REGISTRY_LIVE,
 		       10, 0);
 	swap = registry_publish(old.registry, 0);
-	registry_carry(new.registry, NULL, swap, NULL);
+	registry_carry(new.registry, NULL, swap, 0, NULL);
 	family_observe(old.summary, row(old.summary, NULL, NULL), REGISTRY_LIVE,
 		       -4, 0);
 	assert_int_equal(carry_rest(&old, &new, swap), 1);
@@ -455,7 +455,7 @@ static void a_series_that_began_anew_is_added_whole(void **state)
 	count(&old, "/set", "200", 10);
 	set(&old, "/set", "200", REGISTRY_LIVE, 10);
 	swap = registry_publish(old.registry, 0);
-	registry_carry(new.registry, NULL, swap, NULL);
+	registry_carry(new.registry, NULL, swap, 0, NULL);
 	remove_series(&old, "/", "200");
 	remove_series(&old, "/set", "200");
 	count(&old, "/", "200", 3);
@@ -480,7 +480,7 @@ static void series_that_moved_are_found(void **state)
 		count(&old, path, "200", i);
 	}
 	swap = registry_publish(old.registry, 0);
-	registry_carry(new.registry, NULL, swap, NULL);
+	registry_carry(new.registry, NULL, swap, 0, NULL);
 	for (int i = 0; i < MANY; i++) {
 		snprintf(path, sizeof path, "%06d", i * 2 + 1);
 		count(&old, path, "200", 1);
@@ -716,7 +716,7 @@ static void a_staged_value_hides_no_count_of_the_old_version(void **state)
 	count(&old, "/", "200", 1);
 	set(&old, "/staged", "200", PART, 100);
 	swap = registry_publish(old.registry, 0);
-	assert_int_equal(registry_carry(new.registry, NULL, swap, NULL), 1);
+	assert_int_equal(registry_carry(new.registry, NULL, swap, 0, NULL), 1);
 	registry_drop(old.registry, PART, 0);
 	count(&old, "/", "200", 2);
 	assert_int_equal(carry_rest(&old, &new, swap), 1);
@@ -816,7 +816,7 @@ static void pages_come_from_another_thread(void **state)
 		over = atomic_load(&stream.over);
 		page = page_slot_get(&stream.slot);
 		if (page)
-			registry_carry(new.registry, before, page, NULL);
+			registry_carry(new.registry, before, page, 0, NULL);
 		page_unref(before);
 		before = page;
 	} while (!over);

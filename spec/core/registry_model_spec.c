@@ -616,7 +616,7 @@ static void op_carry(struct world *w)
 		model_carry(w, f, key, numbers);
 	}
 	page = registry_publish(other, 0);
-	registry_carry(w->registry, NULL, page, &left);
+	registry_carry(w->registry, NULL, page, w->now, &left);
 	assert_int_equal(left.full, 0);
 	page_unref(page);
 	registry_free(other);

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What series have beside their numbers: native buckets, windows of quantiles,
+ * exemplars. Everything is looked at on pages.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/carry.h"
+#include "core/registry.h"
+
+enum { LIVE = REGISTRY_LIVE, PART = 1 };
+
+static const double bounds[] = { 1, 2 };
+static const double quantiles[] = { 0.5, 1 };
+static const struct native_options options = { 3, 0, 0 };
+
+/* ---- a registry and its page ---- */
+
+static struct registry *registry;
+static struct page *page; /* the last one */
+static double now;
+
+static int begin(void **state)
+{
+	(void)state;
+	registry = registry_new(&(struct registry_options){ 0 });
+	page = NULL;
+	now = 1000;
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	registry_free(registry);
+	page_unref(page);
+	return 0;
+}
+
+static struct family *add_to(struct registry *to, struct metadata_desc metadata)
+{
+	static const char *const labels[] = { "n" };
+	struct family_options family = { .metadata = metadata,
+					 .labels = labels,
+					 .nlabels = 1 };
+	struct err err = { 0 };
+	struct family *added;
+
+	family.metadata.name = "f";
+	added = registry_add(to, &family, &err);
+	if (!added)
+		fail_msg("%s", err.text);
+	return added;
+}
+
+static struct family *add(struct metadata_desc metadata)
+{
+	return add_to(registry, metadata);
+}
+
+static const struct metadata_desc counter = { .type = METRIC_COUNTER };
+static const struct metadata_desc native = { .type = METRIC_HISTOGRAM,
+					     .native = &options };
+static const struct metadata_desc both = { .type = METRIC_HISTOGRAM,
+					   .native = &options,
+					   .bounds = bounds,
+					   .nbounds = 2 };
+static const struct metadata_desc summary = { .type = METRIC_SUMMARY,
+					      .quantiles = quantiles,
+					      .nquantiles = 2,
+					      .window = 10 };
+
+static uint32_t row(struct family *family, const char *n)
+{
+	struct str value = { n, strlen(n) };
+	uint32_t row;
+
+	assert_true(family_row(family, &value, &row, NULL));
+	return row;
+}
+
+static void observe(struct family *family, const char *n, double value)
+{
+	family_observe(family, row(family, n), PART, value, now);
+}
+
+static void set_numbers(struct family *family, const char *n, unsigned part)
+{
+	static const double numbers[8] = { 7, 3 };
+
+	family_set_numbers(family, row(family, n), part, numbers, now);
+}
+
+static void exemplify(struct family *family, const char *n, double value,
+		      double time)
+{
+	struct exemplar *exemplar = exemplar_new(NULL, 0, value, time, NULL);
+
+	family_exemplify(family, row(family, n), value, exemplar);
+}
+
+/* The chunk that a new page shows of the first rows. */
+static const struct chunk *shown(void)
+{
+	page_unref(page);
+	page = registry_publish(registry, now);
+	assert_int_equal(page->nfamilies, 1);
+	return page->families[0].chunks[0];
+}
+
+static void assert_count(const struct chunk *chunk, uint32_t i, uint64_t count)
+{
+	if (!chunk->natives || !chunk->natives[i]) {
+		assert_int_equal(count, 0);
+		return;
+	}
+	assert_int_equal(chunk->natives[i]->count, count);
+}
+
+static void assert_near(double value, double want)
+{
+	if (isnan(want) ? !isnan(value) : !(fabs(value / want - 1) < 0.006))
+		fail_msg("%g, not %g", value, want);
+}
+
+/* The median and the greatest of row I. */
+static void assert_quantiles(const struct chunk *chunk, uint32_t i,
+			     double median, double greatest)
+{
+	const double *values = chunk->values + i * 5;
+
+	assert_near(values[2], median);
+	assert_near(values[3], greatest);
+}
+
+static void assert_exemplar(const struct chunk *chunk, uint32_t i,
+			    uint32_t slot, double value)
+{
+	assert_non_null(chunk->exemplars);
+	assert_non_null(chunk->exemplars[i]);
+	assert_non_null(chunk->exemplars[i]->slots[slot]);
+	assert_near(chunk->exemplars[i]->slots[slot]->value, value);
+}
+
+/* ---- native buckets ---- */
+
+static void observations_go_into_native_buckets(void **state)
+{
+	struct family *f = add(both);
+	const struct chunk *chunk;
+
+	(void)state;
+	observe(f, "a", 0.5);
+	observe(f, "a", 3);
+	observe(f, "b", 3);
+	chunk = shown();
+	assert_count(chunk, 0, 2);
+	assert_count(chunk, 1, 1);
+	assert_true(chunk->values[0] == 3.5 && chunk->values[1] == 1 &&
+		    chunk->values[3] == 1);
+	assert_int_equal(chunk->natives[0]->schema, 3);
+}
+
+static void a_page_keeps_the_buckets_that_it_showed(void **state)
+{
+	struct family *f = add(native);
+	const struct chunk *chunk;
+	struct page *old;
+
+	(void)state;
+	observe(f, "a", 1);
+	observe(f, "b", 1);
+	shown();
+	old = page_ref(page);
+	observe(f, "a", 1);
+	chunk = shown();
+	assert_count(chunk, 0, 2);
+	assert_count(old->families[0].chunks[0], 0, 1);
+	assert_ptr_equal(chunk->natives[1],
+			 old->families[0].chunks[0]->natives[1]);
+	page_unref(old);
+}
+
+static void what_is_mirrored_has_no_native_buckets(void **state)
+{
+	struct family *f = add(native);
+
+	(void)state;
+	observe(f, "a", 1);
+	set_numbers(f, "a", PART);
+	assert_count(shown(), 0, 1);
+	registry_drop(registry, PART, now);
+	observe(f, "a", 1);
+	assert_count(shown(), 0, 2);
+	set_numbers(f, "a", PART);
+	observe(f, "a", 1);
+	registry_commit(registry, PART, now);
+	assert_count(shown(), 0, 0);
+	assert_true(shown()->values[1] == 4);
+	observe(f, "a", 1);
+	assert_count(shown(), 0, 0);
+	family_remove(f, &(struct str){ "a", 1 });
+	observe(f, "a", 1);
+	assert_count(shown(), 0, 1);
+	set_numbers(f, "a", LIVE);
+	assert_count(shown(), 0, 0);
+}
+
+static void buckets_move_with_their_rows(void **state)
+{
+	struct family *f = add(native);
+	const struct chunk *chunk;
+	char n[8];
+
+	(void)state;
+	for (int i = 40; i > 0; i--) {
+		snprintf(n, sizeof n, "%02d", i);
+		for (int k = 0; k < i; k++)
+			observe(f, n, 1);
+		if (i % 7 == 0)
+			shown();
+	}
+	family_remove(f, &(struct str){ "03", 2 });
+	chunk = shown();
+	assert_int_equal(chunk->shown, 39);
+	for (uint32_t i = 0; i < 39; i++)
+		assert_count(chunk, i, i + 1 + (i >= 2));
+}
+
+/* ---- windows ---- */
+
+static void quantiles_are_those_of_the_window(void **state)
+{
+	struct family *f = add(summary);
+
+	(void)state;
+	observe(f, "a", 1);
+	observe(f, "a", 2);
+	observe(f, "a", 3);
+	assert_quantiles(shown(), 0, 2, 3);
+	assert_true(shown()->values[0] == 6 && shown()->values[1] == 3);
+	now += 9;
+	observe(f, "a", 10);
+	assert_quantiles(shown(), 0, 2, 10);
+	now += 5;
+	assert_true(registry_changed(registry, now));
+	assert_quantiles(shown(), 0, 10, 10);
+	assert_false(registry_changed(registry, now));
+	now += 10;
+	assert_quantiles(shown(), 0, NAN, NAN);
+	assert_true(shown()->values[0] == 16 && shown()->values[1] == 4);
+	now += 100;
+	assert_false(registry_changed(registry, now));
+}
+
+static void a_window_turns_beneath_a_staged_value(void **state)
+{
+	struct family *f = add(summary);
+
+	(void)state;
+	observe(f, "a", 1);
+	assert_quantiles(shown(), 0, 1, 1);
+	set_numbers(f, "a", PART);
+	now += 20;
+	shown();
+	registry_drop(registry, PART, now);
+	assert_true(registry_changed(registry, now));
+	assert_quantiles(shown(), 0, NAN, NAN);
+}
+
+static void mirrored_quantiles_are_the_sources(void **state)
+{
+	static const double numbers[] = { 9, 3, 2.5, 4.5 };
+	struct family *f = add(summary);
+
+	(void)state;
+	observe(f, "a", 1);
+	family_set_numbers(f, row(f, "a"), PART, numbers, now);
+	observe(f, "a", 1);
+	registry_commit(registry, PART, now);
+	now += 100;
+	assert_quantiles(shown(), 0, 2.5, 4.5);
+	observe(f, "a", 100);
+	assert_quantiles(shown(), 0, 2.5, 4.5);
+	assert_true(shown()->values[1] == 5);
+}
+
+/* ---- exemplars ---- */
+
+static void a_counter_shows_its_last_exemplar(void **state)
+{
+	struct family *f = add(counter);
+	struct page *old;
+
+	(void)state;
+	family_inc(f, row(f, "a"), 1);
+	family_inc(f, row(f, "b"), 1);
+	assert_null(shown()->exemplars);
+	exemplify(f, "b", 1, 5);
+	assert_exemplar(shown(), 1, 0, 1);
+	assert_null(shown()->exemplars[0]);
+	old = page_ref(page);
+	exemplify(f, "b", 2, 6);
+	assert_exemplar(shown(), 1, 0, 2);
+	assert_exemplar(old->families[0].chunks[0], 1, 0, 1);
+	page_unref(old);
+}
+
+static void a_histogram_has_one_for_each_bucket(void **state)
+{
+	struct family *f = add(both);
+
+	(void)state;
+	observe(f, "a", 0.5);
+	exemplify(f, "a", 0.5, 1);
+	exemplify(f, "a", 2, 2);
+	exemplify(f, "a", 5, 3);
+	exemplify(f, "a", 0.7, 4);
+	assert_int_equal(shown()->exemplars[0]->n, 3);
+	assert_exemplar(shown(), 0, 0, 0.7);
+	assert_exemplar(shown(), 0, 1, 2);
+	assert_exemplar(shown(), 0, 2, 5);
+}
+
+static void native_buckets_alone_have_the_last_ten(void **state)
+{
+	struct family *f = add(native);
+	double sum = 0;
+
+	(void)state;
+	for (int i = 1; i <= 25; i++) {
+		observe(f, "a", i);
+		exemplify(f, "a", i, i);
+	}
+	assert_int_equal(shown()->exemplars[0]->n, 10);
+	for (uint32_t i = 0; i < 10; i++)
+		sum += shown()->exemplars[0]->slots[i]->value;
+	assert_true(sum == 16 + 17 + 18 + 19 + 20 + 21 + 22 + 23 + 24 + 25);
+}
+
+static void exemplars_go_when_the_value_is_set(void **state)
+{
+	struct family *f = add(counter);
+
+	(void)state;
+	family_inc(f, row(f, "a"), 1);
+	exemplify(f, "a", 1, 1);
+	family_set(f, row(f, "a"), PART, 3, now);
+	assert_exemplar(shown(), 0, 0, 1);
+	exemplify(f, "a", 2, 1);
+	assert_exemplar(shown(), 0, 0, 1);
+	registry_drop(registry, PART, now);
+	assert_exemplar(shown(), 0, 0, 1);
+	family_set(f, row(f, "a"), PART, 3, now);
+	exemplify(f, "a", 2, 1);
+	registry_commit(registry, PART, now);
+	assert_exemplar(shown(), 0, 0, 2);
+	family_set(f, row(f, "a"), LIVE, 3, now);
+	assert_null(shown()->exemplars);
+}
+
+/* ---- carrying over ---- */
+
+static struct registry *other;
+
+/* What OTHER shows goes on here; the page, to be released. */
+static struct page *carry(const struct page *before)
+{
+	struct page *after = registry_publish(other, now);
+
+	registry_carry(registry, before, after, now, NULL);
+	return after;
+}
+
+static void buckets_and_exemplars_go_on(void **state)
+{
+	struct family *f = add(both), *old;
+	struct page *swap;
+
+	(void)state;
+	other = registry_new(&(struct registry_options){ 0 });
+	old = add_to(other, both);
+	observe(old, "a", 1);
+	exemplify(old, "a", 1, 10);
+	exemplify(old, "a", 2, 10);
+	observe(f, "a", 1);
+	exemplify(f, "a", 0.5, 20);
+	swap = carry(NULL);
+	assert_count(shown(), 0, 2);
+	assert_exemplar(shown(), 0, 0, 0.5);
+	assert_exemplar(shown(), 0, 1, 2);
+	observe(old, "a", 5);
+	exemplify(old, "a", 5, 10);
+	page_unref(carry(swap));
+	assert_count(shown(), 0, 3);
+	assert_true(shown()->values[3] == 1);
+	assert_exemplar(shown(), 0, 0, 0.5);
+	assert_exemplar(shown(), 0, 2, 5);
+	page_unref(swap);
+	registry_free(other);
+}
+
+/* Nothing is in the window twice. */
+static void windows_go_on(void **state)
+{
+	struct family *f = add(summary), *old;
+	struct page *swap;
+
+	(void)state;
+	other = registry_new(&(struct registry_options){ 0 });
+	old = add_to(other, summary);
+	observe(old, "a", 1);
+	now += 3;
+	observe(old, "a", 2);
+	swap = carry(NULL);
+	assert_quantiles(shown(), 0, 1, 2);
+	now += 3;
+	observe(old, "a", 3);
+	observe(f, "a", 4);
+	page_unref(carry(swap));
+	/* 1 2 3 4; twice it would be 1 1 2 2 3 4 */
+	assert_quantiles(shown(), 0, 2, 4);
+	observe(f, "a", 5);
+	assert_quantiles(shown(), 0, 3, 5);
+	now += 5;
+	/* 1 is gone: 2 3 4 5 */
+	observe(f, "a", 6);
+	assert_quantiles(shown(), 0, 4, 6);
+	page_unref(swap);
+	registry_free(other);
+}
+
+static void what_began_anew_is_added_whole(void **state)
+{
+	struct family *f = add(native), *old;
+	struct page *swap;
+
+	(void)state;
+	other = registry_new(&(struct registry_options){ 0 });
+	old = add_to(other, native);
+	observe(old, "a", 1);
+	observe(old, "a", 1);
+	swap = carry(NULL);
+	family_remove(old, &(struct str){ "a", 1 });
+	observe(old, "a", 1);
+	page_unref(carry(swap));
+	assert_count(shown(), 0, 3);
+	(void)f;
+	page_unref(swap);
+	registry_free(other);
+}
+
+static void other_quantiles_are_another_family(void **state)
+{
+	struct metadata_desc fewer = summary;
+	struct carry_left left;
+	struct page *old;
+
+	(void)state;
+	add(summary);
+	other = registry_new(&(struct registry_options){ 0 });
+	fewer.nquantiles = 1;
+	observe(add_to(other, fewer), "a", 1);
+	old = registry_publish(other, now);
+	assert_int_equal(registry_carry(registry, NULL, old, now, &left), 0);
+	assert_int_equal(left.unlike, 1);
+	page_unref(old);
+	registry_free(other);
+}
+
+#define SPEC(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SPEC(observations_go_into_native_buckets),
+		SPEC(a_page_keeps_the_buckets_that_it_showed),
+		SPEC(what_is_mirrored_has_no_native_buckets),
+		SPEC(buckets_move_with_their_rows),
+		SPEC(quantiles_are_those_of_the_window),
+		SPEC(a_window_turns_beneath_a_staged_value),
+		SPEC(mirrored_quantiles_are_the_sources),
+		SPEC(a_counter_shows_its_last_exemplar),
+		SPEC(a_histogram_has_one_for_each_bucket),
+		SPEC(native_buckets_alone_have_the_last_ten),
+		SPEC(exemplars_go_when_the_value_is_set),
+		SPEC(buckets_and_exemplars_go_on),
+		SPEC(windows_go_on),
+		SPEC(what_began_anew_is_added_whole),
+		SPEC(other_quantiles_are_another_family),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
