@@ -19,13 +19,16 @@
 #include "core/carry.h"
 #include "core/text.h"
 
-enum { FAMILIES = 4, KEYS_MAX = 1500, RETIRED = 3, OPERATIONS = 60000 };
+enum { FAMILIES = 7, KEYS_MAX = 1500, RETIRED = 3, OPERATIONS = 60000 };
 
 /* Of the parts, one always fails; the other sets what is never counted. */
 enum { FAILING = 1, SETTING = 2 };
 
-static const int keys[FAMILIES] = { 400, 90, 1, 1 };
+static const int keys[FAMILIES] = { 400, 90, 1, 1, 30, 12, 25 };
 static const double bounds[] = { 1, 2, 4 };
+static const double quantiles[] = { 0.25, 0.5, 1 };
+static const struct native_options native = { 2, 0, 0.5 };
+static double moment; /* counts operations */
 
 struct version {
 	struct registry *registry;
@@ -60,13 +63,30 @@ static const struct metadata_desc descs[FAMILIES] = {
 	  .nbounds = 3 },
 	{ .type = METRIC_SUMMARY, .name = "bytes" },
 	{ .type = METRIC_COUNTER, .name = "alone_total" },
+	{ .type = METRIC_HISTOGRAM, .name = "native", .native = &native },
+	{ .type = METRIC_HISTOGRAM,
+	  .name = "both",
+	  .bounds = bounds,
+	  .nbounds = 3,
+	  .native = &native },
+	{ .type = METRIC_SUMMARY,
+	  .name = "ranked",
+	  .quantiles = quantiles,
+	  .nquantiles = 3 },
 };
+
+static double count_moments(void)
+{
+	return moment;
+}
 
 static struct version *version_new(void)
 {
 	static const char *const labels[] = { "path", "code" };
 	static const struct label_pair constant = { "site", "\\" };
-	struct registry_options options = { .labels = &constant, .nlabels = 1 };
+	struct registry_options options = { .labels = &constant,
+					    .nlabels = 1,
+					    .clock = count_moments };
 	struct version *v = calloc(1, sizeof *v);
 
 	v->registry = registry_new(&options);
@@ -149,7 +169,15 @@ static void set(struct world *w, struct version *v, int key)
 
 static void stage(struct world *w, struct version *v, int f, int key)
 {
-	family_set(v->families[f], row(v, f, key), FAILING, any(w, 50), 0);
+	static double numbers[METADATA_BUCKETS_MAX];
+
+	numbers[1] = any(w, 50);
+	if (descs[f].type == METRIC_COUNTER)
+		family_set(v->families[f], row(v, f, key), FAILING, numbers[1],
+			   0);
+	else
+		family_set_numbers(v->families[f], row(v, f, key), FAILING,
+				   numbers, 0);
 	v->staged[f][key] = true;
 }
 
@@ -160,7 +188,7 @@ static void op_value(struct world *w, struct version *v)
 
 	if (is_set(f, key))
 		set(w, v, key);
-	else if (descs[f].type == METRIC_COUNTER && any(w, 5) == 0)
+	else if (any(w, 5) == 0)
 		stage(w, v, f, key);
 	else
 		count(w, v, f, key);
@@ -183,6 +211,7 @@ static void op_any(struct world *w, struct version *v)
 	uint32_t dice = any(w, 100);
 
 	w->operations++;
+	moment++;
 	if (dice < 96)
 		op_value(w, v);
 	else if (dice < 98)
@@ -227,6 +256,24 @@ static void op_reload(struct world *w)
 		version_free(old);
 }
 
+static void add_side(struct buf *out, const struct native_side *side)
+{
+	for (uint32_t i = 0; i < side->n; i++)
+		if (side->buckets[i].count)
+			buf_addf(out, " %d:%llu", side->buckets[i].index,
+				 (unsigned long long)side->buckets[i].count);
+}
+
+static void add_native(struct buf *out, const struct native *n)
+{
+	buf_addf(out, " native %d %llu %llu %.17g", n->schema,
+		 (unsigned long long)n->count,
+		 (unsigned long long)n->zero_count, n->sum);
+	add_side(out, &n->positive);
+	buf_addstr(out, " negative");
+	add_side(out, &n->negative);
+}
+
 static void add_row(struct buf *out, const struct page_family *family,
 		    const struct chunk *chunk, uint32_t i)
 {
@@ -237,6 +284,8 @@ static void add_row(struct buf *out, const struct page_family *family,
 		 labels->text);
 	for (unsigned k = 0; k < width; k++)
 		buf_addf(out, " %.17g", chunk->values[i * width + k]);
+	if (chunk->natives && chunk->natives[i])
+		add_native(out, chunk->natives[i]);
 	buf_addch(out, '\n');
 }
 
