@@ -23,10 +23,11 @@
 
   A plan is a table with a `command`:
 
-    run, once   listen, telemetry_path, log_level, lifecycle, watch; and script,
-                name, config, interval, timeout, lua_path, lua_cpath, sandbox,
-                allow (a list; nil: nowhere), or a list `exporters` of tables
-                with those and labels, profiles, where, mistake; the
+    run, once   listen, telemetry_path, log_level, lifecycle, watch,
+                without_created; and script, name, config, interval, timeout,
+                lua_path, lua_cpath, sandbox, allow (a list; nil: nowhere), or
+                a list `exporters` of tables with those and labels, profiles,
+                where, mistake; the
                 `configuration` that lists them, a file or folders; open:
                 others may join them; secrets: texts of ARGUMENTS that the
                 process list should not show

@@ -251,7 +251,7 @@ static struct exposition *render(const struct registry_object *object,
 	pages[0] = registry_publish(object->set->registry, now);
 	for (size_t i = 1; i < n; i++)
 		pages[i] = page_of(&object->guests[i - 1], now);
-	exposition = exposition_new(pages, n, NULL);
+	exposition = exposition_new(pages, n, form_plain, NULL);
 	for (size_t i = 0; i < n; i++)
 		page_unref(pages[i]);
 	free(pages);

@@ -1,446 +1,158 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a body consists of is held by the exposition that it is made for, beside
+ * the block: a later exposition may have another deflate piece made of a block,
+ * or have its text forgotten, while this one is still being made.
+ */
 #include "core/exposition.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "core/duplicate.h"
 #include "core/mem.h"
+#include "core/merge.h"
 #include "core/overlap.h"
-#include "core/text.h"
 
-/* What the first block of an exposition stands behind. */
-enum { FIRST_SERIAL = 1 };
+enum { ENCODINGS = ENCODING_ZSTD + 1 };
 
-/* A block may pass EXPOSITION_BLOCK only by one chunk with long labels. */
-static const size_t text_max = (size_t)1 << 30;
-
-/* A smaller block is made again when it can be made larger. */
-enum { BLOCK_LEAST = EXPOSITION_BLOCK / 4 };
-
-/* The head of a family (chunk is NULL), or one of its chunks. */
-struct item {
-	struct metadata *metadata;
-	struct chunk *chunk;
-};
-
-/* The compressed text of a block; refers back into the block before it. An
- * older exposition, which somebody still reads, may have the same block behind
- * another one: so a piece never changes, and is counted. */
-struct piece {
-	uint32_t refs;
-	uint64_t after; /* serial of the block before */
-	struct deflate_piece deflate;
-};
-
-struct block {
-	uint32_t refs;
-	uint64_t serial; /* never used twice */
-	size_t estimate;
-	struct bytes *text;
-	struct piece *piece; /* the last one made; NULL: none yet */
-	size_t nitems;
-	struct item items[];
+/* A body as far as it is made. */
+struct made {
+	size_t n;
+	struct bytes **parts;
+	struct piece **pieces; /* gzip: the parts are theirs */
 };
 
 struct exposition {
 	uint32_t refs;
-	unsigned conflicts;
-	struct duplicates duplicates;
-	struct overlap *overlap;
-	size_t estimate;
+	struct form form;
 	size_t npages;
 	struct page **pages;
-	size_t nblocks;
+
+	/* until it is merged; then NULL */
+	struct exposition *previous;
+	struct merge *merge;
+	struct layout layout;
+
+	unsigned conflicts, homonyms;
+	struct duplicates duplicates;
+	struct overlap *overlap;
+	size_t laid; /* items */
+	size_t nblocks, cap;
 	struct block **blocks;
-	struct piece **pieces; /* NULL before exposition_compress() */
+
+	struct made made[ENCODINGS];
+	struct bytes *before; /* text of the last block of the gzip body, as
+			       * long as that is being made */
 };
-
-/* ---- bytes ---- */
-
-struct bytes *bytes_ref(struct bytes *bytes)
-{
-	bytes->refs++;
-	return bytes;
-}
-
-void bytes_unref(struct bytes *bytes)
-{
-	if (!bytes || --bytes->refs)
-		return;
-	free(bytes->data);
-	free(bytes);
-}
-
-static struct piece *piece_ref(struct piece *piece)
-{
-	piece->refs++;
-	return piece;
-}
-
-static void piece_unref(struct piece *piece)
-{
-	if (!piece || --piece->refs)
-		return;
-	deflate_piece_release(&piece->deflate);
-	free(piece);
-}
 
 /* ---- merging ---- */
 
-struct items {
-	struct item *list;
-	size_t n, cap;
-	struct chunk **made; /* chunks that are no page's: references */
-	size_t nmade;
-};
-
-static void push(struct items *items, struct metadata *metadata,
-		 struct chunk *chunk)
+static void begin_merge(struct exposition *exposition)
 {
-	if (items->n == items->cap) {
-		items->cap = items->cap ? items->cap * 2 : 64;
-		items->list = mem_realloc(items->list,
-					  items->cap * sizeof *items->list);
-	}
-	items->list[items->n++] = (struct item){ metadata, chunk };
-}
-
-/* The family that comes next in name order, of the first page that has it. */
-static struct page_family *lowest(struct page *const *pages, size_t n,
-				  const uint32_t *at)
-{
-	struct page_family *low = NULL;
-
-	for (size_t i = 0; i < n; i++) {
-		struct page_family *family = &pages[i]->families[at[i]];
-
-		if (at[i] < pages[i]->nfamilies &&
-		    (!low ||
-		     strcmp(family->metadata->name, low->metadata->name) < 0))
-			low = family;
-	}
-	return low;
-}
-
-/* The pages that show a family, or would. */
-struct showing {
-	struct page_family **families;
-	size_t *pages; /* their numbers */
-	size_t n;
-};
-
-/* Moves on past the family NAME on every page that has it. */
-static void gather(struct page *const *pages, size_t n, uint32_t *at,
-		   const char *name, struct showing *showing)
-{
-	showing->n = 0;
-	for (size_t i = 0; i < n; i++) {
-		struct page_family *family = &pages[i]->families[at[i]];
-
-		if (at[i] == pages[i]->nfamilies ||
-		    strcmp(family->metadata->name, name) != 0)
-			continue;
-		at[i]++;
-		showing->families[showing->n] = family;
-		showing->pages[showing->n++] = i;
-	}
-}
-
-/* The first page has the family; those that disagree go. */
-static unsigned drop_conflicts(struct showing *showing)
-{
-	const struct metadata *first = showing->families[0]->metadata;
-	size_t n = showing->n;
-
-	showing->n = 0;
-	for (size_t i = 0; i < n; i++) {
-		struct page_family *family = showing->families[i];
-
-		if (!metadata_agree(first, family->metadata, NULL))
-			continue;
-		showing->families[showing->n] = family;
-		showing->pages[showing->n++] = showing->pages[i];
-	}
-	return (unsigned)(n - showing->n);
-}
-
-static void keep(struct items *items, struct chunk *made)
-{
-	items->made = mem_realloc(items->made,
-				  (items->nmade + 1) * sizeof *items->made);
-	items->made[items->nmade++] = made;
-}
-
-/* The chunks of one page, through FINDER unless that is NULL. */
-static void push_family(struct items *items, struct metadata *metadata,
-			const struct page_family *family, size_t page,
-			struct duplicate_finder *finder)
-{
-	for (uint32_t k = 0; k < family->nchunks; k++) {
-		struct chunk *chunk = family->chunks[k], *left = chunk;
-
-		if (finder)
-			left = duplicate_filter(finder, chunk, page);
-		if (left->shown)
-			push(items, metadata, left);
-		if (finder && left == chunk)
-			chunk_unref(left);
-		else if (finder)
-			keep(items, left);
-	}
-}
-
-/* Series are looked at only where two pages could show the same one. */
-static void push_showing(struct items *items, struct exposition *exposition,
-			 const struct showing *showing)
-{
-	struct metadata *metadata = showing->families[0]->metadata;
-	struct duplicate_finder *finder = NULL;
-
-	push(items, metadata, NULL);
-	for (size_t i = 0; i < showing->n; i++) {
-		size_t page = showing->pages[i];
-		bool doubtful = showing->n > 1 &&
-				overlap_any(exposition->overlap, page,
-					    showing->pages, showing->n);
-
-		if (doubtful && !finder)
-			finder = duplicate_finder_new(metadata,
-						      &exposition->duplicates);
-		push_family(items, metadata, showing->families[i], page,
-			    doubtful ? finder : NULL);
-	}
-	if (finder)
-		duplicate_finder_free(finder);
-}
-
-static void merge(struct exposition *exposition, struct items *items)
-{
-	struct page *const *pages = exposition->pages;
-	size_t n = exposition->npages;
-	uint32_t *at = mem_array(n, sizeof *at);
-	struct showing showing = {
-		mem_array(n, sizeof(struct page_family *)),
-		mem_array(n, sizeof *showing.pages),
-		0,
+	struct exposition *previous = exposition->previous;
+	const struct merge_source source = {
+		.pages = exposition->pages,
+		.n = exposition->npages,
+		.form = exposition->form,
+		.overlap = exposition->overlap,
+		.former = previous ? previous->blocks : NULL,
+		.nformer = previous ? previous->nblocks : 0,
 	};
-	struct page_family *low;
 
-	while ((low = lowest(pages, n, at)) != NULL) {
-		gather(pages, n, at, low->metadata->name, &showing);
-		exposition->conflicts += drop_conflicts(&showing);
-		push_showing(items, exposition, &showing);
-	}
-	free(showing.families);
-	free(showing.pages);
-	free(at);
+	exposition->merge = merge_new(&source);
+	layout_init(&exposition->layout, exposition->form, source.former,
+		    source.nformer);
 }
 
-/* ---- blocks ---- */
-
-static const void *key_of(const struct item *item)
+/* The last one in this form that has blocks. */
+static struct exposition *useful(struct exposition *previous, struct form form)
 {
-	return item->chunk ? (const void *)item->chunk : item->metadata;
+	while (previous && previous->merge)
+		previous = previous->previous;
+	return previous && form_same(previous->form, form) ? previous : NULL;
 }
 
-static size_t estimate(const struct item *item)
-{
-	const struct metadata *m = item->metadata;
-
-	return item->chunk ? text_chunk_estimate(m, item->chunk)
-			   : strlen(m->help) + 2 * m->name_len + 32;
-}
-
-static struct block *block_new(const struct item *items, size_t n)
-{
-	static _Atomic uint64_t last = FIRST_SERIAL; /* of all threads */
-	struct block *block = mem_alloc(sizeof *block + n * sizeof *items);
-
-	block->refs = 1;
-	block->serial = ++last;
-	block->nitems = n;
-	for (size_t i = 0; i < n; i++) {
-		block->items[i].metadata = metadata_ref(items[i].metadata);
-		if (items[i].chunk)
-			block->items[i].chunk = chunk_ref(items[i].chunk);
-		block->estimate += estimate(&items[i]);
-	}
-	return block;
-}
-
-static void block_unref(struct block *block)
-{
-	if (--block->refs)
-		return;
-	for (size_t i = 0; i < block->nitems; i++) {
-		metadata_unref(block->items[i].metadata);
-		chunk_unref(block->items[i].chunk);
-	}
-	bytes_unref(block->text);
-	piece_unref(block->piece);
-	free(block);
-}
-
-/* Former blocks by their first item. */
-struct firsts {
-	struct block **slots;
-	size_t mask;
-};
-
-static struct block **slot_of(const struct firsts *firsts, const void *key)
-{
-	size_t i = ((uintptr_t)key >> 4) * (size_t)0x9E3779B97F4A7C15u;
-
-	for (i >>= 16;; i++) {
-		struct block **slot = &firsts->slots[i & firsts->mask];
-
-		if (!*slot || key_of(&(*slot)->items[0]) == key)
-			return slot;
-	}
-}
-
-static void firsts_init(struct firsts *firsts,
-			const struct exposition *previous)
-{
-	size_t n = previous ? previous->nblocks : 0, size = 1;
-
-	while (size < 2 * n + 1)
-		size *= 2;
-	firsts->mask = size - 1;
-	firsts->slots = mem_array(size, sizeof *firsts->slots);
-	for (size_t i = 0; i < n; i++)
-		*slot_of(firsts, key_of(&previous->blocks[i]->items[0])) =
-			previous->blocks[i];
-}
-
-static bool starts_with(const struct item *items, size_t n,
-			const struct block *block)
-{
-	if (!block || block->nitems > n)
-		return false;
-	for (size_t i = 0; i < block->nitems; i++)
-		if (key_of(&items[i]) != key_of(&block->items[i]))
-			return false;
-	return true;
-}
-
-/*
- * How many items the next block takes. Where a former block began not too far
- * from its proper end, it ends there: so after a change the borders fall into
- * step again and the blocks behind it can be taken over.
- */
-static size_t cut(const struct item *items, size_t n,
-		  const struct firsts *firsts)
-{
-	size_t size = estimate(&items[0]), end = 0;
-
-	for (size_t i = 1; i < n; i++) {
-		if (size >= BLOCK_LEAST && *slot_of(firsts, key_of(&items[i])))
-			return i;
-		size += estimate(&items[i]);
-		if (!end && size > EXPOSITION_BLOCK)
-			end = i;
-		if (size > EXPOSITION_BLOCK + BLOCK_LEAST)
-			return end;
-	}
-	return n;
-}
-
-/* May OLD stand for the first of these items? A small block only where a new
- * one would be no larger: a page that grows bit by bit must not end up as many
- * small blocks. */
-static bool fits(const struct item *items, size_t n, const struct block *old,
-		 const struct firsts *firsts)
-{
-	return starts_with(items, n, old) &&
-	       (old->estimate >= BLOCK_LEAST ||
-		cut(items, n, firsts) == old->nitems);
-}
-
-static void add_block(struct exposition *exposition, struct block *block,
-		      size_t *cap)
-{
-	if (exposition->nblocks == *cap) {
-		*cap = *cap ? *cap * 2 : 16;
-		exposition->blocks = mem_realloc(
-			exposition->blocks, *cap * sizeof *exposition->blocks);
-	}
-	exposition->blocks[exposition->nblocks++] = block;
-	exposition->estimate += block->estimate;
-}
-
-static void make_blocks(struct exposition *exposition,
-			const struct items *items,
-			const struct exposition *previous)
-{
-	struct firsts firsts;
-	size_t cap = 0, n;
-
-	firsts_init(&firsts, previous);
-	for (size_t i = 0; i < items->n; i += n) {
-		const struct item *from = items->list + i;
-		struct block *old = *slot_of(&firsts, key_of(from));
-
-		if (fits(from, items->n - i, old, &firsts)) {
-			n = old->nitems;
-			old->refs++;
-			add_block(exposition, old, &cap);
-		} else {
-			n = cut(from, items->n - i, &firsts);
-			add_block(exposition, block_new(from, n), &cap);
-		}
-	}
-	free(firsts.slots);
-}
-
-struct exposition *exposition_new(struct page *const *pages, size_t n,
-				  struct exposition *previous)
+struct exposition *exposition_begin(struct page *const *pages, size_t n,
+				    struct form form,
+				    struct exposition *previous)
 {
 	struct exposition *exposition = mem_alloc(sizeof *exposition);
-	struct items items = { 0 };
 
+	previous = useful(previous, form);
 	exposition->refs = 1;
+	exposition->form = form;
 	exposition->npages = n;
 	exposition->pages = mem_array(n, sizeof(struct page *));
 	for (size_t i = 0; i < n; i++)
 		exposition->pages[i] = page_ref(pages[i]);
 	exposition->overlap =
 		overlap_new(pages, n, previous ? previous->overlap : NULL);
-	merge(exposition, &items);
-	make_blocks(exposition, &items, previous);
-	while (items.nmade)
-		chunk_unref(items.made[--items.nmade]);
-	free(items.made);
-	free(items.list);
+	if (previous)
+		exposition->previous = exposition_ref(previous);
+	begin_merge(exposition);
 	return exposition;
 }
 
-struct exposition *exposition_ref(struct exposition *exposition)
+static void end_merge(struct exposition *exposition)
 {
-	exposition->refs++;
-	return exposition;
+	exposition->conflicts = merge_conflicts(exposition->merge);
+	exposition->homonyms = merge_homonyms(exposition->merge);
+	exposition->duplicates = merge_take_duplicates(exposition->merge);
+	merge_free(exposition->merge);
+	exposition->merge = NULL;
+	layout_release(&exposition->layout);
+	exposition_unref(exposition->previous);
+	exposition->previous = NULL;
 }
 
-void exposition_unref(struct exposition *exposition)
+/* False when there are no items left. */
+static bool add_block(struct exposition *exposition)
 {
-	if (!exposition || --exposition->refs)
-		return;
-	for (size_t i = 0; i < exposition->nblocks; i++) {
-		block_unref(exposition->blocks[i]);
-		if (exposition->pieces)
-			piece_unref(exposition->pieces[i]);
+	size_t n;
+	const struct item *items = merge_items(exposition->merge, &n);
+	struct block *block;
+
+	if (exposition->laid == n)
+		return false;
+	block = layout_next(&exposition->layout, items + exposition->laid,
+			    n - exposition->laid);
+	exposition->laid += block->nitems;
+	if (exposition->nblocks == exposition->cap) {
+		exposition->cap = exposition->cap ? exposition->cap * 2 : 16;
+		exposition->blocks =
+			mem_realloc(exposition->blocks,
+				    exposition->cap * sizeof(struct block *));
 	}
-	for (size_t i = 0; i < exposition->npages; i++)
-		page_unref(exposition->pages[i]);
-	overlap_unref(exposition->overlap);
-	free(exposition->duplicates.series);
-	free(exposition->blocks);
-	free(exposition->pieces);
-	free(exposition->pages);
-	free(exposition);
+	exposition->blocks[exposition->nblocks++] = block;
+	return true;
 }
+
+/* Cutting a block costs little. */
+enum { BLOCKS_PER_STEP = 16 };
+
+static void merge_on(struct exposition *exposition)
+{
+	if (!exposition->nblocks && merge_step(exposition->merge))
+		return;
+	for (int i = 0; i < BLOCKS_PER_STEP; i++) {
+		if (!add_block(exposition)) {
+			end_merge(exposition);
+			return;
+		}
+	}
+}
+
+struct exposition *exposition_new(struct page *const *pages, size_t n,
+				  struct form form, struct exposition *previous)
+{
+	struct exposition *exposition =
+		exposition_begin(pages, n, form, previous);
+
+	while (exposition->merge)
+		merge_on(exposition);
+	return exposition;
+}
+
+/* ---- what it is ---- */
 
 bool exposition_shows(const struct exposition *exposition,
 		      struct page *const *pages, size_t n)
@@ -453,9 +165,9 @@ bool exposition_shows(const struct exposition *exposition,
 	return true;
 }
 
-size_t exposition_blocks(const struct exposition *exposition)
+struct form exposition_form(const struct exposition *exposition)
 {
-	return exposition->nblocks;
+	return exposition->form;
 }
 
 size_t exposition_series(const struct exposition *exposition)
@@ -467,14 +179,24 @@ size_t exposition_series(const struct exposition *exposition)
 	return series;
 }
 
-bool exposition_keeps_text(const struct exposition *exposition)
+bool exposition_merged(const struct exposition *exposition)
 {
-	return exposition->estimate <= EXPOSITION_KEEP_TEXT;
+	return !exposition->merge;
+}
+
+size_t exposition_blocks(const struct exposition *exposition)
+{
+	return exposition->nblocks;
 }
 
 unsigned exposition_conflicts(const struct exposition *exposition)
 {
 	return exposition->conflicts;
+}
+
+unsigned exposition_homonyms(const struct exposition *exposition)
+{
+	return exposition->homonyms;
 }
 
 const struct duplicates *exposition_duplicates(
@@ -483,101 +205,188 @@ const struct duplicates *exposition_duplicates(
 	return &exposition->duplicates;
 }
 
-/* ---- text and pieces ---- */
-
-static struct bytes *render(const struct block *block)
-{
-	struct bytes *bytes = mem_alloc(sizeof *bytes);
-	struct buf text;
-
-	buf_init(&text, text_max);
-	buf_reserve(&text, block->estimate + block->estimate / 4 + 256);
-	for (size_t i = 0; i < block->nitems; i++) {
-		const struct item *item = &block->items[i];
-
-		if (item->chunk)
-			text_chunk(&text, item->metadata, item->chunk);
-		else
-			text_head(&text, item->metadata);
-	}
-	bytes->refs = 1;
-	bytes->data = buf_take(&text, &bytes->len);
-	return bytes;
-}
-
 struct bytes *exposition_text(struct exposition *exposition, size_t i)
 {
+	return block_text(exposition->blocks[i], NULL);
+}
+
+/* ---- bodies ---- */
+
+static void keep_before(struct exposition *exposition, struct bytes *text)
+{
+	bytes_unref(exposition->before);
+	exposition->before = text;
+}
+
+/* The piece of block I, made unless its last one is for behind the block that
+ * stands before it here. True when it was made. */
+static bool take_piece(struct exposition *exposition, size_t i,
+		       struct coders *coders)
+{
+	struct made *made = &exposition->made[ENCODING_GZIP];
 	struct block *block = exposition->blocks[i];
-	struct bytes *text;
+	const struct block *before = i ? exposition->blocks[i - 1] : NULL;
+	bool have = block_has_gzip(block, before);
+	struct bytes *text = NULL;
 
-	if (block->text)
-		return bytes_ref(block->text);
-	text = render(block);
-	if (exposition_keeps_text(exposition)) {
-		text->data = mem_realloc(text->data, text->len + 1);
-		block->text = bytes_ref(text);
+	if (!have) {
+		text = block_text(block, coders);
+		block_make_gzip(block, text, before, exposition->before,
+				coders);
 	}
-	return text;
+	keep_before(exposition, text);
+	made->pieces[i] = piece_ref(block->gzip);
+	made->parts[i] = bytes_ref(block->gzip->bytes);
+	return !have;
 }
 
-/* BEFORE is the text in front of TEXT, NULL for none; FRESH says that it is
- * what went through DEFLATE last. */
-static struct piece *make_piece(const struct bytes *before, bool fresh,
-				const struct bytes *text,
-				struct deflate *deflate)
+static bool take_text(struct exposition *exposition, size_t i,
+		      struct coders *coders)
 {
-	struct piece *piece = mem_alloc(sizeof *piece);
+	struct block *block = exposition->blocks[i];
+	bool have = block->text;
 
-	piece->refs = 1;
-	if (fresh && before->len >= DEFLATE_WINDOW) {
-		deflate_follow(deflate);
-	} else {
-		deflate_begin(deflate);
-		if (before)
-			deflate_before(deflate, before->data, before->len);
-	}
-	deflate_add(deflate, text->data, text->len);
-	deflate_end(deflate, &piece->deflate);
-	return piece;
+	block_keep_text(block, coders);
+	exposition->made[ENCODING_IDENTITY].parts[i] = bytes_ref(block->text);
+	return !have;
 }
 
-/*
- * A piece stays good while its block stands behind the same block. BEFORE is
- * the text of the block before, where that was rendered for its own piece.
- */
-void exposition_compress(struct exposition *exposition, struct deflate *deflate)
+static bool take_frame(struct exposition *exposition, size_t i,
+		       struct coders *coders)
 {
-	struct bytes *before = NULL, *text;
-	uint64_t serial = FIRST_SERIAL;
+	struct block *block = exposition->blocks[i];
+	bool have = block->zstd;
 
-	if (exposition->pieces)
+	block_make_zstd(block, coders);
+	exposition->made[ENCODING_ZSTD].parts[i] = bytes_ref(block->zstd);
+	return !have;
+}
+
+static void begin_body(struct exposition *exposition, enum encoding encoding)
+{
+	struct made *made = &exposition->made[encoding];
+	size_t n = exposition->nblocks;
+
+	if (made->parts)
 		return;
-	exposition->pieces =
-		mem_array(exposition->nblocks, sizeof(struct piece *));
-	for (size_t i = 0; i < exposition->nblocks; i++) {
-		struct block *block = exposition->blocks[i];
-
-		text = NULL;
-		if (!block->piece || block->piece->after != serial) {
-			bool fresh = before != NULL;
-
-			if (i && !before)
-				before = exposition_text(exposition, i - 1);
-			text = exposition_text(exposition, i);
-			piece_unref(block->piece);
-			block->piece = make_piece(before, fresh, text, deflate);
-			block->piece->after = serial;
-		}
-		exposition->pieces[i] = piece_ref(block->piece);
-		bytes_unref(before);
-		before = text;
-		serial = block->serial;
-	}
-	bytes_unref(before);
+	made->parts = mem_array(n, sizeof(struct bytes *));
+	if (encoding == ENCODING_GZIP)
+		made->pieces = mem_array(n, sizeof(struct piece *));
 }
 
-const struct deflate_piece *exposition_piece(
-	const struct exposition *exposition, size_t i)
+/* Takes what is there, until one block lacked something. */
+static void make_on(struct exposition *exposition, enum encoding encoding,
+		    struct coders *coders)
 {
-	return &exposition->pieces[i]->deflate;
+	static bool (*const take[])(struct exposition *, size_t,
+				    struct coders *) = {
+		[ENCODING_IDENTITY] = take_text,
+		[ENCODING_GZIP] = take_piece,
+		[ENCODING_ZSTD] = take_frame,
+	};
+	struct made *made = &exposition->made[encoding];
+
+	begin_body(exposition, encoding);
+	while (made->n < exposition->nblocks)
+		if (take[encoding](exposition, made->n++, coders))
+			break;
+	if (encoding == ENCODING_GZIP && made->n == exposition->nblocks)
+		keep_before(exposition, NULL);
+}
+
+bool exposition_is_made(const struct exposition *exposition,
+			enum encoding encoding)
+{
+	return !exposition->merge &&
+	       exposition->made[encoding].n == exposition->nblocks;
+}
+
+bool exposition_step(struct exposition *exposition, enum encoding encoding,
+		     struct coders *coders)
+{
+	if (exposition->merge)
+		merge_on(exposition);
+	else
+		make_on(exposition, encoding, coders);
+	return !exposition_is_made(exposition, encoding);
+}
+
+void exposition_make(struct exposition *exposition, enum encoding encoding,
+		     struct coders *coders)
+{
+	while (exposition_step(exposition, encoding, coders))
+		;
+}
+
+struct bytes *exposition_part(const struct exposition *exposition,
+			      enum encoding encoding, size_t i)
+{
+	return exposition->made[encoding].parts[i];
+}
+
+void exposition_gzip_trailer(const struct exposition *exposition,
+			     unsigned char out[DEFLATE_TRAILER_SIZE])
+{
+	const struct made *made = &exposition->made[ENCODING_GZIP];
+	const struct deflate_piece **pieces =
+		mem_array(made->n, sizeof *pieces);
+
+	for (size_t i = 0; i < made->n; i++)
+		pieces[i] = &made->pieces[i]->deflate;
+	deflate_gzip_trailer(pieces, made->n, out);
+	free(pieces);
+}
+
+static void release_body(struct made *made)
+{
+	while (made->n) {
+		bytes_unref(made->parts[--made->n]);
+		if (made->pieces)
+			piece_unref(made->pieces[made->n]);
+	}
+	free(made->parts);
+	free(made->pieces);
+	*made = (struct made){ 0 };
+}
+
+void exposition_forget(struct exposition *exposition, enum encoding encoding)
+{
+	release_body(&exposition->made[encoding]);
+	if (encoding == ENCODING_GZIP)
+		keep_before(exposition, NULL);
+	for (size_t i = 0; i < exposition->nblocks; i++)
+		block_forget(exposition->blocks[i], encoding);
+}
+
+/* ---- life ---- */
+
+struct exposition *exposition_ref(struct exposition *exposition)
+{
+	exposition->refs++;
+	return exposition;
+}
+
+static void release_blocks(struct exposition *exposition)
+{
+	for (int i = 0; i < ENCODINGS; i++)
+		release_body(&exposition->made[i]);
+	for (size_t i = 0; i < exposition->nblocks; i++)
+		block_unref(exposition->blocks[i]);
+	bytes_unref(exposition->before);
+	free(exposition->blocks);
+}
+
+void exposition_unref(struct exposition *exposition)
+{
+	if (!exposition || --exposition->refs)
+		return;
+	if (exposition->merge)
+		end_merge(exposition);
+	release_blocks(exposition);
+	for (size_t i = 0; i < exposition->npages; i++)
+		page_unref(exposition->pages[i]);
+	overlap_unref(exposition->overlap);
+	free(exposition->duplicates.series);
+	free(exposition->pages);
+	free(exposition);
 }

@@ -26,6 +26,14 @@ struct ticker {
 	struct ticker *next;
 };
 
+/* What is behind a struct laps, the same way. */
+struct runner {
+	uv_idle_t uv; /* first: laps->handle points here */
+	struct laps *laps;
+	struct runner **prev;
+	struct runner *next;
+};
+
 struct loop {
 	uv_loop_t uv;
 	uv_async_t wake;
@@ -33,6 +41,7 @@ struct loop {
 	struct message *first;
 	struct message **last;
 	struct ticker *tickers;
+	struct runner *runners;
 };
 
 static struct message *take_all(struct loop *loop)
@@ -193,6 +202,8 @@ bool loop_free(struct loop *loop)
 		;
 	while (loop->tickers)
 		timer_release(loop->tickers->timer);
+	while (loop->runners)
+		laps_release(loop->runners->laps);
 	uv_walk(&loop->uv, close_left, NULL);
 	/* A resolver thread that still works writes into the loop when it is
 	 * done, so then the memory is left to it. */
@@ -279,4 +290,54 @@ void timer_release(struct timer *timer)
 		loop->tickers = ticker->next;
 	timer->handle = NULL;
 	uv_close((uv_handle_t *)&ticker->uv, on_closed);
+}
+
+/* ---- laps ---- */
+
+static void on_lap(uv_idle_t *handle)
+{
+	struct laps *laps = ((struct runner *)handle->data)->laps;
+
+	laps->run(laps);
+}
+
+void laps_init(struct loop *loop, struct laps *laps,
+	       void (*run)(struct laps *laps))
+{
+	struct runner *runner = mem_alloc(sizeof *runner);
+
+	uv_idle_init(&loop->uv, &runner->uv);
+	runner->uv.data = runner;
+	runner->laps = laps;
+	runner->prev = &loop->runners;
+	runner->next = loop->runners;
+	if (runner->next)
+		runner->next->prev = &runner->next;
+	loop->runners = runner;
+	*laps = (struct laps){ .handle = &runner->uv, .run = run };
+}
+
+void laps_start(struct laps *laps)
+{
+	uv_idle_start(laps->handle, on_lap);
+}
+
+void laps_stop(struct laps *laps)
+{
+	if (laps->handle)
+		uv_idle_stop(laps->handle);
+}
+
+void laps_release(struct laps *laps)
+{
+	struct runner *runner;
+
+	if (!laps->handle)
+		return;
+	runner = laps->handle->data;
+	*runner->prev = runner->next;
+	if (runner->next)
+		runner->next->prev = runner->prev;
+	laps->handle = NULL;
+	uv_close((uv_handle_t *)&runner->uv, on_closed);
 }

@@ -82,4 +82,21 @@ void timer_start(struct timer *timer, double seconds);
 void timer_stop(struct timer *timer);
 void timer_release(struct timer *timer);
 
+/*
+ * Work that waits for nothing, in slices: from laps_start() to laps_stop(),
+ * `run` is called once in each round of the loop, which does not sleep then,
+ * and does everything else that is ready between two calls. The caller embeds
+ * it; what is said of the memory of timers holds here, too.
+ */
+struct laps {
+	uv_idle_t *handle; /* private */
+	void (*run)(struct laps *laps);
+};
+
+void laps_init(struct loop *loop, struct laps *laps,
+	       void (*run)(struct laps *laps));
+void laps_start(struct laps *laps);
+void laps_stop(struct laps *laps);
+void laps_release(struct laps *laps);
+
 #endif

@@ -351,7 +351,7 @@ static int l_page(lua_State *L)
 	struct object *object = check_exporter(L);
 	struct page *page = exporter_page(object->exporter);
 	struct exposition *exposition =
-		exposition_new(&page, page ? 1 : 0, NULL);
+		exposition_new(&page, page ? 1 : 0, form_plain, NULL);
 	struct buf text;
 
 	buf_init(&text, 1 << 26);

@@ -248,7 +248,7 @@ static int l_rendering_gc(lua_State *L)
 
 static void render(struct rendering *rendering, struct page *page)
 {
-	rendering->exposition = exposition_new(&page, 1, NULL);
+	rendering->exposition = exposition_new(&page, 1, form_plain, NULL);
 	for (size_t i = 0; i < exposition_blocks(rendering->exposition); i++) {
 		struct bytes *bytes = exposition_text(rendering->exposition, i);
 

@@ -71,7 +71,7 @@ void once_print(struct exporter *const *exporters, size_t n)
 		pages[shown] = exporter_page(exporters[i]);
 		shown += pages[shown] != NULL;
 	}
-	exposition = exposition_new(pages, shown, NULL);
+	exposition = exposition_new(pages, shown, form_plain, NULL);
 	print_exposition(exposition);
 	duplicates = exposition_duplicates(exposition);
 	if (duplicates->count)

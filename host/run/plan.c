@@ -251,6 +251,7 @@ static void take_plan(lua_State *L, struct plan *plan)
 	plan->telemetry_path = take_string(L, "telemetry_path");
 	plan->log_level = take_string(L, "log_level");
 	plan->lifecycle = take_boolean(L, "lifecycle");
+	plan->without_created = take_boolean(L, "without_created");
 	plan->watch = take_watch(L);
 	take_list(L, "files", &plan->files);
 	plan->text = take_string(L, "text");

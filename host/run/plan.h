@@ -34,6 +34,7 @@ struct plan {
 	char *telemetry_path; /* NULL: none given */
 	char *log_level;      /* the same */
 	bool lifecycle;	      /* POST /-/reload is allowed */
+	bool without_created; /* no x_created in OpenMetrics 1 */
 	enum plan_watch watch;
 	char **files;	       /* of "test" */
 	char *text;	       /* to print, or NULL */

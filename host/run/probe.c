@@ -5,12 +5,9 @@
 #include <string.h>
 
 #include "core/buf.h"
-#include "core/deflate.h"
 #include "core/exposition.h"
 #include "core/mem.h"
 #include "run/scrape.h"
-#include "web/negotiate.h"
-#include "web/page_response.h"
 
 #define PLAIN "text/plain; charset=utf-8"
 
@@ -22,7 +19,7 @@ enum { SENTENCE_MAX = 4096, DEBUG_MAX = 64 << 20 };
 struct probes {
 	struct loop *loop;
 	struct roster *roster; /* the present one */
-	struct deflate *deflate;
+	struct serve *serve;
 };
 
 /* A probe with what the web thread knows about it. */
@@ -45,27 +42,29 @@ void probe_release(struct probe *probe)
 
 /* ---- answers ---- */
 
-static void answer_page(struct probes *probes, struct request *request,
-			struct exposition *exposition)
+static void answer_pages(const struct open_probe *open)
 {
-	struct response *response;
+	struct probes *probes = open->probes;
+	const struct serve_order order = {
+		.request = open->request,
+		.pages = open->probe.pages,
+		.n = open->probe.npages,
+		.seconds = serve_seconds(open->request, loop_now(probes->loop)),
+	};
 
-	if (negotiate_gzip(request_header(request, "Accept-Encoding")))
-		response = page_response_gzip(exposition, probes->deflate);
-	else
-		response = page_response_text(exposition);
-	request_answer(request, 200, response);
-	response_unref(response);
+	serve_pages(probes->serve, &order);
 }
 
 /* The trace, and the page below it. */
-static void answer_trace(struct request *request, const char *trace,
-			 struct exposition *exposition)
+static void answer_trace(const struct open_probe *open)
 {
+	const struct probe *probe = &open->probe;
+	struct exposition *exposition =
+		exposition_new(probe->pages, probe->npages, form_plain, NULL);
 	struct buf text;
 
 	buf_init(&text, DEBUG_MAX);
-	buf_addstr(&text, trace);
+	buf_addstr(&text, probe->trace);
 	buf_addch(&text, '\n');
 	for (size_t i = 0; i < exposition_blocks(exposition); i++) {
 		struct bytes *bytes = exposition_text(exposition, i);
@@ -73,26 +72,20 @@ static void answer_trace(struct request *request, const char *trace,
 		buf_add(&text, bytes->data, bytes->len);
 		bytes_unref(bytes);
 	}
-	request_answer_text(request, 200, PLAIN, buf_text(&text));
+	request_answer_text(open->request, 200, PLAIN, buf_text(&text));
 	buf_release(&text);
+	exposition_unref(exposition);
 }
 
-static void answer(struct open_probe *open)
+static void answer(const struct open_probe *open)
 {
-	struct probe *probe = &open->probe;
-	struct exposition *exposition;
-
-	if (!probe->npages) {
+	if (!open->probe.npages)
 		request_answer_text(open->request, 503, PLAIN,
 				    "the exporter is stopping\n");
-		return;
-	}
-	exposition = exposition_new(probe->pages, probe->npages, NULL);
-	if (probe->trace)
-		answer_trace(open->request, probe->trace, exposition);
+	else if (open->probe.trace)
+		answer_trace(open);
 	else
-		answer_page(open->probes, open->request, exposition);
-	exposition_unref(exposition);
+		answer_pages(open);
 }
 
 static void answered(struct probe *probe)
@@ -349,13 +342,14 @@ void probe_handle(struct request *request, void *arg)
 
 /* ---- life ---- */
 
-struct probes *probes_new(struct loop *loop, struct roster *roster)
+struct probes *probes_new(struct loop *loop, struct serve *serve,
+			  struct roster *roster)
 {
 	struct probes *probes = mem_alloc(sizeof *probes);
 
 	probes->loop = loop;
 	probes->roster = roster_ref(roster);
-	probes->deflate = deflate_new();
+	probes->serve = serve;
 	return probes;
 }
 
@@ -371,7 +365,6 @@ void probes_free(struct probes *probes)
 {
 	if (!probes)
 		return;
-	deflate_free(probes->deflate);
 	roster_unref(probes->roster);
 	free(probes);
 }

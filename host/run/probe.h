@@ -15,6 +15,7 @@
 #include "run/exporter.h"
 #include "run/pairs.h"
 #include "run/roster.h"
+#include "run/serve.h"
 #include "web/request.h"
 
 enum {
@@ -46,8 +47,9 @@ void probe_release(struct probe *probe);
 
 struct probes;
 
-/* Takes a reference to ROSTER. */
-struct probes *probes_new(struct loop *loop, struct roster *roster);
+/* Takes a reference to ROSTER; SERVE outlives it. */
+struct probes *probes_new(struct loop *loop, struct serve *serve,
+			  struct roster *roster);
 
 /* Takes a reference. Probes that are open hold the former one until they are
  * answered. */

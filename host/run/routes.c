@@ -207,7 +207,8 @@ struct routes *routes_new(const struct routes_options *options)
 	routes->lifecycle = options->lifecycle;
 	routes->telemetry_path = options->telemetry_path;
 	routes->roster = roster_ref(options->roster);
-	routes->probes = probes_new(routes->loop, routes->roster);
+	routes->probes =
+		probes_new(routes->loop, options->serve, routes->roster);
 	make_table(routes);
 	return routes;
 }

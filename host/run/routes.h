@@ -13,12 +13,14 @@
 #include "run/pusher.h"
 #include "run/roster.h"
 #include "run/scrape.h"
+#include "run/serve.h"
 #include "web/server.h"
 
 struct routes;
 
 struct routes_options {
 	struct loop *loop; /* of the web thread */
+	struct serve *serve;
 	struct scraper *scraper;
 	struct lifecycle *lifecycle;
 	const char *telemetry_path; /* begins with a slash */

@@ -1,9 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The exposition of the last scrape is kept, and with it the responses made
- * from it: a scrape whose pages are the same answers with the same bytes.
- * Nothing is freed under an open answer: responses hold their exposition.
- */
 #include "run/scrape.h"
 
 #include <stdio.h>
@@ -13,19 +8,12 @@
 #include "core/exposition.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "core/number.h"
-#include "web/negotiate.h"
-#include "web/page_response.h"
 
 #define PLAIN "text/plain; charset=utf-8"
 
 /* An exporter that is not collected on scrape and does not answer in time is
  * busy: it is served from its last page. */
 static const double scheduled_wait = 0.05;
-
-/* Without the header of Prometheus. An exporter's own timeout is mostly less.
- */
-static const double default_seconds = 120;
 
 /* An exporter is not waited for longer than this behind its own timeout: it is
  * stuck. */
@@ -42,12 +30,11 @@ struct scraper {
 	struct loop *loop;
 	struct roster *roster; /* the present one */
 	struct host_metrics *host;
-	struct pusher *pusher;	       /* NULL: nothing is pushed */
-	struct exposition *exposition; /* of all pages */
-	struct response *text, *gzip;  /* made from it, or NULL */
-	struct deflate *deflate;
-	unsigned conflicts; /* already told */
-	size_t duplicates;  /* the same, and the first of them: */
+	struct serve *serve;
+	struct pusher *pusher; /* NULL: nothing is pushed */
+	unsigned conflicts;    /* already told, */
+	unsigned homonyms;     /* the same */
+	size_t duplicates;     /* the same, and the first of them: */
 	char *series;
 };
 
@@ -69,26 +56,31 @@ struct scrape {
 	} questions[]; /* in the order of the roster */
 };
 
-/* ---- the merged exposition ---- */
-
-static void forget(struct scraper *scraper)
-{
-	response_unref(scraper->text);
-	response_unref(scraper->gzip);
-	scraper->text = scraper->gzip = NULL;
-	exposition_unref(scraper->exposition);
-	scraper->exposition = NULL;
-}
+/* ---- what is told of a merged exposition ---- */
 
 /* Two scripts that declare one family differently show at merging. */
-static void tell_conflicts(struct scraper *scraper)
+static void tell_conflicts(struct scraper *scraper,
+			   const struct exposition *exposition)
 {
-	unsigned n = exposition_conflicts(scraper->exposition);
+	unsigned n = exposition_conflicts(exposition);
 
 	if (n && n != scraper->conflicts)
 		log_warn("metrics are left out: exporters declare them "
 			 "differently");
 	scraper->conflicts = n;
+}
+
+/* They are in some forms alone, so only more of them are news. */
+static void tell_homonyms(struct scraper *scraper,
+			  const struct exposition *exposition)
+{
+	unsigned n = exposition_homonyms(exposition);
+
+	if (n <= scraper->homonyms)
+		return;
+	scraper->homonyms = n;
+	log_warn("metrics are left out: other ones have the same name once it "
+		 "is escaped");
 }
 
 static const char *name_of(const struct exporter *exporter)
@@ -110,9 +102,10 @@ void scrape_tell_duplicates(const struct duplicates *d,
 /* Two exporters that show the same series; said again when it is another one,
  * or another number of them. */
 static void tell_duplicates(struct scraper *scraper,
+			    const struct exposition *exposition,
 			    const struct exporter *const *owners)
 {
-	const struct duplicates *d = exposition_duplicates(scraper->exposition);
+	const struct duplicates *d = exposition_duplicates(exposition);
 
 	if (d->count == scraper->duplicates &&
 	    (!d->count || strcmp(d->series, scraper->series) == 0))
@@ -124,65 +117,16 @@ static void tell_duplicates(struct scraper *scraper,
 		scrape_tell_duplicates(d, owners);
 }
 
-static struct exposition *present(struct scraper *scraper,
-				  struct page *const *pages, size_t n)
-{
-	struct exposition *former = scraper->exposition;
+/* ---- pages ---- */
 
-	if (former && exposition_shows(former, pages, n))
-		return former;
-	scraper->exposition = NULL;
-	response_unref(scraper->text);
-	response_unref(scraper->gzip);
-	scraper->text = scraper->gzip = NULL;
-	scraper->exposition = exposition_new(pages, n, former);
-	exposition_unref(former);
-	tell_conflicts(scraper);
-	return scraper->exposition;
-}
-
-static bool wants_gzip(const struct request *request)
-{
-	return negotiate_gzip(request_header(request, "Accept-Encoding"));
-}
-
-/* The text of a large page is not kept for the next scrape. */
-static void answer_all(struct scraper *scraper, struct request *request,
-		       struct page *const *pages, size_t n)
-{
-	struct exposition *exposition = present(scraper, pages, n);
-	struct response *response;
-
-	if (wants_gzip(request)) {
-		if (!scraper->gzip)
-			scraper->gzip = page_response_gzip(exposition,
-							   scraper->deflate);
-		request_answer(request, 200, scraper->gzip);
-	} else if (scraper->text) {
-		request_answer(request, 200, scraper->text);
-	} else {
-		response = page_response_text(exposition);
-		request_answer(request, 200, response);
-		if (exposition_keeps_text(exposition))
-			scraper->text = response;
-		else
-			response_unref(response);
-	}
-}
-
-static void answer_one(struct scraper *scraper, struct request *request,
-		       struct page *page)
-{
-	struct exposition *exposition = exposition_new(&page, 1, NULL);
-	struct response *response =
-		wants_gzip(request)
-			? page_response_gzip(exposition, scraper->deflate)
-			: page_response_text(exposition);
-
-	request_answer(request, 200, response);
-	response_unref(response);
-	exposition_unref(exposition);
-}
+/* Pages, and who shows them. */
+struct shown {
+	struct scraper *scraper;
+	struct roster *roster; /* as long as the owners are looked at */
+	size_t n;
+	const struct exporter **owners; /* NULL: the host */
+	struct page **pages;
+};
 
 /* The question that SCRAPE (NULL: nobody was asked) has for EXPORTER; NULL:
  * none. NEXT is the number of the first that no exporter before this one was
@@ -219,13 +163,19 @@ static bool is_concerned(const struct roster_entry *entry,
 	return entry->exporter && (!only || only == entry);
 }
 
-/* Fills PAGES and OWNERS; how many there are. */
-static size_t gather(const struct roster *roster,
-		     const struct roster_entry *only,
-		     const struct scrape *scrape, struct page **pages,
-		     const struct exporter **owners)
+static void add_page(struct shown *shown, const struct exporter *owner,
+		     struct page *page)
 {
-	size_t n = 0, next = 0;
+	shown->owners[shown->n] = owner;
+	shown->pages[shown->n] = page;
+	shown->n += page != NULL;
+}
+
+static void gather(struct shown *shown, const struct roster_entry *only,
+		   const struct scrape *scrape)
+{
+	const struct roster *roster = shown->roster;
+	size_t next = 0;
 
 	for (size_t i = 0; i < roster->n; i++) {
 		struct exporter *exporter = roster->entries[i].exporter;
@@ -234,51 +184,106 @@ static size_t gather(const struct roster *roster,
 		if (!is_concerned(&roster->entries[i], only))
 			continue;
 		question = question_for(scrape, exporter, &next);
-		if (is_missing(exporter, question))
-			continue;
-		owners[n] = exporter;
-		pages[n] = exporter_page(exporter);
-		n += pages[n] != NULL;
+		if (!is_missing(exporter, question))
+			add_page(shown, exporter, exporter_page(exporter));
 	}
-	return n;
 }
 
-/* Adds the pages of the host behind the N that are there. */
-static size_t add_own(struct scraper *scraper, struct page **pages,
-		      const struct exporter **owners, size_t n)
+/* Adds the pages of the host. */
+static void add_own(struct shown *shown)
 {
-	owners[n] = NULL;
-	pages[n++] = host_metrics_page(scraper->host, loop_now(scraper->loop));
-	owners[n] = NULL;
+	struct scraper *scraper = shown->scraper;
+
+	add_page(shown, NULL,
+		 host_metrics_page(scraper->host, loop_now(scraper->loop)));
 	if (scraper->pusher)
-		pages[n] = pusher_page(scraper->pusher);
-	return n + (pages[n] != NULL);
+		add_page(shown, NULL, pusher_page(scraper->pusher));
+}
+
+static struct shown *shown_new(struct scraper *scraper, struct roster *roster)
+{
+	struct shown *shown = mem_alloc(sizeof *shown);
+
+	shown->scraper = scraper;
+	shown->roster = roster_ref(roster);
+	shown->pages = mem_array(roster->n + 2, sizeof *shown->pages);
+	shown->owners = mem_array(roster->n + 2, sizeof *shown->owners);
+	return shown;
+}
+
+static void shown_free(struct shown *shown)
+{
+	while (shown->n)
+		page_unref(shown->pages[--shown->n]);
+	roster_unref(shown->roster);
+	free(shown->owners);
+	free(shown->pages);
+	free(shown);
+}
+
+static void merged(void *arg, const struct exposition *exposition)
+{
+	struct shown *shown = arg;
+
+	if (exposition) {
+		tell_conflicts(shown->scraper, exposition);
+		tell_homonyms(shown->scraper, exposition);
+		tell_duplicates(shown->scraper, exposition, shown->owners);
+	}
+	shown_free(shown);
+}
+
+/* ---- answers ---- */
+
+static void show_all(struct request *request, struct shown *shown)
+{
+	struct scraper *scraper = shown->scraper;
+	struct serve_order order = {
+		.request = request,
+		.of = scraper,
+		.seconds = serve_seconds(request, loop_now(scraper->loop)),
+		.merged = merged,
+		.arg = shown,
+	};
+
+	add_own(shown);
+	order.pages = shown->pages;
+	order.n = shown->n;
+	serve_pages(scraper->serve, &order);
+}
+
+static void show_one(struct request *request, struct shown *shown)
+{
+	struct scraper *scraper = shown->scraper;
+	const struct serve_order order = {
+		.request = request,
+		.pages = shown->pages,
+		.n = shown->n,
+		.of = exporter_board(shown->owners[0]),
+		.seconds = serve_seconds(request, loop_now(scraper->loop)),
+	};
+
+	serve_pages(scraper->serve, &order);
+	shown_free(shown);
 }
 
 /* ONLY is the exporter that was asked for by name, or NULL. */
 static void answer(struct scraper *scraper, struct request *request,
-		   const struct roster *roster, const struct roster_entry *only,
+		   struct roster *roster, const struct roster_entry *only,
 		   const struct scrape *scrape)
 {
-	struct page **pages = mem_array(roster->n + 2, sizeof *pages);
-	const struct exporter **owners =
-		mem_array(roster->n + 2, sizeof *owners);
-	size_t n = gather(roster, only, scrape, pages, owners);
+	struct shown *shown = shown_new(scraper, roster);
 
-	if (only && !n) {
+	gather(shown, only, scrape);
+	if (!only) {
+		show_all(request, shown);
+	} else if (shown->n) {
+		show_one(request, shown);
+	} else {
 		request_answer_text(request, 503, PLAIN,
 				    "the exporter does not answer in time\n");
-	} else if (only) {
-		answer_one(scraper, request, pages[0]);
-	} else {
-		n = add_own(scraper, pages, owners, n);
-		answer_all(scraper, request, pages, n);
-		tell_duplicates(scraper, owners);
+		shown_free(shown);
 	}
-	while (n)
-		page_unref(pages[--n]);
-	free(owners);
-	free(pages);
 }
 
 /* ---- asking ---- */
@@ -351,13 +356,10 @@ static void expired(struct request *request, void *arg)
 
 double scrape_seconds(const struct request *request)
 {
-	const char *text =
-		request_header(request, "X-Prometheus-Scrape-Timeout-Seconds");
-	double seconds;
+	double seconds = serve_timeout(request);
 
-	if (!text || !number_parse(text, strlen(text), &seconds) ||
-	    !(seconds > 0) || seconds > default_seconds)
-		return default_seconds;
+	if (seconds >= SERVE_TIMEOUT)
+		return SERVE_TIMEOUT;
 	return seconds > 2 * offset ? seconds - offset : seconds / 2;
 }
 
@@ -489,7 +491,7 @@ void scrape_refuse_broken(const struct roster_entry *entry,
 void scrape_handle(struct request *request, void *arg)
 {
 	struct scraper *scraper = arg;
-	const struct roster *roster = scraper->roster;
+	struct roster *roster = scraper->roster;
 	const char *name = request_query(request, "exporter");
 	const struct roster_entry *only =
 		name ? roster_find(roster, name) : NULL;
@@ -506,15 +508,15 @@ void scrape_handle(struct request *request, void *arg)
 
 /* ---- life ---- */
 
-struct scraper *scraper_new(struct loop *loop, struct roster *roster,
-			    struct host_metrics *host)
+struct scraper *scraper_new(struct loop *loop, struct serve *serve,
+			    struct roster *roster, struct host_metrics *host)
 {
 	struct scraper *scraper = mem_alloc(sizeof *scraper);
 
 	scraper->loop = loop;
+	scraper->serve = serve;
 	scraper->roster = roster_ref(roster);
 	scraper->host = host;
-	scraper->deflate = deflate_new();
 	return scraper;
 }
 
@@ -535,9 +537,7 @@ void scraper_free(struct scraper *scraper)
 {
 	if (!scraper)
 		return;
-	forget(scraper);
 	roster_unref(scraper->roster);
 	free(scraper->series);
-	deflate_free(scraper->deflate);
 	free(scraper);
 }

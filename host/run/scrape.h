@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Scrapes: asks the exporters that want asking, waits for the last answer or
- * the deadline, merges the pages and answers from the blocks of the merged
- * exposition. In the web thread.
+ * the deadline, and has the pages of all served. In the web thread.
  */
 #ifndef RUN_SCRAPE_H
 #define RUN_SCRAPE_H
@@ -15,13 +14,14 @@
 #include "run/host_metrics.h"
 #include "run/pusher.h"
 #include "run/roster.h"
+#include "run/serve.h"
 #include "web/request.h"
 
 struct scraper;
 
-/* Takes a reference to ROSTER; HOST outlives it. */
-struct scraper *scraper_new(struct loop *loop, struct roster *roster,
-			    struct host_metrics *host);
+/* Takes a reference to ROSTER; SERVE and HOST outlive it. */
+struct scraper *scraper_new(struct loop *loop, struct serve *serve,
+			    struct roster *roster, struct host_metrics *host);
 
 /* Takes a reference. Scrapes that are open go on with the former one, and hold
  * it until the last answer to them has come. */

@@ -168,6 +168,7 @@ static bool open_web(struct supervisor *s, struct err *err)
 		.reload = s->reload,
 		.reload_ask = reload_ask,
 		.lifecycle = s->plan->lifecycle,
+		.without_created = s->plan->without_created,
 	};
 
 	s->web = web_new(&options, err);

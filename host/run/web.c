@@ -10,6 +10,7 @@
 #include "run/lifecycle.h"
 #include "run/routes.h"
 #include "run/scrape.h"
+#include "run/serve.h"
 #include "web/server.h"
 
 static const double server_grace = 0.3;
@@ -19,6 +20,7 @@ struct web {
 	bool lent; /* the loop is still the caller's */
 	pthread_t thread;
 	struct host_metrics *host;
+	struct serve *serve;
 	struct scraper *scraper;
 	struct lifecycle *lifecycle;
 	struct routes *routes;
@@ -137,6 +139,7 @@ static void open_routes(struct web *web, const struct web_options *options)
 {
 	const struct routes_options routes = {
 		.loop = web->loop,
+		.serve = web->serve,
 		.scraper = web->scraper,
 		.lifecycle = web->lifecycle,
 		.telemetry_path = options->telemetry_path,
@@ -144,6 +147,16 @@ static void open_routes(struct web *web, const struct web_options *options)
 	};
 
 	web->routes = routes_new(&routes);
+}
+
+static void open_serve(struct web *web, const struct web_options *options)
+{
+	const struct serve_options serve = {
+		.loop = web->loop,
+		.without_created = options->without_created,
+	};
+
+	web->serve = serve_new(&serve);
 }
 
 struct web *web_new(const struct web_options *options, struct err *err)
@@ -156,7 +169,9 @@ struct web *web_new(const struct web_options *options, struct err *err)
 	web->end.deliver = deliver_end;
 	uv_sem_init(&web->silent, 0);
 	web->host = host_metrics_new(options->roster);
-	web->scraper = scraper_new(web->loop, options->roster, web->host);
+	open_serve(web, options);
+	web->scraper =
+		scraper_new(web->loop, web->serve, options->roster, web->host);
 	open_lifecycle(web, options);
 	open_routes(web, options);
 	if (!open_server(web, options, err)) {
@@ -263,6 +278,7 @@ void web_free(struct web *web)
 	routes_free(web->routes);
 	lifecycle_free(web->lifecycle);
 	scraper_free(web->scraper);
+	serve_free(web->serve);
 	host_metrics_free(web->host);
 	uv_sem_destroy(&web->silent);
 	free(web);

@@ -31,6 +31,7 @@ struct web_options {
 	const char *telemetry_path;   /* begins with a slash; outlives it */
 	struct roster *roster;	      /* the first one; a reference is taken */
 	bool lifecycle;		      /* POST /-/reload is allowed */
+	bool without_created;	      /* no x_created in OpenMetrics 1 */
 	struct reload *reload;
 	/* reload_ask(), or another one in specs; NULL: nothing can be reloaded
 	 */

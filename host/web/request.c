@@ -227,7 +227,8 @@ void request_suspend(struct request *request, double seconds,
 	request->wants_wait = true;
 	request->expired = expired;
 	request->arg = arg;
-	enter_list(request);
+	if (!request->prev)
+		enter_list(request);
 	if (!request->timer.handle)
 		timer_init(request->shared->loop, &request->timer, on_timer);
 	timer_start(&request->timer, seconds);
@@ -254,9 +255,12 @@ void request_settle(struct request *request)
 
 void request_expire(struct request *request, bool stopping)
 {
+	void (*expired)(struct request *, void *) = request->expired;
+
 	request->stopping = stopping;
-	request->expired(request, request->arg);
-	if (!request->status)
+	request->expired = NULL;
+	expired(request, request->arg);
+	if (!request->status && (stopping || !request->expired))
 		request_answer_text(request, 503, "text/plain; charset=utf-8",
 				    "no answer in time\n");
 }

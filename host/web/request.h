@@ -65,9 +65,11 @@ void request_answer_text(struct request *request, unsigned status,
 
 /*
  * Suspends REQUEST: the handler may return without an answer. EXPIRED is called
- * after SECONDS unless it was answered before, and must answer. It is called
- * too when the server stops (then request_stopping() is true). While suspended
- * a connection notices no disconnect, so the deadline always is the caller's.
+ * after SECONDS unless it was answered before, and must answer, or suspend it
+ * again. It is called too when the server stops (then request_stopping() is
+ * true, and it must answer). One that is suspended already gets another
+ * deadline. While suspended a connection notices no disconnect, so the deadline
+ * always is the caller's.
  */
 void request_suspend(struct request *request, double seconds,
 		     void (*expired)(struct request *request, void *arg),

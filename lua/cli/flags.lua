@@ -98,6 +98,13 @@ M.common = {
     convert = values.boolean,
   },
   {
+    name = "web.disable-created-samples",
+    target = "without_created",
+    kind = "boolean",
+    help = "Leave the samples *_created out of OpenMetrics 1.0.",
+    convert = values.boolean,
+  },
+  {
     name = "sandbox",
     kind = "boolean",
     help = "Do not trust the script: no files, no processes, no variables, "

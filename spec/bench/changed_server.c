@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/deflate.h"
 #include "core/exposition.h"
 #include "core/mem.h"
 #include "core/registry.h"
+#include "core/text.h"
 #include "net/loop.h"
 #include "web/negotiate.h"
 #include "web/page_response.h"
@@ -29,7 +29,7 @@ struct bench {
 	size_t series;
 	uint64_t round;
 	struct exposition *exposition; /* of the last scrape */
-	struct deflate *deflate;
+	struct coders *coders;
 };
 
 static void die(const struct err *err)
@@ -119,7 +119,7 @@ static void publish(struct bench *bench)
 	struct page *page = registry_publish(bench->registry, 0);
 	struct exposition *former = bench->exposition;
 
-	bench->exposition = exposition_new(&page, 1, former);
+	bench->exposition = exposition_new(&page, 1, form_plain, former);
 	exposition_unref(former);
 	page_unref(page);
 }
@@ -127,14 +127,17 @@ static void publish(struct bench *bench)
 static void scrape(struct request *request, void *arg)
 {
 	struct bench *bench = arg;
+	enum encoding encoding =
+		negotiate_gzip(request_header(request, "Accept-Encoding"))
+			? ENCODING_GZIP
+			: ENCODING_IDENTITY;
 	struct response *response;
 
 	set_all(bench);
 	publish(bench);
+	exposition_make(bench->exposition, encoding, bench->coders);
 	response =
-		negotiate_gzip(request_header(request, "Accept-Encoding"))
-			? page_response_gzip(bench->exposition, bench->deflate)
-			: page_response_text(bench->exposition);
+		page_response(bench->exposition, encoding, TEXT_CONTENT_TYPE);
 	request_answer(request, 200, response);
 	response_unref(response);
 }
@@ -166,7 +169,8 @@ int main(int argc, char **argv)
 	mallopt(M_MMAP_THRESHOLD, 4 << 20); /* as host/run/command.c */
 	mallopt(M_TRIM_THRESHOLD, 2 << 20);
 	bench.series = strtoul(argv[2], NULL, 10);
-	bench.deflate = deflate_new();
+	bench.coders = coders_new();
+	coders_open(bench.coders, ENCODING_GZIP, &err);
 	make_series(&bench);
 	options.loop = loop_new();
 	if (!server_new(&options, &err))

@@ -289,7 +289,8 @@ static double render_chunks(const struct page *page)
 static double render_page(struct page *page, size_t *bytes)
 {
 	double start = now();
-	struct exposition *exposition = exposition_new(&page, 1, NULL);
+	struct exposition *exposition =
+		exposition_new(&page, 1, form_plain, NULL);
 
 	*bytes = 0;
 	for (size_t i = 0; i < exposition_blocks(exposition); i++) {
@@ -302,17 +303,28 @@ static double render_page(struct page *page, size_t *bytes)
 	return now() - start;
 }
 
-static double compress_page(struct page *page, struct deflate *deflate,
+static struct coders *gzip_coders(void)
+{
+	struct coders *coders = coders_new();
+	struct err err;
+
+	if (!coders_open(coders, ENCODING_GZIP, &err))
+		die(&err);
+	return coders;
+}
+
+static double compress_page(struct page *page, struct coders *coders,
 			    size_t *bytes)
 {
 	double start = now();
-	struct exposition *exposition = exposition_new(&page, 1, NULL);
+	struct exposition *exposition =
+		exposition_new(&page, 1, form_plain, NULL);
 
-	exposition_compress(exposition, deflate);
+	exposition_make(exposition, ENCODING_GZIP, coders);
 	start = now() - start;
 	*bytes = 0;
 	for (size_t i = 0; i < exposition_blocks(exposition); i++)
-		*bytes += exposition_piece(exposition, i)->size;
+		*bytes += exposition_part(exposition, ENCODING_GZIP, i)->len;
 	exposition_unref(exposition);
 	return start;
 }
@@ -324,7 +336,7 @@ static double least(double a, double b)
 
 static void bench_rendering(int families, int devices, bool shared)
 {
-	struct deflate *deflate = deflate_new();
+	struct coders *coders = gzip_coders();
 	double chunks = 1e12, text = 1e12, gzip = 1e12, n;
 	size_t text_bytes, gzip_bytes;
 	struct load load;
@@ -339,16 +351,16 @@ static void bench_rendering(int families, int devices, bool shared)
 	for (int round = 0; round < ROUNDS; round++) {
 		chunks = least(chunks, render_chunks(page));
 		text = least(text, render_page(page, &text_bytes));
-		gzip = least(gzip, compress_page(page, deflate, &gzip_bytes));
+		gzip = least(gzip, compress_page(page, coders, &gzip_bytes));
 	}
 	printf("%7.0f series, labels %s:  text_chunk %5.1f  merge and render "
 	       "%5.1f  and gzip %5.1f  (%.1f bytes, gzip %.1f by %s)\n",
 	       n, shared ? "shared" : "unique", chunks / n, text / n, gzip / n,
 	       (double)text_bytes / n, (double)gzip_bytes / n,
-	       deflate_engine(deflate));
+	       deflate_engine(coders->deflate));
 	page_unref(page);
 	load_free(&load);
-	deflate_free(deflate);
+	coders_free(coders);
 }
 
 /* ---- carrying over ---- */
@@ -436,7 +448,7 @@ static void collect_once(struct load *load)
 
 static void measure_memory(struct load *load)
 {
-	struct deflate *deflate = deflate_new();
+	struct coders *coders = gzip_coders();
 	double start = resident(), rest, text, gzip, n = series_of(load);
 	struct exposition *exposition = NULL, *former;
 	struct page *page;
@@ -456,9 +468,9 @@ static void measure_memory(struct load *load)
 		collect_once(load);
 		page = registry_publish(load->registry, 0);
 		former = exposition;
-		exposition = exposition_new(&page, 1, former);
+		exposition = exposition_new(&page, 1, form_plain, former);
 		exposition_unref(former);
-		exposition_compress(exposition, deflate);
+		exposition_make(exposition, ENCODING_GZIP, coders);
 		page_unref(page);
 	}
 	gzip = resident() - start;

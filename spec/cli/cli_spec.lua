@@ -594,6 +594,12 @@ describe("a common flag", function()
       "lunex meter --web.enable-lifecycle=x")
   end)
 
+  it("leaves samples out that say when counting began", function()
+    assert.is_nil(plan("lunex meter").without_created)
+    assert.is_true(
+      plan("lunex meter --web.disable-created-samples").without_created)
+  end)
+
   it("may stand before the name", function()
     local result = plan "lunex --log.level debug meter 10.0.0.7 5001"
     assert.equal("debug", result.log_level)

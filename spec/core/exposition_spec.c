@@ -9,25 +9,31 @@
 
 #include <cmocka.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "core/exposition.h"
 #include "core/registry.h"
 #include "core/text.h"
 enum { LIVE = REGISTRY_LIVE, FAMILIES = 72, SERIES = 300 };
 
-static struct deflate *squeezer;
+static struct coders *coders;
 
-static int make_deflate(void **state)
+static int make_coders(void **state)
 {
+	struct err err;
+
 	(void)state;
-	squeezer = deflate_new();
+	coders = coders_new();
+	if (!coders_open(coders, ENCODING_GZIP, &err) ||
+	    !coders_open(coders, ENCODING_ZSTD, &err))
+		fail_msg("%s", err.text);
 	return 0;
 }
 
-static int free_deflate(void **state)
+static int free_coders(void **state)
 {
 	(void)state;
-	deflate_free(squeezer);
+	coders_free(coders);
 	return 0;
 }
 
@@ -97,7 +103,8 @@ static struct exposition *expose(struct registry *registry,
 				 struct exposition *previous)
 {
 	struct page *page = registry_publish(registry, 0);
-	struct exposition *exposition = exposition_new(&page, 1, previous);
+	struct exposition *exposition =
+		exposition_new(&page, 1, form_plain, previous);
 
 	page_unref(page);
 	return exposition;
@@ -155,33 +162,17 @@ static void assert_shows(struct exposition *exposition,
 	page_unref(page);
 }
 
-static const struct deflate_piece *piece(struct exposition *exposition,
-					 size_t i)
+/* What is sent for block I; its address tells what was made anew. */
+static const struct bytes *part(struct exposition *exposition,
+				enum encoding encoding, size_t i)
 {
-	exposition_compress(exposition, squeezer);
-	return exposition_piece(exposition, i);
-}
-
-/* What is made of block I; its address tells blocks apart. */
-typedef const void *made_of(struct exposition *exposition, size_t i);
-
-static const void *text_made(struct exposition *exposition, size_t i)
-{
-	struct bytes *text = exposition_text(exposition, i);
-
-	assert_true(exposition_keeps_text(exposition));
-	bytes_unref(text);
-	return text;
-}
-
-static const void *piece_made(struct exposition *exposition, size_t i)
-{
-	return piece(exposition, i);
+	exposition_make(exposition, encoding, coders);
+	return exposition_part(exposition, encoding, i);
 }
 
 /* Number of blocks of NEW for which more was made than for OLD. */
 static size_t count_new(struct exposition *old, struct exposition *new,
-			made_of *made)
+			enum encoding encoding)
 {
 	size_t n = 0;
 
@@ -189,7 +180,8 @@ static size_t count_new(struct exposition *old, struct exposition *new,
 		bool found = false;
 
 		for (size_t k = 0; k < exposition_blocks(old); k++)
-			found |= made(old, k) == made(new, i);
+			found |= part(old, encoding, k) ==
+				 part(new, encoding, i);
 		n += !found;
 	}
 	return n;
@@ -197,12 +189,15 @@ static size_t count_new(struct exposition *old, struct exposition *new,
 
 static size_t new_blocks(struct exposition *old, struct exposition *new)
 {
-	return count_new(old, new, text_made);
+	size_t n = count_new(old, new, ENCODING_IDENTITY);
+
+	assert_int_equal(count_new(old, new, ENCODING_ZSTD), n);
+	return n;
 }
 
 static size_t new_pieces(struct exposition *old, struct exposition *new)
 {
-	return count_new(old, new, piece_made);
+	return count_new(old, new, ENCODING_GZIP);
 }
 
 static char *gunzip(const unsigned char *data, size_t len, size_t most)
@@ -223,39 +218,61 @@ static char *gunzip(const unsigned char *data, size_t len, size_t most)
 /* The gzip body made of the pieces inflates to the text. */
 static void assert_gzip(struct exposition *exposition)
 {
-	size_t n = exposition_blocks(exposition);
-	const struct deflate_piece **pieces = calloc(n + 1, sizeof *pieces);
 	unsigned char trailer[DEFLATE_TRAILER_SIZE];
 	char *text = text_of(exposition), *back;
 	struct buf body;
 
 	buf_init(&body, (size_t)1 << 30);
 	buf_add(&body, deflate_gzip_header, DEFLATE_HEADER_SIZE);
-	for (size_t i = 0; i < n; i++) {
-		pieces[i] = piece(exposition, i);
-		buf_add(&body, pieces[i]->data, pieces[i]->size);
+	exposition_make(exposition, ENCODING_GZIP, coders);
+	for (size_t i = 0; i < exposition_blocks(exposition); i++) {
+		const struct bytes *bytes = part(exposition, ENCODING_GZIP, i);
+
+		buf_add(&body, bytes->data, bytes->len);
 	}
-	deflate_gzip_trailer(pieces, n, trailer);
+	exposition_gzip_trailer(exposition, trailer);
 	buf_add(&body, trailer, sizeof trailer);
 	back = gunzip((unsigned char *)body.data, body.len, strlen(text) + 1);
 	assert_string_equal(back, text);
 	free(back);
 	free(text);
-	free(pieces);
 	buf_release(&body);
+}
+
+/* The frames one behind the other are the text. */
+static void assert_zstd(struct exposition *exposition)
+{
+	char *text = text_of(exposition);
+	char *back = calloc(1, strlen(text) + 1), *at = back;
+
+	exposition_make(exposition, ENCODING_ZSTD, coders);
+	for (size_t i = 0; i < exposition_blocks(exposition); i++) {
+		const struct bytes *bytes = part(exposition, ENCODING_ZSTD, i);
+		size_t n =
+			ZSTD_decompress(at, strlen(text) - (size_t)(at - back),
+					bytes->data, bytes->len);
+
+		assert_false(ZSTD_isError(n));
+		at += n;
+	}
+	assert_string_equal(back, text);
+	free(back);
+	free(text);
 }
 
 /* ---- merging ---- */
 
 static void no_pages_give_no_text(void **state)
 {
-	struct exposition *exposition = exposition_new(NULL, 0, NULL);
+	struct exposition *exposition =
+		exposition_new(NULL, 0, form_plain, NULL);
 
 	(void)state;
 	assert_int_equal(exposition_blocks(exposition), 0);
 	assert_int_equal(exposition_series(exposition), 0);
 	assert_true(exposition_shows(exposition, NULL, 0));
 	assert_gzip(exposition);
+	assert_zstd(exposition);
 	exposition_unref(exposition);
 	exposition_unref(NULL);
 }
@@ -267,7 +284,7 @@ static struct exposition *merged(struct registry *const *registries, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		pages[i] = registry_publish(registries[i], 0);
-	exposition = exposition_new(pages, n, NULL);
+	exposition = exposition_new(pages, n, form_plain, NULL);
 	assert_true(exposition_shows(exposition, pages, n));
 	assert_false(exposition_shows(exposition, pages, n - 1));
 	for (size_t i = 0; i < n; i++) {
@@ -484,7 +501,8 @@ static void what_is_left_out_comes_back_when_the_other_is_gone(void **state)
 	for (int round = 0; round < 3; round++) {
 		pages[0] = registry_publish(r[0], 0);
 		pages[1] = registry_publish(r[1], 0);
-		two = exposition_new(pages + round / 2, round < 2 ? 2 : 1, one);
+		two = exposition_new(pages + round / 2, round < 2 ? 2 : 1,
+				     form_plain, one);
 		assert_int_equal(exposition_duplicates(two)->count,
 				 round < 2 ? 3 * SERIES / 2 : 0);
 		assert_gzip(two);
@@ -514,7 +532,7 @@ static void it_is_told_which_pages_it_shows(void **state)
 	one = registry_publish(registry, 0);
 	set(family, "x", 2);
 	two = registry_publish(registry, 0);
-	exposition = exposition_new(&one, 1, NULL);
+	exposition = exposition_new(&one, 1, form_plain, NULL);
 	assert_true(exposition_shows(exposition, &one, 1));
 	assert_false(exposition_shows(exposition, &two, 1));
 	exposition_unref(exposition);
@@ -535,6 +553,7 @@ static void the_blocks_together_are_the_text_item_by_item(void **state)
 	exposition = expose(registry, NULL);
 	assert_shows(exposition, registry);
 	assert_gzip(exposition);
+	assert_zstd(exposition);
 	exposition_unref(exposition);
 	registry_free(registry);
 }
@@ -664,6 +683,7 @@ static void a_page_that_grows_does_not_become_many_small_blocks(void **state)
 /* What a slow client is still being sent. */
 struct sent {
 	size_t n;
+	struct bytes *bytes[64];
 	const unsigned char *data[64];
 	size_t size[64];
 	uLong sum;
@@ -683,13 +703,22 @@ static struct sent begin_sending(struct exposition *exposition)
 	struct sent sent = { .n = exposition_blocks(exposition) };
 
 	assert_in_range(sent.n, 6, 64);
-	exposition_compress(exposition, squeezer);
+	exposition_make(exposition, ENCODING_GZIP, coders);
 	for (size_t i = 0; i < sent.n; i++) {
-		sent.data[i] = exposition_piece(exposition, i)->data;
-		sent.size[i] = exposition_piece(exposition, i)->size;
+		sent.bytes[i] = bytes_ref(
+			exposition_part(exposition, ENCODING_GZIP, i));
+		sent.data[i] = (unsigned char *)sent.bytes[i]->data;
+		sent.size[i] = sent.bytes[i]->len;
 	}
 	sent.sum = sum_of(&sent);
 	return sent;
+}
+
+static void end_sending(const struct sent *sent)
+{
+	assert_true(sum_of(sent) == sent->sum);
+	for (size_t i = 0; i < sent->n; i++)
+		bytes_unref(sent->bytes[i]);
 }
 
 static void an_older_exposition_keeps_its_pieces(void **state)
@@ -713,52 +742,88 @@ static void an_older_exposition_keeps_its_pieces(void **state)
 		assert_gzip(one);
 		exposition_unref(f % 2 ? one : two);
 		one = f % 2 ? two : one;
+		end_sending(&sent);
 		sent = begin_sending(one);
 	}
+	end_sending(&sent);
 	exposition_unref(one);
 	registry_free(registry);
 }
 
-static void pieces_are_made_only_once(void **state)
+static void what_is_made_is_made_once(void **state)
 {
 	struct registry *registry = new_registry();
-	struct exposition *exposition;
-	const struct deflate_piece *first;
+	struct exposition *one, *two;
+	uint64_t rendered, compressed;
 
 	(void)state;
-	fill(registry, 0, 10);
-	exposition = expose(registry, NULL);
-	first = piece(exposition, 0);
-	exposition_compress(exposition, squeezer);
-	assert_ptr_equal(exposition_piece(exposition, 0), first);
-	exposition_unref(exposition);
+	fill(registry, 0, FAMILIES);
+	one = expose(registry, NULL);
+	for (int i = 0; i <= ENCODING_ZSTD; i++)
+		exposition_make(one, (enum encoding)i, coders);
+	rendered = coders->rendered;
+	compressed = coders->compressed;
+	two = expose(registry, one);
+	for (int i = 0; i <= ENCODING_ZSTD; i++) {
+		exposition_make(one, (enum encoding)i, coders);
+		exposition_make(two, (enum encoding)i, coders);
+	}
+	assert_true(coders->rendered == rendered);
+	assert_true(coders->compressed == compressed);
+	exposition_unref(one);
+	exposition_unref(two);
 	registry_free(registry);
 }
 
-static void text_is_kept_only_while_there_is_little(void **state)
+/* The text is kept for identity; the others render what they need. */
+static void each_block_is_rendered_once_for_each_encoding(void **state)
 {
 	struct registry *registry = new_registry();
 	struct exposition *exposition;
-	struct bytes *one, *two;
+	uint64_t before;
+	size_t n;
 
 	(void)state;
-	fill(registry, 0, 10);
+	fill(registry, 0, FAMILIES);
+	for (int i = 0; i <= ENCODING_ZSTD; i++) {
+		exposition = expose(registry, NULL);
+		n = exposition_blocks(exposition);
+		before = coders->rendered;
+		exposition_make(exposition, (enum encoding)i, coders);
+		assert_true(coders->rendered == before + n);
+		exposition_unref(exposition);
+	}
+	registry_free(registry);
+}
+
+static void what_is_forgotten_is_made_again(void **state)
+{
+	struct registry *registry = new_registry();
+	struct exposition *exposition;
+
+	(void)state;
+	fill(registry, 0, FAMILIES);
 	exposition = expose(registry, NULL);
-	one = exposition_text(exposition, 0);
-	two = exposition_text(exposition, 0);
-	assert_ptr_equal(one, two);
-	bytes_unref(one);
-	bytes_unref(two);
-	exposition_unref(exposition);
-	fill(registry, 10, 110);
-	exposition = expose(registry, NULL);
-	one = exposition_text(exposition, 0);
-	two = exposition_text(exposition, 0);
-	assert_ptr_not_equal(one, two);
-	assert_int_equal(one->len, two->len);
-	assert_memory_equal(one->data, two->data, one->len);
-	bytes_unref(one);
-	bytes_unref(two);
+	for (int i = 0; i <= ENCODING_ZSTD; i++) {
+		enum encoding encoding = (enum encoding)i;
+		uint64_t before;
+		struct bytes *sent;
+
+		exposition_make(exposition, encoding, coders);
+		sent = bytes_ref(exposition_part(exposition, encoding, 0));
+		exposition_forget(exposition, encoding);
+		assert_int_equal(sent->refs, 1);
+		assert_false(exposition_is_made(exposition, encoding));
+		before = coders->rendered;
+		exposition_make(exposition, encoding, coders);
+		assert_true(exposition_is_made(exposition, encoding));
+		assert_true(coders->rendered > before);
+		assert_ptr_not_equal(exposition_part(exposition, encoding, 0),
+				     sent);
+		exposition_forget(exposition, encoding);
+		bytes_unref(sent);
+	}
+	assert_gzip(exposition);
 	exposition_unref(exposition);
 	registry_free(registry);
 }
@@ -811,6 +876,105 @@ static void a_chunk_larger_than_a_block_is_a_block(void **state)
 	registry_free(registry);
 }
 
+/* ---- steps ---- */
+
+/* Two expositions in the making take turns, and one of them begins while the
+ * other is being merged. */
+static void expositions_can_be_made_side_by_side(void **state)
+{
+	struct registry *registry = new_registry();
+	struct exposition *made[3];
+	struct page *pages[3];
+	bool more = true;
+
+	(void)state;
+	fill(registry, 0, FAMILIES);
+	for (int i = 0; i < 3; i++) {
+		set_number(registry_find(registry, "family_040"), i, -1 - i);
+		pages[i] = registry_publish(registry, 0);
+		made[i] = exposition_begin(&pages[i], 1, form_plain,
+					   i ? made[i - 1] : NULL);
+		assert_true(exposition_shows(made[i], &pages[i], 1));
+	}
+	while (more) {
+		more = false;
+		for (int i = 0; i < 3; i++)
+			more |= exposition_step(made[i], ENCODING_GZIP, coders);
+	}
+	for (int i = 0; i < 3; i++) {
+		char *expected = render(pages[i]);
+
+		assert_true(exposition_merged(made[i]));
+		assert_text(made[i], expected);
+		assert_gzip(made[i]);
+		free(expected);
+		page_unref(pages[i]);
+		exposition_unref(made[i]);
+	}
+	registry_free(registry);
+}
+
+static void it_can_be_given_up_after_any_step(void **state)
+{
+	struct registry *r[] = { instance(NULL, NULL, "n", NULL),
+				 instance(NULL, NULL, "n", NULL) };
+	struct exposition *former = NULL;
+	struct page *pages[2];
+	bool more = true;
+
+	(void)state;
+	for (int i = 0; i < 20 * SERIES; i++) {
+		set_number(registry_find(r[0], "a"), i, i);
+		set_number(registry_find(r[1], "a"), i + SERIES, i);
+	}
+	for (int i = 0; i < 2; i++)
+		pages[i] = registry_publish(r[i], 0);
+	for (int steps = 0; more; steps++) {
+		struct exposition *exposition =
+			exposition_begin(pages, 2, form_plain, former);
+
+		more = true;
+		for (int i = 0; i < steps && more; i++)
+			more = exposition_step(exposition, ENCODING_GZIP,
+					       coders);
+		exposition_unref(former);
+		former = exposition;
+	}
+	assert_int_equal(exposition_duplicates(former)->count, 19 * SERIES);
+	assert_gzip(former);
+	exposition_unref(former);
+	for (int i = 0; i < 2; i++) {
+		page_unref(pages[i]);
+		registry_free(r[i]);
+	}
+}
+
+/* No step does much more than a block. */
+static void steps_are_small(void **state)
+{
+	struct registry *registry = new_registry();
+	struct exposition *exposition;
+	struct page *page;
+	uint64_t rendered;
+	bool more = true;
+	size_t steps = 0;
+
+	(void)state;
+	fill(registry, 0, FAMILIES);
+	page = registry_publish(registry, 0);
+	exposition = exposition_begin(&page, 1, form_plain, NULL);
+	for (; more; steps++) {
+		rendered = coders->rendered;
+		more = exposition_step(exposition, ENCODING_ZSTD, coders);
+		assert_in_range(coders->rendered - rendered, 0, 1);
+	}
+	assert_true(steps > exposition_blocks(exposition));
+	assert_zstd(exposition);
+	exposition_unref(exposition);
+	page_unref(page);
+	registry_free(registry);
+}
+
 static uint32_t any(uint32_t below)
 {
 	static uint64_t random = 88172645463325252u;
@@ -847,17 +1011,18 @@ static void any_changes_leave_text_and_pieces_right(void **state)
 		}
 		pages[0] = registry_publish(r[0], 0);
 		pages[1] = registry_publish(r[1], 0);
-		two = exposition_new(pages, 2, one);
+		two = exposition_new(pages, 2, form_plain, one);
 		exposition_unref(one);
 		one = two;
 		whole = pages[0];
 		expected = render(whole);
-		two = exposition_new(&whole, 1, NULL);
+		two = exposition_new(&whole, 1, form_plain, NULL);
 		assert_text(two, expected);
 		assert_gzip(one);
+		assert_zstd(one);
 		free(expected);
 		exposition_unref(two);
-		two = exposition_new(pages, 2, NULL);
+		two = exposition_new(pages, 2, form_plain, NULL);
 		expected = text_of(two);
 		assert_text(one, expected);
 		free(expected);
@@ -894,12 +1059,16 @@ int main(void)
 		cmocka_unit_test(
 			a_page_that_grows_does_not_become_many_small_blocks),
 		cmocka_unit_test(an_older_exposition_keeps_its_pieces),
-		cmocka_unit_test(pieces_are_made_only_once),
-		cmocka_unit_test(text_is_kept_only_while_there_is_little),
+		cmocka_unit_test(what_is_made_is_made_once),
+		cmocka_unit_test(each_block_is_rendered_once_for_each_encoding),
+		cmocka_unit_test(what_is_forgotten_is_made_again),
 		cmocka_unit_test(text_outlives_its_exposition),
 		cmocka_unit_test(a_chunk_larger_than_a_block_is_a_block),
+		cmocka_unit_test(expositions_can_be_made_side_by_side),
+		cmocka_unit_test(it_can_be_given_up_after_any_step),
+		cmocka_unit_test(steps_are_small),
 		cmocka_unit_test(any_changes_leave_text_and_pieces_right),
 	};
 
-	return cmocka_run_group_tests(tests, make_deflate, free_deflate);
+	return cmocka_run_group_tests(tests, make_coders, free_coders);
 }

@@ -164,7 +164,7 @@ static char *page_of(struct world *world, const char *name)
 	exporter_ask(&question);
 	loop_run(world->loop);
 	page = exporter_page(question.exporter);
-	exposition = exposition_new(&page, 1, NULL);
+	exposition = exposition_new(&page, 1, form_plain, NULL);
 	buf_init(&text, 1 << 20);
 	for (size_t i = 0; i < exposition_blocks(exposition); i++) {
 		struct bytes *block = exposition_text(exposition, i);

@@ -390,7 +390,7 @@ static char *page_text(void)
 	text[0] = '\0';
 	if (!page)
 		return text;
-	exposition = exposition_new(&page, 1, NULL);
+	exposition = exposition_new(&page, 1, form_plain, NULL);
 	for (size_t i = 0; i < exposition_blocks(exposition); i++) {
 		struct bytes *bytes = exposition_text(exposition, i);
 

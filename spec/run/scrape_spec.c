@@ -63,6 +63,7 @@ struct fixture {
 	struct message loaded;
 	struct err err;
 	struct host_metrics *host;
+	struct serve *serve;
 	struct scraper *scraper;
 	struct server *server;
 	pthread_t thread;
@@ -160,7 +161,8 @@ static int set_up(void **state)
 	f->exporters[BUSY] = start("busy", text);
 	roster = roster_of(f->exporters, EXPORTERS);
 	f->host = host_metrics_new(roster);
-	f->scraper = scraper_new(f->loop, roster, f->host);
+	f->serve = serve_new(&(struct serve_options){ .loop = f->loop });
+	f->scraper = scraper_new(f->loop, f->serve, roster, f->host);
 	roster_unref(roster);
 	routes[0].arg = f->scraper;
 	f->server = server_new(&options, &f->err);
@@ -186,6 +188,7 @@ static int tear_down(void **state)
 	/* Late answers come while the loop is freed. */
 	assert_true(loop_free(f->loop));
 	scraper_free(f->scraper);
+	serve_free(f->serve);
 	host_metrics_free(f->host);
 	snprintf(path, sizeof path, "%s/free", folder);
 	unlink(path);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Merges pages into the items of an exposition, in the order in which they are
+ * shown: families by name, each once, with the series of every page that has
+ * it. In steps, because a million series take a while.
+ *
+ * Where two pages disagree about a family, the first page has it and the family
+ * of the other is left out; so is a series that an earlier page shows, too.
+ *
+ * One thread.
+ */
+#ifndef CORE_MERGE_H
+#define CORE_MERGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/block.h"
+#include "core/duplicate.h"
+#include "core/form.h"
+#include "core/overlap.h"
+#include "core/page.h"
+
+struct merge;
+
+/* All of it outlives the merge. */
+struct merge_source {
+	struct page *const *pages;
+	size_t n;
+	struct form form;
+	const struct overlap *overlap;
+	struct block *const *former; /* whose items have sizes already */
+	size_t nformer;
+};
+
+struct merge *merge_new(const struct merge_source *source);
+void merge_free(struct merge *merge);
+
+/* Does a part of it, a fraction of a millisecond; false when all is done. */
+bool merge_step(struct merge *merge);
+
+/* The result, when it is done. Items are borrowed, chunks that are no page's
+ * among them: they live as long as the merge. */
+const struct item *merge_items(const struct merge *merge, size_t *n);
+
+/* Families left out: because pages disagree about them, and because another one
+ * is shown under the same name in this form. */
+unsigned merge_conflicts(const struct merge *merge);
+unsigned merge_homonyms(const struct merge *merge);
+
+/* Series left out because an earlier page shows them; their text becomes the
+ * caller's. Once. */
+struct duplicates merge_take_duplicates(struct merge *merge);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/merge_names.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/escape.h"
+#include "core/mem.h"
+
+struct named {
+	const char *shown; /* in `text`, or the metadata's name */
+	char *text;	   /* NULL: it is not escaped */
+	size_t number;	   /* by name */
+	struct merged_family family;
+};
+
+static bool any_quoted(const struct merged_family *families, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (families[i].metadata->quoted)
+			return true;
+	return false;
+}
+
+static struct named *name_all(const struct merged_family *families, size_t n,
+			      enum escaping scheme)
+{
+	struct named *list = mem_array(n, sizeof *list);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct metadata *metadata = families[i].metadata;
+		struct str name = { metadata->name, metadata->name_len };
+		struct buf text;
+
+		list[i] =
+			(struct named){ metadata->name, NULL, i, families[i] };
+		if (!metadata->quoted)
+			continue;
+		buf_init(&text, SIZE_MAX / 2);
+		name_escape(&text, name, scheme);
+		list[i].shown = list[i].text = buf_take(&text, NULL);
+	}
+	return list;
+}
+
+static int by_shown_name(const void *one, const void *other)
+{
+	const struct named *a = one, *b = other;
+	int order = strcmp(a->shown, b->shown);
+
+	if (order)
+		return order;
+	if (!a->text != !b->text)
+		return a->text ? 1 : -1;
+	return a->number < b->number ? -1 : 1;
+}
+
+size_t merge_order(struct merged_family *families, size_t n,
+		   enum escaping scheme)
+{
+	struct named *list;
+	size_t left = 0;
+
+	if (scheme == ESCAPING_NONE || !any_quoted(families, n))
+		return n;
+	list = name_all(families, n, scheme);
+	qsort(list, n, sizeof *list, by_shown_name);
+	for (size_t i = 0; i < n; i++)
+		if (!i || strcmp(list[i].shown, list[i - 1].shown) != 0)
+			families[left++] = list[i].family;
+	for (size_t i = 0; i < n; i++)
+		free(list[i].text);
+	free(list);
+	return left;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Families by the names under which a form shows them. Two names may be escaped
+ * to the same one: then a name that need not be escaped has it, else the first
+ * in the order of the names themselves. One thread.
+ */
+#ifndef CORE_MERGE_NAMES_H
+#define CORE_MERGE_NAMES_H
+
+#include <stddef.h>
+
+#include "core/form.h"
+#include "core/metadata.h"
+
+/* A family of a merge. */
+struct merged_family {
+	struct metadata *metadata; /* borrowed */
+	size_t first, n;	   /* see merge.c */
+};
+
+/* Puts the N families, which are sorted by name, into the order in which SCHEME
+ * shows them. How many are left; the others are dropped. */
+size_t merge_order(struct merged_family *families, size_t n,
+		   enum escaping scheme);
+
+#endif
