@@ -3,11 +3,11 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "core/mem.h"
+#include "core/escape.h"
 
 /* A family, and those it stands among. */
 struct looking {
@@ -120,12 +120,30 @@ static void check_percent(const struct looking *at)
 
 /* ---- names ---- */
 
+/* NAME is one that not every reader knows; what others see instead. */
+static void advise_legacy(const struct looking *at, const char *what,
+			  const char *name)
+{
+	struct buf shown;
+
+	buf_init(&shown, SIZE_MAX / 2);
+	name_escape(&shown, (struct str){ name, strlen(name) },
+		    ESCAPING_UNDERSCORES);
+	advise(at,
+	       "%s'%s' is '%s' to readers that do not ask for UTF-8 names, as "
+	       "Prometheus before 3.0",
+	       what, name, buf_text(&shown));
+	buf_release(&shown);
+}
+
 static void check_name(const struct looking *at)
 {
 	static const char *const hosts[] = { "lunex_", "process_" };
 	const struct metadata *m = at->metadata;
 	bool capital = false, camel = false;
 
+	if (!name_is_legacy((struct str){ m->name, m->name_len }))
+		advise_legacy(at, "", m->name);
 	if (m->type == METRIC_INFO && !ends_in(m->name, m->name_len, "info"))
 		advise(at, "the name of an info ends in _info");
 	for (int i = 0; i < 2; i++)
@@ -148,6 +166,8 @@ static void check_name(const struct looking *at)
 
 static void check_label(const struct looking *at, const char *label)
 {
+	if (!name_is_legacy_label((struct str){ label, strlen(label) }))
+		advise_legacy(at, "the label ", label);
 	if (label[0] == '_')
 		advise(at,
 		       "OpenMetrics reserves label names that begin with _, "
