@@ -5,9 +5,13 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/escape.h"
+#include "core/mem.h"
+#include "core/openmetrics.h"
+#include "core/render.h"
 
 /* A family, and those it stands among. */
 struct looking {
@@ -15,7 +19,9 @@ struct looking {
 	const struct declaration *declaration;
 	const struct metadata *metadata;
 	const struct label_schema *schema;
-	bool units; /* some family of the script has one */
+	bool units;		     /* some family of the script has one */
+	const struct metadata **all; /* N, by name */
+	size_t n;
 };
 
 static void advise(const struct looking *at, const char *format, ...)
@@ -74,6 +80,9 @@ static void check_unit(const struct looking *at)
 	if (!may_have_unit(m->type))
 		advise(at, "%s has no unit in OpenMetrics",
 		       m->type == METRIC_INFO ? "an info" : "a stateset");
+	else if (!openmetrics_unit_valid(m))
+		advise(at, "its unit is not one of OpenMetrics, where it is "
+			   "left out: [a-zA-Z0-9_:]+");
 	else if (!ends_in(m->name, stem, m->unit))
 		advise(at,
 		       "its unit is %s, so OpenMetrics wants the name "
@@ -162,6 +171,20 @@ static void check_name(const struct looking *at)
 		advise(at, "names are written in snake_case");
 }
 
+static void check_openmetrics(const struct looking *at)
+{
+	const struct form form = { FORMAT_OPENMETRICS, ESCAPING_NONE, true };
+	const struct metadata *m = at->metadata;
+	bool counter = m->type == METRIC_COUNTER;
+
+	if (ends_in(m->name, m->name_len, counter ? "total" : "info") &&
+	    render_is_unknown(form, m, at->all, at->n))
+		advise(at,
+		       "OpenMetrics shows it as %s, because its names there "
+		       "are those of another metric, too",
+		       counter ? "unknown" : "a gauge");
+}
+
 /* ---- labels ---- */
 
 static void check_label(const struct looking *at, const char *label)
@@ -192,35 +215,34 @@ static void check_labels(const struct looking *at)
 
 /* ---- all ---- */
 
-static bool has_units(struct registry *registry)
+static void look(struct looking *at, struct family *family)
 {
-	const char *const *name = registry_names(registry);
-
-	for (; *name; name++)
-		if (*family_metadata(registry_find(registry, *name))->unit)
-			return true;
-	return false;
+	at->metadata = family_metadata(family);
+	at->schema = family_schema(family);
+	if (*at->metadata->unit)
+		check_unit(at);
+	else
+		check_no_unit(at);
+	check_percent(at);
+	check_name(at);
+	check_openmetrics(at);
+	check_labels(at);
 }
 
 void convention_check(struct lint *lint, struct registry *registry,
 		      const struct declaration *declaration)
 {
-	const char *const *name = registry_names(registry);
-	struct looking at = { .lint = lint,
-			      .declaration = declaration,
-			      .units = has_units(registry) };
+	const char *const *names = registry_names(registry);
+	struct looking at = { .lint = lint, .declaration = declaration };
 
-	for (; *name; name++) {
-		struct family *f = registry_find(registry, *name);
-
-		at.metadata = family_metadata(f);
-		at.schema = family_schema(f);
-		if (*at.metadata->unit)
-			check_unit(&at);
-		else
-			check_no_unit(&at);
-		check_percent(&at);
-		check_name(&at);
-		check_labels(&at);
+	while (names[at.n])
+		at.n++;
+	at.all = mem_array(at.n, sizeof *at.all);
+	for (size_t i = 0; i < at.n; i++) {
+		at.all[i] = family_metadata(registry_find(registry, names[i]));
+		at.units |= *at.all[i]->unit != '\0';
 	}
+	for (size_t i = 0; i < at.n; i++)
+		look(&at, registry_find(registry, names[i]));
+	free(at.all);
 }

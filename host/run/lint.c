@@ -6,13 +6,14 @@
 #include "run/lint.h"
 
 #include <ctype.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/buf.h"
 #include "core/mem.h"
-#include "core/text.h"
+#include "core/render.h"
 
 /* ---- findings ---- */
 
@@ -327,17 +328,14 @@ static void lint_family(const struct family_seen *f)
  * text of blanks is none to those who read it. */
 static void read_head(struct family_seen *f, const char *head)
 {
-	const char *line = strstr(head, "# TYPE ");
+	bool help = strncmp(head, "# HELP ", 7) == 0;
+	const char *line = help ? strchr(head, '\n') + 1 : head;
 	const char *name = line + strlen("# TYPE ");
 	size_t len = strcspn(name, " ");
 	const char *type = name + len + 1;
 
 	f->name = mem_copy(name, len);
-	if (line > head) {
-		const char *text = head + strlen("# HELP ") + len;
-
-		f->help = text[strspn(text, " \t")] != '\n';
-	}
+	f->help = help && head[7 + len + strspn(head + 7 + len, " \t")] != '\n';
 	f->lower = mem_copy(name, len);
 	for (char *p = f->lower; *p; p++)
 		*p = (char)tolower((unsigned char)*p);
@@ -346,24 +344,36 @@ static void read_head(struct family_seen *f, const char *head)
 		f->type++;
 }
 
+static void lint_part(struct family_seen *seen, struct buf *head,
+		      const struct shown_family *shown)
+{
+	buf_clear(head);
+	render_head(head, form_plain, shown);
+	read_head(seen, buf_text(head));
+	lint_family(seen);
+	free(seen->name);
+	free(seen->lower);
+}
+
 void lint_promtool(struct lint *lint, const struct metadata *metadata,
 		   const struct label_schema *schema,
 		   const struct label_pair *constant, unsigned nconstant)
 {
-	struct family_seen seen = { .lint = lint,
-				    .declared = metadata->name,
-				    .schema = schema,
-				    .constant = constant,
-				    .nconstant = nconstant };
+	struct shown_family shown = { .metadata = metadata };
+	struct family_seen seen = {
+		.lint = lint,
+		.declared = metadata->name,
+		.own = metadata->type == METRIC_STATESET ? metadata->name
+							 : NULL,
+		.schema = schema,
+		.constant = constant,
+		.nconstant = nconstant,
+	};
+	unsigned parts = render_parts(form_plain, metadata);
 	struct buf head;
 
 	buf_init(&head, SIZE_MAX / 2);
-	text_head(&head, metadata);
-	read_head(&seen, buf_text(&head));
+	for (; shown.part < parts; shown.part++)
+		lint_part(&seen, &head, &shown);
 	buf_release(&head);
-	if (metadata->type == METRIC_STATESET)
-		seen.own = metadata->name;
-	lint_family(&seen);
-	free(seen.name);
-	free(seen.lower);
 }

@@ -184,6 +184,8 @@ class Lint(unittest.TestCase):
             'm.lua:10: m_e_bytes_total: unit = "bytes" is missing, which other '
             "metrics of this script have",
             "m.lua:12: m_g_info: an info has no unit in OpenMetrics",
+            "m.lua:13: m_h: its unit is not one of OpenMetrics, where it is "
+            "left out: [a-zA-Z0-9_:]+",
         ], self.advice({
             "m_a": ("gauge", "{ 'x', unit = 'bytes' }"),
             "m_b_total": ("counter", "{ 'x', unit = 'joules' }"),
@@ -192,6 +194,7 @@ class Lint(unittest.TestCase):
             "m_e_bytes_total": ("counter", "{ 'x' }"),
             "m_f_bytes_free": ("gauge", "{ 'x' }"),
             "m_g_info": ("info", "{ 'x', unit = 'seconds' }"),
+            "m_h": ("gauge", r"{ 'x', unit = 'a\nb' }"),
         }))
         self.assertEqual([
             "m.lua:6: m_a: neither the name nor a unit says in what it is "
@@ -203,6 +206,24 @@ class Lint(unittest.TestCase):
             "m_c_ratio": ("summary", "{ 'x' }"),
             "m_d_bytes": ("summary", "{ 'x' }"),
             "m_load_percent": ("gauge", "{ 'x' }"),
+        }))
+
+    def test_it_advises_about_names_that_meet_in_openmetrics(self):
+        another = ("because its names there are those of another metric, "
+                   "too")
+        self.assertEqual([
+            f"m.lua:7: m_a_total: OpenMetrics shows it as unknown, {another}",
+            f"m.lua:8: m_b_info: OpenMetrics shows it as a gauge, {another}",
+            f"m.lua:10: m_c_total: OpenMetrics shows it as unknown, {another}",
+        ], self.advice({
+            "m_a": ("gauge", "{ 'x' }"),
+            "m_a_total": ("counter", "{ 'x' }"),
+            "m_b_info": ("info", "{ 'x', labels = { 'v' } }"),
+            "m_b": ("gauge", "{ 'x' }"),
+            "m_c_total": ("counter", "{ 'x' }"),
+            "m_c_created": ("gauge", "{ 'x' }"),
+            "m_d_total": ("counter", "{ 'x' }"),
+            "m_e_info": ("info", "{ 'x', labels = { 'v' } }"),
         }))
 
     def test_it_advises_about_names_and_labels(self):
