@@ -154,6 +154,24 @@ class Lint(unittest.TestCase):
         self.assertIn((0, "m_ms_up", "metric names should not contain "
                        "abbreviated units"), own)
 
+    def test_names_are_as_readers_of_legacy_names_see_them(self):
+        self.write(script_of({
+            "m.größe_ms": ("gauge", "{ 'x', labels = { 'a.bC' } }"),
+            "m.requests": ("counter", "{ 'x', labels = { 'http.method' } }"),
+        }))
+        own, further = self.same()
+        self.assertEqual({(6, "m_gr__e_ms"), (7, "m_requests")},
+                         {f[:2] for f in own})
+        legacy = ("to readers that do not ask for UTF-8 names, as Prometheus "
+                  "before 3.0")
+        self.assertEqual([
+            f"m.lua:6: m.größe_ms: 'm.größe_ms' is 'm_gr__e_ms' {legacy}",
+            f"m.lua:6: m.größe_ms: the label 'a.bC' is 'a_bC' {legacy}",
+            f"m.lua:7: m.requests: 'm.requests' is 'm_requests' {legacy}",
+            f"m.lua:7: m.requests: the label 'http.method' is 'http_method' "
+            f"{legacy}",
+        ], further)
+
     def test_it_knows_what_later_versions_say(self):
         self.write(script_of({"m_timestamp_seconds": ("summary", "{ 'x' }")}))
         self.assertEqual(set(), self.promtool(self.lunex("once", "m.lua")))

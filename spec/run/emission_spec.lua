@@ -45,8 +45,9 @@ end
 
 describe("a declaration", function()
   it("has a name in UTF-8 that is not empty", function()
-    refused("metric name '.*' is not", "['spec\\xff'] = metric.gauge 'x'")
-    refused(".*name", "[''] = metric.gauge 'x'")
+    refused("metric name '.*' is not UTF%-8",
+      "['spec\\xff'] = metric.gauge 'x'")
+    refused("the name of a metric is empty", "[''] = metric.gauge 'x'")
   end)
 
   it("has labels that are named, not reserved, and each once", function()
@@ -82,6 +83,16 @@ describe("a declaration", function()
     end
     refused("spec_a.* .*'spec_a",
       "spec_a = metric.summary 'x', spec_a_count = metric.counter 'x'")
+  end)
+
+  it("meets no other where readers do not know UTF-8", function()
+    refused("spec.a: is 'spec_a' to readers that know no UTF%-8 names",
+      "['spec.a'] = metric.gauge 'x', ['spec_a'] = metric.gauge 'x'")
+    refused("spec_a: .*'a.b'",
+      "spec_a = metric.gauge { 'x', labels = { 'a.b', 'a_b' } }")
+    refused("spec_a: .*'x.y'",
+      "spec_a = metric.gauge { 'x', labels = { 'x.y' } }",
+      "labels = { x_y = 'a' },")
   end)
 
   it("has buckets that rise, and are numbers", function()
