@@ -6,7 +6,7 @@ if(NOT CMAKE_C_COMPILER_ID STREQUAL "Clang")
   message(FATAL_ERROR "LUNEX_FUZZ needs clang: cmake --preset fuzz")
 endif()
 add_compile_options(-fsanitize=fuzzer-no-link)
-foreach(layer core net)
+foreach(layer core net web)
   target_compile_options(lunex_${layer} PRIVATE -fsanitize=fuzzer-no-link)
 endforeach()
 

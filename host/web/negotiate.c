@@ -48,7 +48,8 @@ static struct str trim_blanks(struct str s)
 
 static bool is(struct str s, const char *text)
 {
-	return s.len == strlen(text) && memcmp(s.data, text, s.len) == 0;
+	return s.len == strlen(text) &&
+	       (s.len == 0 || memcmp(s.data, text, s.len) == 0);
 }
 
 /* No blank may stand around it. */
