@@ -94,7 +94,8 @@ void push_metrics(lua_State *L, int index, struct metric_set *set, bool *ttl)
 
 /* ---- declarations ---- */
 
-/* metric.counter { help, labels = {...}, unit =, keep =, ttl = } */
+/* metric.counter { help, labels = {...}, unit =, keep =, ttl =,
+ *                  timestamps = } */
 static int l_metric_counter(lua_State *L)
 {
 	return metric_declare(L, METRIC_COUNTER);
@@ -106,13 +107,19 @@ static int l_metric_gauge(lua_State *L)
 	return metric_declare(L, METRIC_GAUGE);
 }
 
-/* metric.histogram { help, buckets = { 0.1, 1, 10 }, ... } */
+/* metric.histogram { help, buckets = { 0.1, 1, 10 }, native =, ... } */
 static int l_metric_histogram(lua_State *L)
 {
 	return metric_declare(L, METRIC_HISTOGRAM);
 }
 
-/* metric.summary { help, ... } */
+/* metric.gaugehistogram { help, buckets = { 0.1, 1, 10 }, ... } */
+static int l_metric_gaugehistogram(lua_State *L)
+{
+	return metric_declare(L, METRIC_GAUGEHISTOGRAM);
+}
+
+/* metric.summary { help, quantiles = { 0.5, 0.99 }, window =, ... } */
 static int l_metric_summary(lua_State *L)
 {
 	return metric_declare(L, METRIC_SUMMARY);
@@ -142,6 +149,7 @@ static const luaL_Reg functions[] = {
 	{ "counter", l_metric_counter },
 	{ "gauge", l_metric_gauge },
 	{ "histogram", l_metric_histogram },
+	{ "gaugehistogram", l_metric_gaugehistogram },
 	{ "summary", l_metric_summary },
 	{ "info", l_metric_info },
 	{ "stateset", l_metric_stateset },

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bind/metric_family.h"
 
-#include <string.h>
+#include <math.h>
 
 #include "bind/bind.h"
+#include "bind/metric_arguments.h"
+#include "bind/metric_mirror.h"
 #include "bind/scope.h"
-#include "core/number.h"
 #include "net/loop.h"
 #include "vm/state.h"
 
@@ -123,94 +124,7 @@ static double now_of(lua_State *L, const struct family *family)
 	return family_wants_now(family) ? loop_now(vm_loop(vm_of(L))) : 0;
 }
 
-/* ---- arguments ---- */
-
-static double check_value(lua_State *L, int arg, const struct family *family)
-{
-	double value = 0;
-	const char *text;
-	size_t len;
-
-	if (lua_type(L, arg) == LUA_TNUMBER)
-		return lua_tonumber(L, arg);
-	if (lua_type(L, arg) == LUA_TSTRING) {
-		text = lua_tolstring(L, arg, &len);
-		if (!number_parse(text, len, &value))
-			luaL_error(L,
-				   "%s: expected a number, got the string "
-				   "'%s'",
-				   name_of(family), text);
-		return value;
-	}
-	luaL_error(L, "%s: expected a number, got %s", name_of(family),
-		   luaL_typename(L, arg));
-	return value;
-}
-
-static int arity_error(lua_State *L, const struct family *family, int got)
-{
-	const struct label_schema *schema = family_schema(family);
-	luaL_Buffer names;
-
-	if (schema->count == 0)
-		return luaL_error(L, "%s has no labels, got %d value%s",
-				  name_of(family), got, got == 1 ? "" : "s");
-	luaL_buffinit(L, &names);
-	for (unsigned i = 0; i < schema->count; i++) {
-		if (i)
-			luaL_addstring(&names, ", ");
-		luaL_addstring(&names, schema->names[i]);
-	}
-	luaL_pushresult(&names);
-	return luaL_error(L, "%s: expected labels (%s), got %d value%s",
-			  name_of(family), lua_tostring(L, -1), got,
-			  got == 1 ? "" : "s");
-}
-
-/* Labels that are no strings: numbers are written as in the exposition, so that
- * 5.0 becomes "5". The string takes the argument's place on the stack. */
-static void convert_label(lua_State *L, int arg, const struct family *family,
-			  unsigned label)
-{
-	char text[NUMBER_MAX];
-
-	switch (lua_type(L, arg)) {
-	case LUA_TNUMBER:
-		if (lua_isinteger(L, arg))
-			lua_pushfstring(L, "%I", lua_tointeger(L, arg));
-		else
-			lua_pushlstring(
-				L, text,
-				number_format(text, lua_tonumber(L, arg)));
-		break;
-	case LUA_TBOOLEAN:
-		lua_pushstring(L, lua_toboolean(L, arg) ? "true" : "false");
-		break;
-	default:
-		luaL_error(L, "%s: label '%s' expected a string, got %s",
-			   name_of(family), family_schema(family)->names[label],
-			   luaL_typename(L, arg));
-	}
-	lua_replace(L, arg);
-}
-
-/* The label values from FIRST to the top of the stack. */
-static void check_labels(lua_State *L, int first, const struct family *family,
-			 struct str *values)
-{
-	int got = lua_gettop(L) - first + 1;
-	unsigned n = family_schema(family)->count;
-
-	if (got != (int)n)
-		arity_error(L, family, got < 0 ? 0 : got);
-	for (unsigned i = 0; i < n; i++) {
-		int arg = first + (int)i;
-
-		if (lua_type(L, arg) != LUA_TSTRING)
-			convert_label(L, arg, family, i);
-		values[i].data = lua_tolstring(L, arg, &values[i].len);
-	}
-}
+/* ---- rows ---- */
 
 bool metric_set_has_room(lua_State *L, const struct metric_set *set,
 			 const struct err *err)
@@ -233,14 +147,15 @@ const char *metric_limit_hint(lua_State *L, const struct metric_set *set,
 	return VM_LIMIT_HINT("series");
 }
 
-static uint32_t check_row(lua_State *L, int first, const struct metric_set *set,
-			  struct family *family)
+/* Of the labels that are arguments FIRST to LAST. */
+static uint32_t check_row(lua_State *L, int first, int last,
+			  const struct metric_set *set, struct family *family)
 {
 	struct str values[LABELS_MAX];
 	struct err err;
 	uint32_t row;
 
-	check_labels(L, first, family, values);
+	check_metric_labels(L, first, last, family, values);
 	if (!family_row(family, values, &row, &err) &&
 	    (!metric_set_has_room(L, set, &err) ||
 	     !family_row(family, values, &row, &err)))
@@ -262,6 +177,22 @@ static uint32_t check_child_row(lua_State *L, struct child_object *object)
 	return row;
 }
 
+/* The row of a child, or else of the labels that are arguments FIRST to LAST of
+ * a family. */
+struct target {
+	const struct metric_set *set;
+	struct family *family;
+	struct child_object *child; /* or NULL */
+	int first, last;
+};
+
+static uint32_t check_target(lua_State *L, const struct target *target)
+{
+	return target->child ? check_child_row(L, target->child)
+			     : check_row(L, target->first, target->last,
+					 target->set, target->family);
+}
+
 static void check_type(lua_State *L, const struct family *family,
 		       unsigned types, const char *verb)
 {
@@ -275,16 +206,21 @@ static void check_type(lua_State *L, const struct family *family,
 enum {
 	WITH_INC =
 		1 << METRIC_COUNTER | 1 << METRIC_GAUGE | 1 << METRIC_UNKNOWN,
-	WITH_SET = WITH_INC | 1 << METRIC_INFO | 1 << METRIC_STATESET,
-	WITH_OBSERVE = 1 << METRIC_HISTOGRAM | 1 << METRIC_SUMMARY,
+	WITH_OBSERVE = 1 << METRIC_HISTOGRAM | 1 << METRIC_GAUGEHISTOGRAM |
+		       1 << METRIC_SUMMARY,
+	SIMPLE = WITH_INC | 1 << METRIC_INFO, /* one number is all of it */
 };
 
-/* ---- verbs, for families and children alike ---- */
+/* ---- verbs, for families and children alike ----
+ *
+ * A row is asked for behind everything that may make the collector run, such as
+ * a number that becomes a string: then a finalizer of the script could publish,
+ * and rows get other numbers.
+ */
 
 /* The number of the state at 2. One that the family does not know, -1, shows as
  * no state at all: the world may invent states, and the others must not suffer
- * for it. A row is asked for behind it: a number that becomes a string may make
- * the collector run, and a finalizer of the script publish. */
+ * for it. */
 static int check_state(lua_State *L, const struct family *family)
 {
 	size_t len;
@@ -296,91 +232,174 @@ static int check_state(lua_State *L, const struct family *family)
 	return metadata_state(family_metadata(family), name, len);
 }
 
-static int set_state(lua_State *L, const struct metric_set *set,
-		     struct family *family, uint32_t row, int state)
+/* The number at 2, which becomes the value of a simple metric. */
+static double check_setting(lua_State *L, const struct family *family)
 {
-	family_set_state(family, row, check_part(L, set, family), state,
-			 now_of(L, family));
-	lua_pushboolean(L, state >= 0);
-	return 1;
-}
-
-static int set_row(lua_State *L, const struct metric_set *set,
-		   struct family *family, uint32_t row, double value)
-{
+	double value = check_metric_value(L, 2, family);
 	enum metric_type type = family_metadata(family)->type;
 
 	if (type == METRIC_INFO && !(value >= 1 && value <= 1))
 		luaL_error(L, "%s: the value of an info is always 1",
 			   name_of(family));
-	family_set(family, row, check_part(L, set, family), value,
-		   now_of(L, family));
+	if (type == METRIC_COUNTER && !(value >= 0))
+		luaL_error(L,
+			   "%s: a counter counts from 0 on, and cannot be set "
+			   "to %f",
+			   name_of(family), value);
+	return value;
+}
+
+/* Sets what is at 2, of any kind, with the table at MORE, if that is not 0. */
+__attribute__((cold, noinline)) static int set_any(lua_State *L,
+						   const struct target *target,
+						   int more)
+{
+	struct family *family = target->family;
+	enum metric_type type = family_metadata(family)->type;
+	unsigned part = check_part(L, target->set, family);
+	double numbers[METRIC_NUMBERS_MAX], now = now_of(L, family);
+	struct metric_times times = { 0, 0 };
+	uint32_t row;
+	int state = 0;
+
+	if (type == METRIC_STATESET)
+		state = check_state(L, family);
+	else if (metric_is_distribution(type))
+		check_metric_numbers(L, 2, family, numbers);
+	else
+		numbers[0] = check_setting(L, family);
+	if (more)
+		times = check_metric_times(L, more, family);
+	row = check_target(L, target);
+	if (type == METRIC_STATESET)
+		family_set_state(family, row, part, state, now);
+	else if (metric_is_distribution(type))
+		family_set_numbers(family, row, part, numbers, now);
+	else
+		family_set(family, row, part, numbers[0], now);
+	if (more)
+		family_set_times(family, row, times.created, times.time);
+	if (type != METRIC_STATESET)
+		return 0;
+	lua_pushboolean(L, state >= 0);
+	return 1;
+}
+
+static inline bool is_simple(const struct family *family)
+{
+	return SIMPLE & 1u << family_metadata(family)->type;
+}
+
+static double check_increment(lua_State *L, int arg,
+			      const struct family *family)
+{
+	double by = check_metric_value(L, arg, family);
+
+	if (family_metadata(family)->type == METRIC_COUNTER && !(by >= 0))
+		luaL_error(L, "%s: a counter cannot %s by inc()",
+			   name_of(family),
+			   isnan(by) ? "become NaN" : "go down");
+	return by;
+}
+
+/* With the labels of an exemplar in the table at MORE. */
+static int inc_explained(lua_State *L, const struct target *target, double by,
+			 int more)
+{
+	struct family *family = target->family;
+	struct exemplar *exemplar;
+	uint32_t row;
+
+	check_part(L, target->set, family);
+	row = check_target(L, target);
+	exemplar = check_metric_exemplar(L, more, family, by);
+	family_inc(family, row, by);
+	family_exemplify(family, row, by, exemplar);
 	return 0;
 }
 
-static int inc_row(lua_State *L, const struct metric_set *set,
-		   struct family *family, uint32_t row, double by)
+static int observe_row(lua_State *L, const struct target *target, double value,
+		       int more)
 {
-	check_part(L, set, family);
-	if (family_metadata(family)->type == METRIC_COUNTER && !(by >= 0))
-		luaL_error(L, "%s: a counter cannot go down by inc()",
-			   name_of(family));
-	family_inc(family, row, by);
+	struct family *family = target->family;
+	unsigned part = check_part(L, target->set, family);
+	double now = now_of(L, family);
+	uint32_t row = check_target(L, target);
+	struct exemplar *exemplar =
+		more ? check_metric_exemplar(L, more, family, value) : NULL;
+
+	family_observe(family, row, part, value, now);
+	if (exemplar)
+		family_exemplify(family, row, value, exemplar);
 	return 0;
 }
 
 /* ---- family ---- */
 
-/* family:set(value, labels...) */
+/* family:set(value, labels... [, times]) */
 static int l_family_set(lua_State *L)
 {
 	struct family_object *object = check_family_object(L, 1);
 	struct family *family = object->family;
-	enum metric_type type = family_metadata(family)->type;
-	double value;
+	int last = lua_gettop(L), more = 0;
+	int beyond = last - 2 - (int)family_schema(family)->count;
+	struct target target;
 
-	check_type(L, family, WITH_SET, "set");
-	if (type == METRIC_STATESET) {
-		int state = check_state(L, family);
+	if (beyond == 0 && is_simple(family)) {
+		double value = check_setting(L, family);
+		uint32_t row = check_row(L, 3, last, object->set, family);
 
-		return set_state(L, object->set, family,
-				 check_row(L, 3, object->set, family), state);
+		family_set(family, row, check_part(L, object->set, family),
+			   value, now_of(L, family));
+		return 0;
 	}
-	value = check_value(L, 2, family);
-	return set_row(L, object->set, family,
-		       check_row(L, 3, object->set, family), value);
+	if (beyond == 1 && lua_istable(L, last))
+		more = last--;
+	target = (struct target){ object->set, family, NULL, 3, last };
+	return set_any(L, &target, more);
 }
 
-/* family:inc([by,] labels...) */
+/* family:inc([by,] labels... [, exemplar]) */
 static int l_family_inc(lua_State *L)
 {
 	struct family_object *object = check_family_object(L, 1);
 	struct family *family = object->family;
-	int labels = (int)family_schema(family)->count;
-	bool given = lua_gettop(L) - 1 > labels;
-	double by;
+	int last = lua_gettop(L);
+	int beyond = last - 1 - (int)family_schema(family)->count;
+	bool more = (beyond == 1 || beyond == 2) && lua_istable(L, last);
+	bool given = beyond > (more ? 1 : 0);
+	double by = 1;
+	uint32_t row;
 
 	check_type(L, family, WITH_INC, "inc");
-	by = given ? check_value(L, 2, family) : 1;
-	return inc_row(L, object->set, family,
-		       check_row(L, given ? 3 : 2, object->set, family), by);
+	if (given)
+		by = check_increment(L, 2, family);
+	if (more) {
+		struct target target = { object->set, family, NULL,
+					 given ? 3 : 2, last - 1 };
+
+		return inc_explained(L, &target, by, last);
+	}
+	check_part(L, object->set, family);
+	row = check_row(L, given ? 3 : 2, last, object->set, family);
+	family_inc(family, row, by);
+	return 0;
 }
 
-/* family:observe(value, labels...) */
+/* family:observe(value, labels... [, exemplar]) */
 static int l_family_observe(lua_State *L)
 {
 	struct family_object *object = check_family_object(L, 1);
 	struct family *family = object->family;
-	double value;
-	unsigned part;
-	uint32_t row;
+	int last = lua_gettop(L);
+	int beyond = last - 2 - (int)family_schema(family)->count;
+	bool more = beyond == 1 && lua_istable(L, last);
+	struct target target = { object->set, family, NULL, 3,
+				 more ? last - 1 : last };
 
 	check_type(L, family, WITH_OBSERVE, "observe");
-	value = check_value(L, 2, family);
-	part = check_part(L, object->set, family);
-	row = check_row(L, 3, object->set, family);
-	family_observe(family, row, part, value, now_of(L, family));
-	return 0;
+	return observe_row(L, &target, check_metric_value(L, 2, family),
+			   more ? last : 0);
 }
 
 /* family:remove(labels...) -> boolean */
@@ -389,7 +408,7 @@ static int l_family_remove(lua_State *L)
 	struct family_object *object = check_family_object(L, 1);
 	struct str values[LABELS_MAX];
 
-	check_labels(L, 2, object->family, values);
+	check_metric_labels(L, 2, lua_gettop(L), object->family, values);
 	check_part(L, object->set, object->family);
 	lua_pushboolean(L, family_remove(object->family, values));
 	return 1;
@@ -403,7 +422,7 @@ static int l_family_with(lua_State *L)
 	struct child_object *object;
 	struct err err;
 
-	check_labels(L, 2, parent->family, values);
+	check_metric_labels(L, 2, lua_gettop(L), parent->family, values);
 	object = push_object(L, sizeof *object, CLASS_CHILD, 0);
 	object->tag = &child_tag;
 	if (!child_init(&object->child, parent->family, values, &err) &&
@@ -434,55 +453,70 @@ static int l_family_gc(lua_State *L)
 
 /* ---- child ---- */
 
-/* child:set(value) */
+/* The number of the table that stands behind argument LAST; 0: there is none.
+ */
+static int check_behind(lua_State *L, int last, const struct family *family)
+{
+	int got = lua_gettop(L) - last;
+
+	if (got > 1)
+		luaL_error(L,
+			   "%s: a kept series has its labels, got %d values "
+			   "behind its value",
+			   name_of(family), got);
+	return got == 1 ? last + 1 : 0;
+}
+
+/* child:set(value [, times]) */
 static int l_child_set(lua_State *L)
 {
 	struct child_object *object = check_child(L, 1);
-	struct child *child = &object->child;
-	struct family *family = child->family;
-	double value;
+	struct family *family = object->child.family;
+	struct target target;
 
-	check_type(L, family, WITH_SET, "set");
-	if (family_metadata(family)->type == METRIC_STATESET) {
-		int state = check_state(L, family);
+	if (lua_gettop(L) == 2 && is_simple(family)) {
+		double value = check_setting(L, family);
+		uint32_t row = check_child_row(L, object);
 
-		return set_state(L, object->set, family,
-				 check_child_row(L, object), state);
+		family_set(family, row, check_part(L, object->set, family),
+			   value, now_of(L, family));
+		return 0;
 	}
-	value = check_value(L, 2, family);
-	return set_row(L, object->set, family, check_child_row(L, object),
-		       value);
+	target = (struct target){ object->set, family, object, 0, 0 };
+	return set_any(L, &target, check_behind(L, 2, family));
 }
 
-/* child:inc([by]) */
+/* child:inc([by] [, exemplar]) */
 static int l_child_inc(lua_State *L)
 {
 	struct child_object *object = check_child(L, 1);
-	struct child *child = &object->child;
-	double by;
+	struct family *family = object->child.family;
+	int last = lua_gettop(L);
+	bool given = last > 1 && !(last == 2 && lua_istable(L, 2));
+	struct target target = { object->set, family, object, 0, 0 };
+	double by = 1;
 
-	check_type(L, child->family, WITH_INC, "inc");
-	by = lua_isnone(L, 2) ? 1 : check_value(L, 2, child->family);
-	return inc_row(L, object->set, child->family,
-		       check_child_row(L, object), by);
+	check_type(L, family, WITH_INC, "inc");
+	if (given)
+		by = check_increment(L, 2, family);
+	if (last > (given ? 2 : 1))
+		return inc_explained(L, &target, by,
+				     check_behind(L, given ? 2 : 1, family));
+	check_part(L, object->set, family);
+	family_inc(family, check_child_row(L, object), by);
+	return 0;
 }
 
-/* child:observe(value) */
+/* child:observe(value [, exemplar]) */
 static int l_child_observe(lua_State *L)
 {
 	struct child_object *object = check_child(L, 1);
-	struct child *child = &object->child;
-	double value;
-	unsigned part;
-	uint32_t row;
+	struct family *family = object->child.family;
+	struct target target = { object->set, family, object, 0, 0 };
 
-	check_type(L, child->family, WITH_OBSERVE, "observe");
-	value = check_value(L, 2, child->family);
-	part = check_part(L, object->set, child->family);
-	row = check_child_row(L, object);
-	family_observe(child->family, row, part, value,
-		       now_of(L, child->family));
-	return 0;
+	check_type(L, family, WITH_OBSERVE, "observe");
+	return observe_row(L, &target, check_metric_value(L, 2, family),
+			   check_behind(L, 2, family));
 }
 
 static int l_child_gc(lua_State *L)

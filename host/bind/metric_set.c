@@ -30,7 +30,7 @@ struct metric_set *metric_set_new(struct registry *registry)
 	return set;
 }
 
-static double wall_clock(void)
+double metric_now(void)
 {
 	struct timespec now;
 
@@ -45,7 +45,7 @@ struct metric_set *metric_set_own(const struct registry_options *options,
 	struct metric_set *set;
 
 	own.limit = &account->limit;
-	own.clock = wall_clock;
+	own.clock = metric_now;
 	set = metric_set_new(registry_new(&own));
 	account->references++;
 	set->account = account;

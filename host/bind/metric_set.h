@@ -30,6 +30,9 @@ struct metric_set {
 struct metric_account *metric_account_new(void);
 void metric_account_unref(struct metric_account *account); /* or NULL */
 
+/* Seconds since the epoch. */
+double metric_now(void);
+
 /* One reference. */
 struct metric_set *metric_set_new(struct registry *registry);
 struct metric_set *metric_set_ref(struct metric_set *set);

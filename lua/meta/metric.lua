@@ -20,6 +20,11 @@
 -- count what the script did itself: they take effect at once and persist.
 local metric = {}
 
+-- Names of metrics and labels may be any UTF-8: `["http.requests"] = ...`,
+-- `labels = { "http.method" }`. Readers that do not ask for such names get them
+-- with underscores instead, so legacy names (letters, digits, `_`) are better.
+-- Labels whose names begin with `__` are refused.
+
 ---@class (exact) metric.options
 ---@field [1]? string the help text
 ---@field help? string the same, by name
@@ -27,8 +32,20 @@ local metric = {}
 ---@field unit? string
 ---@field keep? boolean a failed part leaves the former values
 ---@field ttl? number seconds that a value outlives its last set
----@field buckets? number[] histogram: upper bounds, rising, without +Inf
+---@field timestamps? boolean `set` may say when the value was true
+---@field buckets? number[] histograms: upper bounds, rising, without +Inf
+---@field native? boolean|metric.native histogram: buckets that come as they are
+--- needed; without `buckets` no others
+---@field quantiles? number[] summary: 0 to 1, rising
+---@field window? number|string summary: how long its quantiles look back, in
+--- seconds or "10m", which is the default
 ---@field states? string[] stateset: the names of all states
+
+---Native buckets: each is wider than the one before it by the same factor.
+---@class (exact) metric.native
+---@field factor? number at most; 1.1
+---@field max_buckets? integer up to 4096; 160. Beyond that neighbours are joined
+---@field zero_threshold? number what is nearer to 0 counts as 0; 2^-128
 
 ---@class metric.declaration
 
@@ -45,11 +62,30 @@ function metric.gauge(options) end
 ---Observations counted in buckets; 0.005 to 10 unless `buckets` are given.
 ---
 ---    rtt = metric.histogram { "Round trips.", buckets = { 0.01, 0.1, 1 } }
+---
+---With `native = true` it has native buckets, which only readers of protobuf and
+---OpenMetrics 2 get; others see count and sum, and the `buckets`, if they are
+---given beside it.
 ---@param options string|metric.options
 ---@return metric.declaration
 function metric.histogram(options) end
 
----Count and sum of observations.
+---A distribution that is found anew by each collection, such as the ages of what
+---waits in a queue: what `observe` counts in `collect` is shown when the part
+---returns, in the place of what the one before found. The buckets are as those
+---of a histogram.
+---@param options string|metric.options
+---@return metric.declaration
+function metric.gaugehistogram(options) end
+
+---Count and sum of observations, and quantiles where they are asked for.
+---
+---    age = metric.summary { "Ages.", quantiles = { 0.5, 0.99 }, window = "10m" }
+---
+---A quantile is wrong by 0.54 % of the value at most (1.1 % when observations
+---span more than 32 powers of two), and is about the last `window`, in steps of
+---a fifth of it. It is NaN when nothing was observed in that time. Quantiles of
+---several series cannot be put together: a histogram is often better.
 ---@param options string|metric.options
 ---@return metric.declaration
 function metric.summary(options) end
@@ -136,23 +172,57 @@ function registry:delete(url, options) end
 ---@class metric.family
 local family = {}
 
+---A histogram, gauge histogram or summary that is kept elsewhere. Counts of
+---buckets are cumulative, and all declared ones are there; that of +Inf is
+---`count`. Bounds and quantiles may be strings, as JSON has them.
+---@class (exact) metric.distribution
+---@field sum number|string
+---@field count number|string
+---@field buckets? table<number|string, number|string>
+---@field quantiles? table<number|string, number|string>
+
+---Seconds since the epoch; 0 is as nothing.
+---@class (exact) metric.times
+---@field timestamp? number when the value was true; families with `timestamps`
+---@field created? number when counting began: counters, histograms, summaries
+
 ---States a value. Numbers may be strings; label values may be strings, numbers
 ---and booleans. For a stateset the value is the name of a state: false is
 ---returned, and no state shown, for one that was not declared.
----@param value number|string
----@param ... string|number|boolean label values
+---
+---    m.app_requests_total:set(1027, "GET", "200")
+---    m.app_seconds:set({ sum = 3.5, count = 17,
+---      buckets = { [0.1] = 8, [1] = 12 } }, "GET")
+---
+---Behind the labels may stand a table of times:
+---
+---    m.app_requests_total:set(1027, "GET", "200", { created = started })
+---@param value number|string|metric.distribution
+---@param ... string|number|boolean|metric.times label values
 function family:set(value, ...) end
 
 ---Counts. Without a number, by 1.
 ---
 ---    m.app_errors_total:inc("timeout")
 ---    m.app_bytes_total:inc(512, "in")
----@param ... number|string|boolean the number, then label values
+---
+---Behind the labels may stand an exemplar of a counter: a table of labels, such
+---as the identifier of a trace, that explain this increment. It is shown in
+---OpenMetrics and protobuf, with the time, until the next one. Names and values
+---have 128 characters at most together.
+---
+---    m.app_errors_total:inc("timeout", { trace_id = id })
+---@param ... number|string|boolean|table<string, string> the number, then label
+--- values, then the exemplar
 function family:inc(...) end
 
----Adds an observation to a histogram or summary.
+---Adds an observation to a histogram, gauge histogram or summary. Of a histogram
+---it may have an exemplar, as for `inc`, of which each bucket shows the last.
+---
+---    m.app_seconds:observe(0.2, "GET", { trace_id = id })
 ---@param value number|string
----@param ... string|number|boolean label values
+---@param ... string|number|boolean|table<string, string> label values, then the
+--- exemplar
 function family:observe(value, ...) end
 
 ---Takes a series away, at once and with all that was counted in it. A collection
@@ -172,13 +242,16 @@ function family:with(...) end
 ---@class metric.child
 local child = {}
 
----@param value number|string
-function child:set(value) end
+---@param value number|string|metric.distribution
+---@param times? metric.times
+function child:set(value, times) end
 
----@param by? number
-function child:inc(by) end
+---@param by? number|table<string, string>
+---@param exemplar? table<string, string>
+function child:inc(by, exemplar) end
 
 ---@param value number|string
-function child:observe(value) end
+---@param exemplar? table<string, string>
+function child:observe(value, exemplar) end
 
 return metric

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Durations as scripts write them. Pure, any thread. */
-#ifndef RUN_DURATION_H
-#define RUN_DURATION_H
+#ifndef CORE_DURATION_H
+#define CORE_DURATION_H
 
 #include <stdbool.h>
 #include <stddef.h>
