@@ -18,12 +18,21 @@
 #include "core/carry.h"
 #include "core/number.h"
 #include "core/registry.h"
-#include "core/text.h"
 
-enum { FAMILIES = 8, NUMBERS = 5, CHILDREN = 40, OPERATIONS = 200000 };
+enum { FAMILIES = 12, NUMBERS = 5, CHILDREN = 40, OPERATIONS = 200000 };
+enum { SLOTS = 10 }; /* of exemplars */
 enum { LIVE = REGISTRY_LIVE };
 
 static const unsigned parts[] = { 0, 1, 253, REGISTRY_PARTS_MAX };
+
+/* What a value has beside its numbers. */
+struct beside {
+	double created, time;
+	struct native *native;
+	struct window *window;
+	double explained[SLOTS]; /* values of exemplars ... */
+	double times[SLOTS];	 /* ... and their times; 0: there is none */
+};
 
 struct state {
 	bool exists, shown, staged, lasting;
@@ -31,6 +40,7 @@ struct state {
 	unsigned owner;
 	double now[NUMBERS];  /* what is shown */
 	double next[NUMBERS]; /* what is staged */
+	struct beside shown_beside, next_beside;
 	double expires;
 };
 
@@ -57,6 +67,7 @@ struct world {
 	size_t series, series_max;
 	double now;
 	int operations;
+	double exemplars; /* so many were made; the time of the last */
 	size_t most;	  /* series of a page */
 	struct page *old; /* a page of some time ago ... */
 	char *old_text;	  /* ... and what it showed then */
@@ -87,6 +98,20 @@ static double any_value(struct world *w)
 static unsigned any_part(struct world *w)
 {
 	return parts[any(w, sizeof parts / sizeof *parts)];
+}
+
+/* The wall clock, in step with `now`. */
+static double wall;
+
+static double wall_clock(void)
+{
+	return wall;
+}
+
+static void set_now(struct world *w, double now)
+{
+	w->now = now;
+	wall = 1e9 + now;
 }
 
 /* ---- labels ---- */
@@ -142,18 +167,30 @@ static void labels_of(int key, char *out)
 static const double bounds[] = { 1, 2.5, 100 };
 static const char *const states[] = { "on", "off", "\"" };
 
-static unsigned width_of(enum metric_type type)
+static const double quantiles[] = { 0.5, 1 };
+static const struct native_options native = { 4, 40, 0.25 };
+
+static void forget(struct beside *beside)
 {
-	switch (type) {
-	case METRIC_HISTOGRAM: return 5;
-	case METRIC_SUMMARY: return 2;
-	case METRIC_STATESET: return 3;
-	default: return 1;
-	}
+	native_unref(beside->native);
+	window_unref(beside->window);
+	*beside = (struct beside){ 0 };
+}
+
+/* The quantiles that are shown are those of the window, as it was last read. */
+static void read_window(struct state *s)
+{
+	if (!s->shown_beside.window)
+		return;
+	for (int i = 0; i < 2; i++)
+		s->now[2 + i] =
+			window_quantile(s->shown_beside.window, quantiles[i]);
 }
 
 static void remove_series(struct world *w, struct state *s)
 {
+	forget(&s->shown_beside);
+	forget(&s->next_beside);
 	*s = (struct state){ 0 };
 	w->series--;
 }
@@ -164,6 +201,11 @@ static void model_set(struct world *w, struct model_family *f, int key,
 	struct state *s = &f->series[key];
 	bool live = part == LIVE;
 
+	if (!live && !s->staged)
+		read_window(s);
+	forget(&s->next_beside);
+	if (live)
+		forget(&s->shown_beside);
 	memcpy(live ? s->now : s->next, numbers, sizeof s->now);
 	s->owner = part;
 	s->staged = !live;
@@ -181,6 +223,8 @@ static double *model_own(struct model_family *f, int key)
 
 	if (s->staged)
 		return s->next;
+	if (!s->shown)
+		s->shown_beside.created = wall;
 	s->own |= !s->shown;
 	s->shown = s->lasting = true;
 	s->owner = LIVE;
@@ -193,6 +237,9 @@ static void model_commit(struct world *w, struct model_family *f,
 {
 	if (s->staged) {
 		memcpy(s->now, s->next, sizeof s->now);
+		forget(&s->shown_beside);
+		s->shown_beside = s->next_beside;
+		s->next_beside = (struct beside){ 0 };
 		s->shown = true;
 		s->staged = s->lasting = s->own = false;
 		s->expires = f->ttl > 0 ? w->now + f->ttl : INFINITY;
@@ -209,6 +256,7 @@ static void model_drop(struct world *w, struct model_family *f, struct state *s)
 		remove_series(w, s);
 		return;
 	}
+	forget(&s->next_beside);
 	s->staged = false;
 	if (s->lasting)
 		s->owner = LIVE;
@@ -246,12 +294,24 @@ static void model_expire(struct world *w)
 
 			if (!s->shown || s->expires > w->now)
 				continue;
-			if (s->staged)
+			if (s->staged) {
+				forget(&s->shown_beside);
 				s->shown = s->lasting = s->own = false;
-			else
+			} else
 				remove_series(w, s);
 		}
 	}
+}
+
+static void model_turn(struct world *w, struct state *s)
+{
+	struct window *window = s->shown_beside.window;
+
+	if (!window || s->staged)
+		return;
+	if (window_expires(window) <= w->now)
+		window_turn(window, w->now);
+	read_window(s);
 }
 
 /* ---- lines ---- */
@@ -261,65 +321,65 @@ struct lines {
 	size_t shown; /* series */
 };
 
-static void add_line(struct lines *lines, const char *name, const char *suffix,
-		     const char *labels, const char *more, double value)
+static void add_number(struct buf *out, const char *name, double value)
 {
 	char number[NUMBER_MAX];
 	size_t len = number_format(number, value);
 
-	buf_addf(&lines->text, "%s%s{%s%s} %.*s\n", name, suffix, labels, more,
-		 (int)len, number);
+	buf_addf(out, " %s%.*s", name, (int)len, number);
 }
 
-static void add_histogram(struct lines *lines, const char *name,
-			  const char *labels, const double *numbers)
+static void add_side(struct buf *out, const struct native_side *side)
 {
-	static const char *const le[] = { ",le=\"1\"", ",le=\"2.5\"",
-					  ",le=\"100\"", ",le=\"+Inf\"" };
-	double count = 0;
-
-	for (int i = 0; i < 4; i++) {
-		count += numbers[1 + i];
-		add_line(lines, name, "_bucket", labels, le[i], count);
-	}
-	add_line(lines, name, "_sum", labels, "", numbers[0]);
-	add_line(lines, name, "_count", labels, "", count);
+	for (uint32_t i = 0; i < side->n; i++)
+		if (side->buckets[i].count)
+			buf_addf(out, " %d:%llu", side->buckets[i].index,
+				 (unsigned long long)side->buckets[i].count);
 }
 
-static void add_stateset(struct lines *lines, const char *name,
-			 const char *labels, const double *numbers)
+static void add_native(struct buf *out, const struct native *n)
 {
-	static const char *const texts[] = { "on", "off", "\\\"" };
-	char more[64];
+	buf_addf(out, " schema %d count %llu zero %llu", n->schema,
+		 (unsigned long long)n->count,
+		 (unsigned long long)n->zero_count);
+	add_number(out, "sum ", n->sum);
+	buf_addstr(out, " positive");
+	add_side(out, &n->positive);
+	buf_addstr(out, " negative");
+	add_side(out, &n->negative);
+}
 
-	for (int i = 0; i < 3; i++) {
-		snprintf(more, sizeof more, ",%s=\"%s\"", name, texts[i]);
-		add_line(lines, name, "", labels, more, numbers[i]);
-	}
+static void add_exemplar(struct buf *out, unsigned slot, double value,
+			 double time)
+{
+	if (time <= 0)
+		return;
+	buf_addf(out, " slot %u", slot);
+	add_number(out, "", value);
+	add_number(out, "at ", time);
 }
 
 static void add_series(struct lines *lines, const struct model_family *f,
 		       int key)
 {
-	const char *name = family_metadata(f->family)->name;
-	const double *numbers = f->series[key].now;
+	const struct metadata *m = family_metadata(f->family);
+	const struct state *s = &f->series[key];
+	const struct beside *b = &s->shown_beside;
+	struct buf *out = &lines->text;
 	char labels[256];
 
 	labels_of(key, labels);
 	lines->shown++;
-	if (f->series[key].own)
-		buf_addf(&lines->text, "own %s{%s}\n", name, labels);
-	switch (f->type) {
-	case METRIC_HISTOGRAM:
-		add_histogram(lines, name, labels, numbers);
-		break;
-	case METRIC_SUMMARY:
-		add_line(lines, name, "_sum", labels, "", numbers[0]);
-		add_line(lines, name, "_count", labels, "", numbers[1]);
-		break;
-	case METRIC_STATESET: add_stateset(lines, name, labels, numbers); break;
-	default: add_line(lines, name, "", labels, "", numbers[0]); break;
-	}
+	buf_addf(out, "%s{%s} %s", m->name, labels, s->own ? "own" : "set");
+	for (unsigned i = 0; i < metadata_added(m) + m->nquantiles; i++)
+		add_number(out, "", s->now[i]);
+	add_number(out, "created ", m->created ? b->created : 0);
+	add_number(out, "time ", m->time ? b->time : 0);
+	if (b->native)
+		add_native(out, b->native);
+	for (unsigned i = 0; i < SLOTS; i++)
+		add_exemplar(out, i, b->explained[i], b->times[i]);
+	buf_addch(out, '\n');
 }
 
 static int by_line(const void *a, const void *b)
@@ -345,16 +405,36 @@ static char **sorted(char *text, size_t *count)
 	return list;
 }
 
-static void render_marks(struct buf *out, const struct metadata *metadata,
+static void render_row(struct buf *out, const struct metadata *m,
+		       const struct chunk *chunk, uint32_t row)
+{
+	const struct labels *labels = chunk->rows->labels[row];
+	const double *values = chunk->values + row * m->width;
+	struct extras extras = chunk_extras(chunk);
+	struct native *buckets = extras_native_at(&extras, row);
+	struct exemplars *list = extras_exemplars_at(&extras, row);
+
+	buf_addf(out, "%s{%.*s} %s", m->name, (int)labels->len, labels->text,
+		 chunk_is_own(chunk, row) ? "own" : "set");
+	for (unsigned i = 0; i < metadata_added(m) + m->nquantiles; i++)
+		add_number(out, "", values[i]);
+	add_number(out, "created ", m->created ? values[m->created] : 0);
+	add_number(out, "time ", m->time ? values[m->time] : 0);
+	if (buckets)
+		add_native(out, buckets);
+	for (uint32_t i = 0; list && i < list->n; i++)
+		if (list->slots[i])
+			add_exemplar(out, i, list->slots[i]->value,
+				     list->slots[i]->time);
+	buf_addch(out, '\n');
+}
+
+static void render_chunk(struct buf *out, const struct metadata *m,
 			 const struct chunk *chunk)
 {
-	for (uint32_t i = 0; i < chunk->rows->count; i++) {
-		const struct labels *labels = chunk->rows->labels[i];
-
-		if (chunk_is_own(chunk, i))
-			buf_addf(out, "own %s{%.*s}\n", metadata->name,
-				 (int)labels->len, labels->text);
-	}
+	for (uint32_t i = 0; i < chunk->rows->count; i++)
+		if (chunk->rows->labels[i])
+			render_row(out, m, chunk, i);
 }
 
 static char *render(const struct page *page)
@@ -363,12 +443,9 @@ static char *render(const struct page *page)
 
 	buf_init(&out, (size_t)1 << 30);
 	for (uint32_t f = 0; f < page->nfamilies; f++)
-		for (uint32_t i = 0; i < page->families[f].nchunks; i++) {
-			text_chunk(&out, page->families[f].metadata,
-				   page->families[f].chunks[i]);
-			render_marks(&out, page->families[f].metadata,
+		for (uint32_t i = 0; i < page->families[f].nchunks; i++)
+			render_chunk(&out, page->families[f].metadata,
 				     page->families[f].chunks[i]);
-		}
 	return buf_take(&out, NULL);
 }
 
@@ -411,6 +488,33 @@ static bool find(struct world *w, struct model_family *f, int key,
 	return found;
 }
 
+static bool has_observations(const struct model_family *f)
+{
+	return f->type == METRIC_HISTOGRAM || f->type == METRIC_SUMMARY ||
+	       f->type == METRIC_GAUGEHISTOGRAM;
+}
+
+static void set_numbers(struct world *w, struct model_family *f, uint32_t row,
+			unsigned part, double *numbers)
+{
+	const struct metadata *m = family_metadata(f->family);
+
+	for (unsigned i = 0; i < metadata_added(m) + m->nquantiles; i++)
+		numbers[i] = any_value(w);
+	family_set_numbers(f->family, row, part, numbers, w->now);
+}
+
+static void set_times(struct world *w, struct model_family *f, int key,
+		      uint32_t row)
+{
+	struct state *s = &f->series[key];
+	struct beside *b = s->staged ? &s->next_beside : &s->shown_beside;
+
+	b->created = any(w, 5);
+	b->time = any(w, 5);
+	family_set_times(f->family, row, b->created, b->time);
+}
+
 static void set_row(struct world *w, struct model_family *f, int key,
 		    uint32_t row, unsigned part)
 {
@@ -422,45 +526,138 @@ static void set_row(struct world *w, struct model_family *f, int key,
 		family_set_state(f->family, row, part, state, w->now);
 		if (state >= 0)
 			numbers[state] = 1;
+	} else if (has_observations(f)) {
+		set_numbers(w, f, row, part, numbers);
 	} else {
 		numbers[0] = any_value(w);
 		family_set(f->family, row, part, numbers[0], w->now);
 	}
 	model_set(w, f, key, part, numbers);
+	if (any(w, 3) == 0)
+		set_times(w, f, key, row);
+}
+
+/* The numbers of what PART finds. */
+static double *model_found(struct world *w, struct model_family *f, int key,
+			   unsigned part)
+{
+	static const double none[NUMBERS];
+	struct state *s = &f->series[key];
+
+	if (!s->staged || s->owner != part)
+		model_set(w, f, key, part, none);
+	return s->next;
+}
+
+static unsigned bucket_of(const struct metadata *m, double value)
+{
+	unsigned i = 0;
+
+	while (i < m->nbounds && !(value <= m->bounds[i]))
+		i++;
+	return i;
+}
+
+static void model_observe(struct world *w, struct model_family *f, int key,
+			  unsigned part, double value)
+{
+	const struct metadata *m = family_metadata(f->family);
+	struct state *s = &f->series[key];
+	struct beside *b = &s->shown_beside;
+	bool found = f->type == METRIC_GAUGEHISTOGRAM && part != LIVE;
+	double *numbers =
+		found ? model_found(w, f, key, part) : model_own(f, key);
+
+	numbers[0] += value;
+	numbers[1 + bucket_of(m, value)] += 1;
+	if (s->staged || !s->own)
+		return;
+	if (m->native) {
+		if (!b->native)
+			b->native = native_new(&native);
+		native_observe(b->native, value);
+	}
+	if (m->nquantiles) {
+		if (!b->window)
+			b->window = window_new(m->window, w->now);
+		window_observe(b->window, value, w->now);
+	}
+}
+
+static void put_exemplar(struct beside *b, unsigned slot, double value,
+			 double time)
+{
+	if (time < b->times[slot])
+		return;
+	b->explained[slot] = value;
+	b->times[slot] = time;
+}
+
+/* The slot for an exemplar of VALUE; where there are no buckets, any that is
+ * free, or that of the oldest. */
+static unsigned slot_of(const struct metadata *m, const struct beside *b,
+			double value)
+{
+	unsigned slot = 0;
+
+	if (m->type == METRIC_COUNTER)
+		return 0;
+	if (m->classic)
+		return bucket_of(m, value);
+	for (unsigned i = 0; i < SLOTS; i++)
+		if (b->times[i] < b->times[slot])
+			slot = i;
+	return slot;
+}
+
+static void explain(struct world *w, struct model_family *f, int key,
+		    uint32_t row, double value)
+{
+	const struct metadata *m = family_metadata(f->family);
+	struct state *s = &f->series[key];
+	struct beside *b = s->staged ? &s->next_beside : &s->shown_beside;
+	struct exemplar *exemplar;
+
+	if (m->type == METRIC_SUMMARY || any(w, 4))
+		return;
+	exemplar = exemplar_new(NULL, 0, value, ++w->exemplars, NULL);
+	family_exemplify(f->family, row, value, exemplar);
+	put_exemplar(b, slot_of(m, b, value), value, w->exemplars);
 }
 
 static void observe_row(struct world *w, struct model_family *f, int key,
 			uint32_t row)
 {
-	double value = any_value(w), *numbers = model_own(f, key);
-	int i = 0;
+	double value = any_value(w);
+	unsigned part = any(w, 6) ? any_part(w) : LIVE;
 
-	family_observe(f->family, row, REGISTRY_LIVE, value, 0);
-	numbers[0] += value;
-	while (f->type == METRIC_HISTOGRAM && i < 3 && !(value <= bounds[i]))
-		i++;
-	numbers[1 + i] += 1;
+	family_observe(f->family, row, part, value, w->now);
+	model_observe(w, f, key, part, value);
+	explain(w, f, key, row, value);
 }
 
-static bool has_observations(const struct model_family *f)
+static void inc_row(struct world *w, struct model_family *f, int key,
+		    uint32_t row)
 {
-	return f->type == METRIC_HISTOGRAM || f->type == METRIC_SUMMARY;
+	double by = any_value(w);
+
+	family_inc(f->family, row, by);
+	*model_own(f, key) += by;
+	if (f->type == METRIC_COUNTER)
+		explain(w, f, key, row, by);
 }
 
 static void change(struct world *w, struct model_family *f, int key,
 		   uint32_t row)
 {
-	double by;
+	bool sets = f->type == METRIC_STATESET || any(w, 4);
 
-	if (has_observations(f)) {
-		observe_row(w, f, key, row);
-	} else if (f->type == METRIC_STATESET || any(w, 4)) {
+	if (has_observations(f) ? any(w, 5) == 0 : sets)
 		set_row(w, f, key, row, any(w, 6) ? any_part(w) : LIVE);
-	} else {
-		by = any_value(w);
-		family_inc(f->family, row, by);
-		*model_own(f, key) += by;
-	}
+	else if (has_observations(f))
+		observe_row(w, f, key, row);
+	else
+		inc_row(w, f, key, row);
 }
 
 static struct model_family *any_family(struct world *w)
@@ -532,8 +729,6 @@ static void op_collect(struct world *w)
 	uint32_t leave_out = 1 + any(w, 20), row;
 	unsigned part = any_part(w);
 
-	if (has_observations(f))
-		return;
 	for (int key = 0; key < f->keys; key++) {
 		if (any(w, leave_out) == 1 || !find(w, f, key, &row))
 			continue;
@@ -544,46 +739,70 @@ static void op_collect(struct world *w)
 
 static bool carries(const struct model_family *f)
 {
-	return has_observations(f) || f->type == METRIC_COUNTER;
+	return f->type == METRIC_HISTOGRAM || f->type == METRIC_SUMMARY ||
+	       f->type == METRIC_COUNTER;
 }
 
-/* Counts series KEY once in OTHER, which has nothing of it, and NUMBERS. */
+/* Counts series KEY once in OTHER, which has nothing of it: STATE. */
 static void count_other(struct world *w, struct family *other, int key,
-			double *numbers)
+			struct state *state)
 {
 	const struct metadata *m = family_metadata(other);
-	struct model_family f = { .family = other, .type = m->type };
-	struct state state = { 0 };
+	struct model_family f = { .family = other,
+				  .type = m->type,
+				  .series = state };
 	struct str values[2];
 	char texts[2][64];
 	uint32_t row;
 
-	f.series = &state;
 	values_of(w, key, values, texts);
 	assert_true(family_row(other, values, &row, NULL));
-	if (m->type == METRIC_COUNTER) {
-		state.now[0] = any_value(w);
-		family_inc(other, row, state.now[0]);
-	} else {
+	if (m->type == METRIC_COUNTER)
+		inc_row(w, &f, 0, row);
+	else
 		observe_row(w, &f, 0, row);
-	}
-	memcpy(numbers, state.now, sizeof state.now);
+}
+
+static void model_carry_beside(struct world *w, const struct metadata *m,
+			       struct beside *to, const struct beside *from)
+{
+	if (from->native && !to->native)
+		to->native = native_new(&native);
+	if (from->native)
+		native_add(to->native, from->native);
+	if (from->window && !to->window)
+		to->window = window_new(m->window, w->now);
+	if (from->window)
+		window_add(to->window, from->window, w->now);
+	for (unsigned i = 0; i < SLOTS; i++)
+		if (from->times[i] > 0)
+			put_exemplar(to,
+				     m->classic || !m->native
+					     ? i
+					     : slot_of(m, to, 0),
+				     from->explained[i], from->times[i]);
 }
 
 static void model_carry(struct world *w, struct model_family *f, int key,
-			const double *numbers)
+			const struct state *counted)
 {
+	const struct metadata *m = family_metadata(f->family);
 	struct state *s = &f->series[key];
+	struct beside *b = &s->shown_beside;
 
 	if (s->shown && !s->own)
 		return;
+	if (!s->shown || counted->shown_beside.created < b->created)
+		b->created = counted->shown_beside.created;
 	w->series += !s->exists;
 	s->exists = s->shown = s->lasting = s->own = true;
 	s->expires = INFINITY;
 	if (!s->staged)
 		s->owner = LIVE;
-	for (unsigned i = 0; i < width_of(f->type); i++)
-		s->now[i] += numbers[i];
+	for (unsigned i = 0; i < metadata_added(m); i++)
+		s->now[i] += counted->now[i];
+	model_carry_beside(w, m, b, &counted->shown_beside);
+	read_window(s);
 }
 
 /* Another registry counted, too, and that goes on here. */
@@ -591,7 +810,9 @@ static void op_carry(struct world *w)
 {
 	static const struct label_pair constant = { "c", "k" };
 	static const char *const labels[] = { "n", "m" };
-	struct registry_options options = { .labels = &constant, .nlabels = 1 };
+	struct registry_options options = { .labels = &constant,
+					    .nlabels = 1,
+					    .clock = wall_clock };
 	struct registry *other = registry_new(&options);
 	struct model_family *f = any_family(w);
 	const struct metadata *m = family_metadata(f->family);
@@ -599,12 +820,17 @@ static void op_carry(struct world *w)
 		.metadata = { .type = m->type,
 			      .name = m->name,
 			      .bounds = m->bounds,
-			      .nbounds = m->nbounds },
+			      .nbounds = m->nbounds,
+			      .native = m->native ? &native : NULL,
+			      .quantiles = m->quantiles,
+			      .nquantiles = m->nquantiles,
+			      .window = m->window,
+			      .timestamps = m->time },
 		.labels = labels,
 		.nlabels = 2,
 	};
 	struct carry_left left = { 0 };
-	double numbers[NUMBERS];
+	struct state counted;
 	struct family *family;
 	struct page *page;
 
@@ -612,8 +838,10 @@ static void op_carry(struct world *w)
 	for (int key = 0; family && key < f->keys; key++) {
 		if (any(w, 3) || w->series == w->series_max)
 			continue;
-		count_other(w, family, key, numbers);
-		model_carry(w, f, key, numbers);
+		counted = (struct state){ 0 };
+		count_other(w, family, key, &counted);
+		model_carry(w, f, key, &counted);
+		forget(&counted.shown_beside);
 	}
 	page = registry_publish(other, 0);
 	registry_carry(w->registry, NULL, page, w->now, &left);
@@ -658,9 +886,12 @@ static void op_publish(struct world *w)
 	model_expire(w);
 	buf_init(&want.text, (size_t)1 << 30);
 	for (int i = 0; i < FAMILIES; i++)
-		for (int key = 0; key < w->families[i].keys; key++)
-			if (w->families[i].series[key].shown)
-				add_series(&want, &w->families[i], key);
+		for (int key = 0; key < w->families[i].keys; key++) {
+			if (!w->families[i].series[key].shown)
+				continue;
+			model_turn(w, &w->families[i].series[key]);
+			add_series(&want, &w->families[i], key);
+		}
 	assert_int_equal(page->series, want.shown);
 	w->most = page->series > w->most ? page->series : w->most;
 	assert_int_equal(registry_series(w->registry), w->series);
@@ -691,8 +922,34 @@ static void declare(struct world *w, int i, struct family_options options,
 	f->ttl = options.ttl;
 	f->keys = keys;
 	f->series = calloc((size_t)keys, sizeof *f->series);
-	assert_true(metadata_added(family_metadata(f->family)) ==
-		    width_of(f->type));
+}
+
+static void declare_new(struct world *w, int few)
+{
+	struct metadata_desc m = { .type = METRIC_HISTOGRAM,
+				   .name = "b",
+				   .bounds = bounds,
+				   .nbounds = 3,
+				   .native = &native };
+	struct family_options o = { .metadata = m };
+
+	declare(w, 8, o, few);
+	o.metadata.name = "n";
+	o.metadata.nbounds = 0;
+	declare(w, 9, o, few);
+	o.metadata = (struct metadata_desc){ .type = METRIC_SUMMARY,
+					     .name = "q",
+					     .quantiles = quantiles,
+					     .nquantiles = 2,
+					     .window = 4 };
+	declare(w, 10, o, few);
+	m.type = METRIC_GAUGEHISTOGRAM;
+	m.name = "d";
+	m.native = NULL;
+	m.timestamps = true;
+	o.metadata = m;
+	o.ttl = 5;
+	declare(w, 11, o, few);
 }
 
 static void declare_all(struct world *w, int keys, int few)
@@ -728,7 +985,9 @@ static void declare_all(struct world *w, int keys, int few)
 	o.metadata = (struct metadata_desc){ .type = METRIC_COUNTER,
 					     .name = "a_total" };
 	o.keep = false;
+	o.metadata.timestamps = true;
 	declare(w, 7, o, few);
+	declare_new(w, few);
 }
 
 /* RARE: how seldom everything is compared, and a family collected. */
@@ -745,7 +1004,7 @@ static void run(struct world *w, uint32_t rare)
 		else if (dice < 90)
 			op_child(w);
 		else if (dice < 93)
-			w->now += any(w, 30) / 10.0;
+			set_now(w, w->now + any(w, 30) / 10.0);
 		else if (any(w, rare) == 0)
 			op_collect(w);
 		else if (any(w, rare) == 0)
@@ -765,17 +1024,24 @@ static size_t play(uint64_t seed, int keys, int few, size_t series_max,
 	static const struct label_pair constant = { "c", "k" };
 	struct registry_options options = { .labels = &constant,
 					    .nlabels = 1,
-					    .series_max = series_max };
+					    .series_max = series_max,
+					    .clock = wall_clock };
 	struct world w = { .random = seed * UINT64_C(0x9E3779B97F4A7C15),
 			   .series_max = series_max };
 
+	set_now(&w, 0);
 	w.registry = registry_new(&options);
 	declare_all(&w, keys, few);
 	run(&w, rare);
 	for (int i = 0; i < CHILDREN; i++)
 		child_release(&w.children[i].child);
-	for (int i = 0; i < FAMILIES; i++)
+	for (int i = 0; i < FAMILIES; i++) {
+		for (int key = 0; key < w.families[i].keys; key++) {
+			forget(&w.families[i].series[key].shown_beside);
+			forget(&w.families[i].series[key].next_beside);
+		}
 		free(w.families[i].series);
+	}
 	registry_free(w.registry);
 	page_unref(w.old);
 	free(w.old_text);
