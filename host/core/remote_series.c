@@ -64,14 +64,19 @@ void remote_series_init(struct remote_series *series,
 			const struct label_pair *added, unsigned nadded,
 			int64_t time)
 {
-	struct buf tail;
-
 	memset(series, 0, sizeof *series);
 	series->added = added;
 	series->nadded = nadded;
 	buf_init(&series->text, TEXT_MAX);
 	buf_init(&series->names, TEXT_MAX);
 	buf_init(&series->raw, LABELS_TEXT_MAX);
+	remote_series_time(series, time);
+}
+
+void remote_series_time(struct remote_series *series, int64_t time)
+{
+	struct buf tail;
+
 	buf_init(&tail, sizeof series->tail);
 	buf_addch(&tail, SAMPLE_TIME);
 	wire_put_varint(&tail, (uint64_t)time);

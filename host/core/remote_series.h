@@ -69,6 +69,9 @@ void remote_series_init(struct remote_series *series,
 			int64_t time);
 void remote_series_release(struct remote_series *series);
 
+/* From here on the samples have another TIME. */
+void remote_series_time(struct remote_series *series, int64_t time);
+
 /* From here on it is about the series of METADATA's family, each of which
  * becomes as many as the result says. */
 unsigned remote_series_family(struct remote_series *series,

@@ -36,6 +36,7 @@ struct remote_write {
 struct writing {
 	const struct snappy *snappy;
 	struct remote_series series;
+	int64_t time;
 	struct buf raw, packed;
 	size_t samples;
 	bool all_metadata;
@@ -169,25 +170,47 @@ static double normal(double value)
 	return isnan(value) ? wire_double(REMOTE_WRITE_NAN) : value;
 }
 
+/* Milliseconds of the sample's own time, or else that of the page. */
+static int64_t time_of(const struct writing *w, double seconds)
+{
+	double ms = round(seconds * 1000);
+
+	if (!(fabs(ms) >= 1 && fabs(ms) < 0x1p53))
+		return w->time;
+	return (int64_t)ms;
+}
+
+static void write_row(struct writing *w, const struct metadata *metadata,
+		      const struct labels *labels, const double *numbers,
+		      unsigned kinds)
+{
+	double values[REMOTE_KINDS_MAX];
+
+	remote_series_row(&w->series, labels);
+	remote_series_values(metadata, numbers, values);
+	if (metadata->time)
+		remote_series_time(&w->series,
+				   time_of(w, numbers[metadata->time]));
+	for (unsigned k = 0; k < kinds; k++)
+		put(w, k, normal(values[k]));
+}
+
 static void write_family(struct writing *w, const struct page_family *family)
 {
 	unsigned kinds = remote_series_family(&w->series, family->metadata);
 	unsigned width = family->metadata->width;
-	double values[REMOTE_KINDS_MAX];
 
 	for (uint32_t c = 0; c < family->nchunks; c++) {
 		const struct chunk *chunk = family->chunks[c];
 
-		for (uint32_t i = 0; i < chunk->rows->count; i++) {
-			if (!chunk->rows->labels[i])
-				continue;
-			remote_series_row(&w->series, chunk->rows->labels[i]);
-			remote_series_values(family->metadata,
-					     chunk->values + i * width, values);
-			for (unsigned k = 0; k < kinds; k++)
-				put(w, k, normal(values[k]));
-		}
+		for (uint32_t i = 0; i < chunk->rows->count; i++)
+			if (chunk->rows->labels[i])
+				write_row(w, family->metadata,
+					  chunk->rows->labels[i],
+					  chunk->values + i * width, kinds);
 	}
+	if (family->metadata->time)
+		remote_series_time(&w->series, w->time);
 }
 
 /* ---- what it does not show any more ---- */
@@ -391,6 +414,7 @@ bool remote_write_page(struct remote_write *writer, struct page *page,
 	if (writer->begun && time == writer->time)
 		time++;
 	w.all_metadata = metadata_due(writer, time);
+	w.time = time;
 	remote_series_init(&w.series, writer->labels, writer->nlabels, time);
 	buf_init(&w.raw, RAW_MAX);
 	buf_init(&w.packed, 2 * (size_t)RAW_MAX);

@@ -218,7 +218,7 @@ static void buckets_move_with_their_rows(void **state)
 {
 	struct family *f = add(native);
 	const struct chunk *chunk;
-	char n[8];
+	char n[16];
 
 	(void)state;
 	for (int i = 40; i > 0; i--) {

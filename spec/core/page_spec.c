@@ -461,6 +461,97 @@ static void pages_are_read_while_the_registry_goes_on(void **state)
 	page_slot_set(&readers.slot, NULL);
 }
 
+/* What one observation changed in the chunk of a page must be all of it: the
+ * count of the row, of its native buckets and the value of its exemplar. */
+static uintptr_t look_beside(const struct chunk *chunk, unsigned width)
+{
+	uintptr_t wrong = 0;
+
+	for (uint32_t i = 0; i < chunk->rows->count; i++) {
+		double count = chunk->values[i * width + 1];
+		const struct native *native;
+
+		if (!chunk->rows->labels[i])
+			continue;
+		native = chunk->natives[i];
+		wrong += native->positive.buckets[0].count != (uint64_t)count;
+		wrong += chunk->exemplars[i]->slots[0]->len != 9;
+	}
+	return wrong;
+}
+
+static void *read_beside(void *arg)
+{
+	struct readers *readers = arg;
+	uintptr_t wrong = 0;
+
+	atomic_fetch_add(&readers->ready, 1);
+	while (!atomic_load(&readers->done)) {
+		struct page *page = page_slot_get(&readers->slot);
+
+		for (uint32_t c = 0; page && c < page->families[0].nchunks; c++)
+			wrong += look_beside(page->families[0].chunks[c],
+					     page->families[0].metadata->width);
+		page_unref(page);
+	}
+	return (void *)wrong;
+}
+
+static void observe(struct family *family, int n)
+{
+	static const struct label_pair label = { "n", "12345" };
+	struct exemplar *exemplar = exemplar_new(&label, 1, 3, 0, NULL);
+	char text[16];
+	struct str value = { text,
+			     (size_t)snprintf(text, sizeof text, "%d", n) };
+	uint32_t row;
+
+	assert_true(family_row(family, &value, &row, NULL));
+	family_observe(family, row, REGISTRY_LIVE, 3, n);
+	family_exemplify(family, row, 3, exemplar);
+}
+
+static void what_lies_beside_is_read_while_the_registry_goes_on(void **state)
+{
+	static const char *const label[] = { "n" };
+	static const struct native_options options = { 3, 0, 0 };
+	struct readers readers = { 0 };
+	struct registry *registry = new_registry();
+	struct family *family =
+		registry_add(registry,
+			     &(struct family_options){
+				     .metadata = { .name = "h",
+						   .type = METRIC_HISTOGRAM,
+						   .native = &options },
+				     .labels = label,
+				     .nlabels = 1 },
+			     NULL);
+	pthread_t threads[GETTERS];
+
+	(void)state;
+	for (int i = 0; i < GETTERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, read_beside,
+						&readers),
+				 0);
+	while (atomic_load(&readers.ready) < GETTERS)
+		sched_yield();
+	for (int round = 0; round < 300; round++) {
+		for (int i = 0; i < 200; i++)
+			if ((i * 7 + round) % 13 == 0)
+				observe(family, i + round % 5);
+		page_slot_set(&readers.slot, registry_publish(registry, 0));
+	}
+	registry_free(registry);
+	atomic_store(&readers.done, true);
+	for (int i = 0; i < GETTERS; i++) {
+		void *wrong;
+
+		assert_int_equal(pthread_join(threads[i], &wrong), 0);
+		assert_null(wrong);
+	}
+	page_slot_set(&readers.slot, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -481,6 +572,8 @@ int main(void)
 		cmocka_unit_test(a_page_may_be_in_several_slots),
 		cmocka_unit_test(readers_never_see_a_page_that_is_gone),
 		cmocka_unit_test(pages_are_read_while_the_registry_goes_on),
+		cmocka_unit_test(
+			what_lies_beside_is_read_while_the_registry_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

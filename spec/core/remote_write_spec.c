@@ -32,6 +32,8 @@ static struct {
 	int64_t time; /* of every sample; -1: none seen yet */
 } got;
 
+static bool many_times; /* they may differ, and are in the lines */
+
 static struct registry *registry;
 static struct remote_write *writer;
 
@@ -154,7 +156,7 @@ static void read_sample(struct wire *sample, struct buf *line)
 		assert_true(tag.number == 1 ? wire_fixed64(sample, &bits)
 					    : wire_varint(sample, &time));
 	}
-	if (got.time >= 0)
+	if (got.time >= 0 && !many_times)
 		assert_int_equal(time, got.time);
 	got.time = (int64_t)time;
 	got.request_samples++;
@@ -167,6 +169,8 @@ static void read_sample(struct wire *sample, struct buf *line)
 		number[number_format(number, wire_double(bits))] = '\0';
 		buf_addf(line, " %s", number);
 	}
+	if (many_times)
+		buf_addf(line, " @%lld", (long long)time);
 }
 
 static void read_series(struct wire *series)
@@ -547,6 +551,73 @@ static void every_type_is_what_the_text_shows(void **state)
 	registry_free(r);
 }
 
+static void gauge_histograms_and_quantiles_are_series(void **state)
+{
+	static const double numbers[] = { 4.5, 2, 3 };
+	static const double ranked[] = { 7, 2, 0.25, NAN };
+	static const double bounds[] = { 1 }, quantiles[] = { 0.5, 1 };
+	struct family *h, *s;
+
+	(void)state;
+	h = declare(registry,
+		    (struct metadata_desc){ .type = METRIC_GAUGEHISTOGRAM,
+					    .name = "h",
+					    .bounds = bounds,
+					    .nbounds = 1 },
+		    NULL, 0);
+	family_set_numbers(h, row(h, NULL, NULL), LIVE, numbers, 0);
+	s = declare(registry,
+		    (struct metadata_desc){ .type = METRIC_SUMMARY,
+					    .name = "s",
+					    .quantiles = quantiles,
+					    .nquantiles = 2 },
+		    NULL, 0);
+	family_set_numbers(s, row(s, NULL, NULL), LIVE, ranked, 0);
+	remote_write_free(writer);
+	writer = new_writer(NULL, 0);
+	publish(NOW);
+	qsort(got.lines, got.count, sizeof *got.lines, by_line);
+	assert_int_equal(got.count, 2 + 8);
+	assert_got(2, "__name__=\"h_bucket\",le=\"+Inf\" 5");
+	assert_got(3, "__name__=\"h_bucket\",le=\"1\" 2");
+	assert_got(4, "__name__=\"h_gcount\" 5");
+	assert_got(5, "__name__=\"h_gsum\" 4.5");
+	assert_got(6, "__name__=\"s\",quantile=\"0.5\" 0.25");
+	assert_got(7, "__name__=\"s\",quantile=\"1\" NaN");
+	assert_got(8, "__name__=\"s_count\" 2");
+	assert_got(9, "__name__=\"s_sum\" 7");
+}
+
+static void a_sample_may_have_a_time_of_its_own(void **state)
+{
+	static const char *const n[] = { "n" };
+	struct family *g, *z;
+
+	(void)state;
+	g = declare(registry,
+		    (struct metadata_desc){ .type = METRIC_GAUGE,
+					    .name = "g",
+					    .timestamps = true },
+		    n, 1);
+	family_set(g, row(g, "a", NULL), LIVE, 1, 0);
+	family_set_times(g, row(g, "a", NULL), 0, 1.0015);
+	family_set(g, row(g, "b", NULL), LIVE, 2, 0);
+	family_set(g, row(g, "c", NULL), LIVE, 3, 0);
+	family_set_times(g, row(g, "c", NULL), 0, 1e300);
+	z = gauge("z", "n");
+	set(z, "a", 4);
+	remote_write_free(writer);
+	writer = new_writer(NULL, 0);
+	many_times = true;
+	publish(10000);
+	qsort(got.lines, got.count, sizeof *got.lines, by_line);
+	assert_got(2, "__name__=\"g\",n=\"a\" 1 @1002");
+	assert_got(3, "__name__=\"g\",n=\"b\" 2 @10000");
+	assert_got(4, "__name__=\"g\",n=\"c\" 3 @10000");
+	assert_got(5, "__name__=\"z\",n=\"a\" 4 @10000");
+	many_times = false;
+}
+
 static void labels_of_the_series_go_before_those_of_the_writer(void **state)
 {
 	static const struct label_pair mine[] = {
@@ -888,6 +959,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SPEC(every_type_is_what_the_text_shows),
+		SPEC(gauge_histograms_and_quantiles_are_series),
+		SPEC(a_sample_may_have_a_time_of_its_own),
 		SPEC(labels_of_the_series_go_before_those_of_the_writer),
 		SPEC(any_nan_is_the_one_that_prometheus_writes),
 		SPEC(a_label_that_is_not_valid_is_told),
