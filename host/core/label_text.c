@@ -48,19 +48,8 @@ void label_text_name(struct buf *out, const struct label_text *label,
 	buf_init(&raw, SIZE_MAX / 2);
 	buf_reserve(&raw, label->name.len);
 	raw.len = label_text_raw(raw.data, label->name);
-	name_escape(out, (struct str){ raw.data, raw.len }, scheme);
+	name_escape_label(out, (struct str){ raw.data, raw.len }, scheme);
 	buf_release(&raw);
-}
-
-void label_text_from_metric(struct buf *out, struct str name,
-			    enum escaping scheme)
-{
-	size_t from = out->len;
-
-	name_escape(out, name, scheme);
-	for (size_t i = from; i < out->len && scheme != ESCAPING_NONE; i++)
-		if (out->data[i] == ':')
-			out->data[i] = '_';
 }
 
 void label_text_escape(struct buf *out, struct str text, enum escaping scheme)

@@ -69,11 +69,6 @@ bool label_text_quoted(struct str text);
 void label_text_name(struct buf *out, const struct label_text *label,
 		     enum escaping scheme);
 
-/* Adds NAME, a metric's, as the name of a label, where a colon is not legal, as
- * SCHEME has it, not quoted. */
-void label_text_from_metric(struct buf *out, struct str name,
-			    enum escaping scheme);
-
 /* Adds TEXT with all names escaped by SCHEME, which is not ESCAPING_NONE. */
 void label_text_escape(struct buf *out, struct str text, enum escaping scheme);
 

@@ -53,6 +53,24 @@ static inline void written(struct buf *out, char *p)
 	out->len = (size_t)(p - out->data);
 }
 
+static inline char *put_number(char *p, double value, bool openmetrics)
+{
+	p += number_format(p, value);
+	if (openmetrics && value == 0 && signbit(value)) {
+		*p++ = '.';
+		*p++ = '0';
+	}
+	return p;
+}
+
+void lines_number(struct buf *out, double value)
+{
+	char *p = room(out, NUMBER_MAX);
+
+	if (p)
+		written(out, put_number(p, value, true));
+}
+
 /* ---- names ---- */
 
 void lines_escape(struct buf *out, const char *s, bool quotes)
@@ -102,6 +120,7 @@ void lines_begin(struct lines *lines, struct buf *out, struct form form,
 		.metadata = metadata,
 		.escaping = form.escaping,
 		.name = { metadata->name, metadata->name_len },
+		.openmetrics = form.format != FORMAT_TEXT,
 	};
 	buf_init(&lines->scratch, SIZE_MAX / 2);
 	buf_init(&lines->text, SIZE_MAX / 2);
@@ -161,7 +180,7 @@ void lines_state_label(const struct lines *lines, struct buf *out)
 	if (lines->escaping == ESCAPING_NONE && !name_is_legacy_label(name))
 		name_quote(out, name);
 	else
-		label_text_from_metric(out, name, lines->escaping);
+		name_escape_label(out, name, lines->escaping);
 }
 
 /* ---- lines ---- */
@@ -227,7 +246,7 @@ void lines_add(struct lines *lines, const struct line *line)
 	if (!p)
 		return;
 	p = put_start(p, lines, line);
-	p += number_format(p, line->value);
+	p = put_number(p, line->value, lines->openmetrics);
 	p = put_str(p, line->tail);
 	*p++ = '\n';
 	written(lines->out, p);
@@ -260,7 +279,8 @@ void lines_states(struct lines *lines, struct line line, const double *row)
 
 /* The name outside of the braces, labels as they are, nothing behind. */
 static inline void add_plain(struct buf *out, struct str name,
-			     const struct labels *labels, double value)
+			     const struct labels *labels, double value,
+			     bool openmetrics)
 {
 	char *p = room(out, name.len + labels->len + NUMBER_MAX + 8);
 
@@ -273,7 +293,7 @@ static inline void add_plain(struct buf *out, struct str name,
 		*p++ = '}';
 	}
 	*p++ = ' ';
-	p += number_format(p, value);
+	p = put_number(p, value, openmetrics);
 	*p++ = '\n';
 	written(out, p);
 }
@@ -287,7 +307,7 @@ static void add_all_plain(struct lines *lines, const struct chunk *chunk)
 		rows_prefetch(rows, i + 8);
 		if (rows->labels[i])
 			add_plain(lines->out, lines->name, rows->labels[i],
-				  chunk->values[i * width]);
+				  chunk->values[i * width], lines->openmetrics);
 	}
 }
 

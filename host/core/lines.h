@@ -25,6 +25,7 @@ struct lines {
 	struct str name;    /* INSIDE: behind a quote, which it lacks */
 	bool inside;	    /* the name stands in the braces */
 	bool rewrite;	    /* names of labels are to be escaped */
+	bool openmetrics;   /* numbers are as lines_number() has them */
 	struct buf scratch; /* the format's, for one line or row */
 	/* private */
 	struct buf text;   /* NAME, where it is not the metadata's */
@@ -74,6 +75,10 @@ void lines_start(struct lines *lines, const struct line *line);
  * pages. TAIL is asked for what stands behind; NULL: nothing. */
 void lines_simple(struct lines *lines, const struct chunk *chunk,
 		  struct str (*tail)(struct lines *lines, const double *row));
+
+/* Adds a number to an OpenMetrics text: as number.h, but -0.0, because -0 is an
+ * integer there, which readers take for 0. */
+void lines_number(struct buf *out, double value);
 
 /* Adds S with \ and line feed escaped, and " where QUOTES says so. */
 void lines_escape(struct buf *out, const char *s, bool quotes);

@@ -363,8 +363,8 @@ static size_t show_states(struct buf *out, struct shower *shower, uint32_t i)
 	size_t size = 0;
 
 	buf_init(&name, SIZE_MAX / 2);
-	label_text_from_metric(&name, (struct str){ m->name, m->name_len },
-			       shower->escaping);
+	name_escape_label(&name, (struct str){ m->name, m->name_len },
+			  shower->escaping);
 	simple_init(&simple, m, row);
 	for (unsigned k = 0; k < m->nstates; k++) {
 		buf_clear(&shower->label);

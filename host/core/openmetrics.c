@@ -6,7 +6,6 @@
 
 #include "core/escape.h"
 #include "core/lines.h"
-#include "core/number.h"
 
 /* A chunk that is being rendered. */
 struct shower {
@@ -98,13 +97,6 @@ void openmetrics_head(struct buf *out, struct form form,
 
 /* ---- what stands behind a number ---- */
 
-static void add_number(struct buf *out, double value)
-{
-	char text[NUMBER_MAX];
-
-	buf_add(out, text, number_format(text, value));
-}
-
 struct str openmetrics_time(struct lines *lines, const double *row)
 {
 	struct buf *text = &lines->scratch;
@@ -113,7 +105,7 @@ struct str openmetrics_time(struct lines *lines, const double *row)
 	buf_clear(text);
 	if (row_time(lines->metadata, row, &time)) {
 		buf_addch(text, ' ');
-		add_number(text, time);
+		lines_number(text, time);
 	}
 	return (struct str){ buf_text(text), text->len };
 }
@@ -125,10 +117,10 @@ void openmetrics_exemplar(const struct lines *lines, struct buf *out,
 	lines_add_labels(lines, out,
 			 (struct str){ exemplar->text, exemplar->len });
 	buf_addstr(out, "} ");
-	add_number(out, exemplar->value);
+	lines_number(out, exemplar->value);
 	if (isfinite(exemplar->time)) {
 		buf_addch(out, ' ');
-		add_number(out, exemplar->time);
+		lines_number(out, exemplar->time);
 	}
 }
 

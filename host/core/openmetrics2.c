@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "core/lines.h"
-#include "core/number.h"
 #include "core/openmetrics.h"
 
 /* A chunk that is being rendered. */
@@ -60,16 +59,10 @@ void openmetrics2_head(struct buf *out, struct form form,
 
 /* ---- pieces of a composite value ---- */
 
-static void add_number(struct buf *out, double value)
-{
-	if (buf_reserve(out, NUMBER_MAX))
-		out->len += number_format(out->data + out->len, value);
-}
-
 static void add_pair(struct buf *out, const char *key, double value)
 {
 	buf_addstr(out, key);
-	add_number(out, value);
+	lines_number(out, value);
 }
 
 static void add_classic(struct buf *out, const struct metadata *m,
@@ -222,7 +215,7 @@ static void summary(struct shower *shower, struct line line, const double *row)
 		if (row[2 + i] < 0)
 			continue;
 		buf_addf(shower->out, "%s%s:", before, m->ranks[i]);
-		add_number(shower->out, row[2 + i]);
+		lines_number(shower->out, row[2 + i]);
 		before = ",";
 	}
 	buf_addch(shower->out, ']');

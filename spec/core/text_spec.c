@@ -1,15 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs in the top folder: it reads spec/golden/types.prom. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+/* Runs in the top folder: it reads spec/golden/types.prom and types.om, which
+ * spec/golden_spec.py compares. */
+#include "shown.h"
 
 #include "core/registry.h"
 #include "core/text.h"
@@ -66,28 +58,37 @@ static void set(struct family *family, const char *one, const char *two,
 	family_set(family, row(family, one, two), LIVE, value, 0);
 }
 
-static void add_page(struct buf *out, const struct page *page)
+static void add_page(struct buf *out, struct form form, const struct page *page)
 {
 	for (uint32_t f = 0; f < page->nfamilies; f++) {
-		const struct page_family *family = &page->families[f];
+		struct shown_family family = {
+			.metadata = page->families[f].metadata
+		};
 
-		text_head(out, family->metadata);
-		for (uint32_t i = 0; i < family->nchunks; i++)
-			text_chunk(out, family->metadata, family->chunks[i]);
+		render_head(out, form, &family);
+		for (uint32_t i = 0; i < page->families[f].nchunks; i++)
+			render_chunk(out, form, &family,
+				     page->families[f].chunks[i]);
 	}
+	render_end(out, form);
 }
 
-static void assert_page(const char *expected)
+static void assert_page_in(struct form form, const char *expected)
 {
 	struct page *page = registry_publish(registry, 0);
 	struct buf out;
 
 	buf_init(&out, 1 << 20);
-	add_page(&out, page);
+	add_page(&out, form, page);
 	assert_string_equal(buf_text(&out), expected);
 	assert_int_equal(out.len, strlen(expected));
 	buf_release(&out);
 	page_unref(page);
+}
+
+static void assert_page(const char *expected)
+{
+	assert_page_in(form_plain, expected);
 }
 
 /* ---- the golden page ---- */
@@ -235,8 +236,10 @@ static char *read_golden(const char *path)
 	return text;
 }
 
-static void every_type_and_hostile_text_is_as_in_the_golden_page(void **state)
+static void every_type_and_hostile_text_is_as_in_the_golden_pages(void **state)
 {
+	static const struct form openmetrics = { FORMAT_OPENMETRICS,
+						 ESCAPING_UNDERSCORES, false };
 	char *golden = read_golden("spec/golden/types.prom");
 
 	(void)state;
@@ -248,6 +251,9 @@ static void every_type_and_hostile_text_is_as_in_the_golden_page(void **state)
 	make_stateset();
 	make_unknown();
 	assert_page(golden);
+	free(golden);
+	golden = read_golden("spec/golden/types.om");
+	assert_page_in(openmetrics, golden);
 	free(golden);
 }
 
@@ -385,15 +391,197 @@ static void the_estimate_is_about_right(void **state)
 #define SPEC(name)                                                             \
 	cmocka_unit_test_setup_teardown(name, make_registry, free_registry)
 
+/* ---- types that came later ---- */
+
+static const struct form utf8 = { FORMAT_TEXT, ESCAPING_NONE, false };
+
+static void a_gauge_histogram_is_three_families(void **state)
+{
+	static const double bounds[] = { -1, 1e6 };
+	struct shown shown =
+		shown_new((struct metadata_desc){ .type = METRIC_GAUGEHISTOGRAM,
+						  .name = "h",
+						  .help = "H.",
+						  .bounds = bounds,
+						  .nbounds = 2 });
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		double *row = shown_row(&shown, i ? "a=\"2\"" : "a=\"1\"");
+
+		row[0] = -3.5;
+		row[1] = 1;
+		row[3] = 2 * i;
+	}
+	assert_renders(form_plain, shown,
+		       "# HELP h H.\n# TYPE h histogram\n"
+		       "h_bucket{a=\"1\",le=\"-1\"} 1\n"
+		       "h_bucket{a=\"1\",le=\"1e+06\"} 1\n"
+		       "h_bucket{a=\"1\",le=\"+Inf\"} 1\n"
+		       "h_bucket{a=\"2\",le=\"-1\"} 1\n"
+		       "h_bucket{a=\"2\",le=\"1e+06\"} 1\n"
+		       "h_bucket{a=\"2\",le=\"+Inf\"} 3\n"
+		       "# HELP h_gcount H.\n# TYPE h_gcount gauge\n"
+		       "h_gcount{a=\"1\"} 1\nh_gcount{a=\"2\"} 3\n"
+		       "# HELP h_gsum H.\n# TYPE h_gsum gauge\n"
+		       "h_gsum{a=\"1\"} -3.5\nh_gsum{a=\"2\"} -3.5\n");
+}
+
+static void a_native_histogram_is_its_count_and_sum(void **state)
+{
+	struct native_options options = { .schema = 3 };
+	struct shown shown = shown_new((struct metadata_desc){
+		.type = METRIC_HISTOGRAM, .name = "h", .native = &options });
+	double *row = shown_row(&shown, "");
+
+	(void)state;
+	shown.natives[0] = native_new(&options);
+	row[0] = 2;
+	row[1] = 1;
+	assert_renders(form_plain, shown,
+		       "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\n"
+		       "h_sum 2\nh_count 1\n");
+}
+
+static void a_summary_has_quantiles(void **state)
+{
+	static const double quantiles[] = { 0, 0.99, 1 };
+	struct shown shown =
+		shown_new((struct metadata_desc){ .type = METRIC_SUMMARY,
+						  .name = "s",
+						  .quantiles = quantiles,
+						  .nquantiles = 3 });
+	const double numbers[] = { -1, 2, nan_value, -3, 7, 1520430000 };
+
+	(void)state;
+	memcpy(shown_row(&shown, "a=\"b\""), numbers, sizeof numbers);
+	assert_renders(form_plain, shown,
+		       "# TYPE s summary\ns{a=\"b\",quantile=\"0\"} NaN\n"
+		       "s{a=\"b\",quantile=\"0.99\"} -3\n"
+		       "s{a=\"b\",quantile=\"1\"} 7\n"
+		       "s_sum{a=\"b\"} -1\ns_count{a=\"b\"} 2\n");
+}
+
+static void times_are_milliseconds(void **state)
+{
+	static const struct {
+		double seconds;
+		const char *expected;
+	} times[] = {
+		{ 1520879607.789, "# TYPE a counter\na 1 1520879607789\n" },
+		{ 1520879607, "# TYPE a counter\na 1 1520879607000\n" },
+		{ -0.0015, "# TYPE a counter\na 1 -2\n" },
+		{ 0, "# TYPE a counter\na 1\n" },
+		{ 1e300, "# TYPE a counter\na 1\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+		struct shown shown = shown_new(
+			(struct metadata_desc){ .type = METRIC_COUNTER,
+						.name = "a",
+						.timestamps = true });
+		double *row = shown_row(&shown, "");
+
+		row[0] = 1;
+		row[shown.metadata->created] = 5;
+		row[shown.metadata->time] = times[i].seconds;
+		assert_renders(form_plain, shown, times[i].expected);
+	}
+}
+
+static void a_time_stands_behind_every_line_of_a_series(void **state)
+{
+	static const double bounds[] = { 1 };
+	struct shown shown =
+		shown_new((struct metadata_desc){ .type = METRIC_HISTOGRAM,
+						  .name = "h",
+						  .bounds = bounds,
+						  .nbounds = 1,
+						  .timestamps = true });
+
+	(void)state;
+	shown_row(&shown, "")[shown.metadata->time] = 2;
+	assert_renders(form_plain, shown,
+		       "# TYPE h histogram\nh_bucket{le=\"1\"} 0 2000\n"
+		       "h_bucket{le=\"+Inf\"} 0 2000\nh_sum 0 2000\n"
+		       "h_count 0 2000\n");
+}
+
+static struct shown hostile(enum metric_type type)
+{
+	static const char *const states[] = { "on" };
+	struct shown shown =
+		shown_new((struct metadata_desc){ .type = type,
+						  .name = "1.\"\xC3\xA9\\\n",
+						  .help = "H.",
+						  .states = states,
+						  .nstates = 1 });
+
+	shown_row(&shown, "a=\"x,\",\"b\\n\\\"\"=\"\\\"\"");
+	return shown;
+}
+
+static void names_that_are_not_legacy_are_escaped(void **state)
+{
+	static const struct form values = { FORMAT_TEXT, ESCAPING_VALUES,
+					    false };
+
+	(void)state;
+	assert_renders(form_plain, hostile(METRIC_GAUGE),
+		       "# HELP ______ H.\n# TYPE ______ gauge\n"
+		       "______{a=\"x,\",b__=\"\\\"\"} 0\n");
+	assert_renders(values, hostile(METRIC_SUMMARY),
+		       "# HELP U___31__2e__22__e9__5c__a_ H.\n"
+		       "# TYPE U___31__2e__22__e9__5c__a_ summary\n"
+		       "U___31__2e__22__e9__5c__a__sum{a=\"x,\","
+		       "U__b_a__22_=\"\\\"\"} 0\n"
+		       "U___31__2e__22__e9__5c__a__count{a=\"x,\","
+		       "U__b_a__22_=\"\\\"\"} 0\n");
+	assert_renders(form_plain, hostile(METRIC_STATESET),
+		       "# HELP ______ H.\n# TYPE ______ gauge\n"
+		       "______{a=\"x,\",b__=\"\\\"\",______=\"on\"} 0\n");
+}
+
+static void names_that_are_not_legacy_stand_in_the_braces(void **state)
+{
+	(void)state;
+	assert_renders(utf8, hostile(METRIC_GAUGE),
+		       "# HELP \"1.\\\"\xC3\xA9\\\\\\n\" H.\n"
+		       "# TYPE \"1.\\\"\xC3\xA9\\\\\\n\" gauge\n"
+		       "{\"1.\\\"\xC3\xA9\\\\\\n\",a=\"x,\","
+		       "\"b\\n\\\"\"=\"\\\"\"} 0\n");
+	assert_renders(utf8, hostile(METRIC_SUMMARY),
+		       "# HELP \"1.\\\"\xC3\xA9\\\\\\n\" H.\n"
+		       "# TYPE \"1.\\\"\xC3\xA9\\\\\\n\" summary\n"
+		       "{\"1.\\\"\xC3\xA9\\\\\\n_sum\",a=\"x,\","
+		       "\"b\\n\\\"\"=\"\\\"\"} 0\n"
+		       "{\"1.\\\"\xC3\xA9\\\\\\n_count\",a=\"x,\","
+		       "\"b\\n\\\"\"=\"\\\"\"} 0\n");
+	assert_renders(utf8, hostile(METRIC_STATESET),
+		       "# HELP \"1.\\\"\xC3\xA9\\\\\\n\" H.\n"
+		       "# TYPE \"1.\\\"\xC3\xA9\\\\\\n\" gauge\n"
+		       "{\"1.\\\"\xC3\xA9\\\\\\n\",a=\"x,\","
+		       "\"b\\n\\\"\"=\"\\\"\","
+		       "\"1.\\\"\xC3\xA9\\\\\\n\"=\"on\"} 0\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SPEC(every_type_and_hostile_text_is_as_in_the_golden_page),
+		SPEC(every_type_and_hostile_text_is_as_in_the_golden_pages),
 		SPEC(a_family_without_help_has_no_help_line),
 		SPEC(holes_are_skipped),
 		SPEC(long_names_and_labels_are_copied_whole),
 		SPEC(a_full_buffer_holds_whole_lines),
 		SPEC(the_estimate_is_about_right),
+		cmocka_unit_test(a_gauge_histogram_is_three_families),
+		cmocka_unit_test(a_native_histogram_is_its_count_and_sum),
+		cmocka_unit_test(a_summary_has_quantiles),
+		cmocka_unit_test(times_are_milliseconds),
+		cmocka_unit_test(a_time_stands_behind_every_line_of_a_series),
+		cmocka_unit_test(names_that_are_not_legacy_are_escaped),
+		cmocka_unit_test(names_that_are_not_legacy_stand_in_the_braces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
