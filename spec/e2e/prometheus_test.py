@@ -2,15 +2,13 @@
 """The demo, and power exporters in front of a meter, as the tools of Prometheus
 see them. PROMETHEUS_SECONDS says for how long the real server scrapes (20)."""
 
-import json
 import os
 import shutil
 import subprocess
 import time
-import urllib.parse
-import urllib.request
 
 from spec.e2e.lunex import Case, Demo, eventually, free_port
+from spec.e2e.prometheus import Server
 
 SECONDS = float(os.environ.get("PROMETHEUS_SECONDS", "20"))
 CONFIG = """
@@ -132,56 +130,3 @@ class Prometheus(Case):
             self.assertEqual([1.0], ups, name)
         for word in ("level=error", "level=warn", "Append failed"):
             self.assertNotIn(word, server.log())
-
-
-class Server:
-    """A Prometheus of its own, forgotten when the test ends."""
-
-    def __init__(self, case, config):
-        self.port = free_port()
-        (case.folder / "prometheus.yml").write_text(config)
-        self.path = case.folder / "prometheus.log"
-        with open(self.path, "wb") as log:
-            self.process = subprocess.Popen(
-                ["prometheus", f"--config.file={case.folder}/prometheus.yml",
-                 f"--storage.tsdb.path={case.folder}/data",
-                 f"--web.listen-address=127.0.0.1:{self.port}",
-                 "--log.level=debug"],
-                cwd=case.folder, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log)
-        case.addCleanup(self.stop)
-        eventually(self.ready, "Prometheus is ready")
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    def log(self):
-        return self.path.read_text(errors="replace")
-
-    def get(self, path):
-        url = f"http://127.0.0.1:{self.port}{path}"
-        with urllib.request.urlopen(url, timeout=20) as response:
-            return response.read()
-
-    def ready(self):
-        try:
-            return self.get("/-/ready")
-        except OSError:
-            if self.process.poll() is not None:
-                raise AssertionError(self.log()) from None
-            return None
-
-    def query(self, expression):
-        """The values of the answer."""
-        query = urllib.parse.urlencode({"query": expression})
-        answer = json.loads(self.get(f"/api/v1/query?{query}"))
-        return [float(r["value"][1]) for r in answer["data"]["result"]]
-
-    def targets(self):
-        answer = json.loads(self.get("/api/v1/targets?state=active"))
-        return answer["data"]["activeTargets"]
