@@ -8,9 +8,10 @@ them can be compared and every difference has a name.
                                                "timestamp"
     (family, labels, ("bucket", 0.5))       -> number, cumulative
     (family, labels, ("quantile", 0.9))     -> number
-    (family, labels, ("exemplar", 0.5, x))  -> of the bucket 0.5, or of a
-                                               counter (None); x is "labels",
-                                               "value" or "time"
+    (family, labels, ("exemplar", 0.5, its labels, value, n))
+                                            -> its time, or None; of the bucket
+                                               0.5, or of a counter (None); n
+                                               is 0 but for one more of the same
     (family, labels, "schema")              -> of native buckets; also
                                                "zero_threshold", "zero_count"
     (family, labels, ("positive", 3))       -> number, not cumulative; also
@@ -38,9 +39,10 @@ class Facts(dict):
                 self.say((family, labels, what), value)
 
     def exemplar(self, family, labels, le, own, value, time):
-        for what, said in (("labels", own), ("value", value), ("time", time)):
-            if said is not None:
-                self.say((family, labels, ("exemplar", le, what)), said)
+        n = 0
+        while (family, labels, ("exemplar", le, own, value, n)) in self:
+            n += 1
+        self[family, labels, ("exemplar", le, own, value, n)] = time
 
     def without(self, *families):
         return Facts((k, v) for k, v in self.items() if k[0] not in families)

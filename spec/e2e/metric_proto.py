@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A reader of the Prometheus protobuf format whose decoder protoc generates from
-the published metrics.proto, that of Debian's
-golang-github-prometheus-client-model-dev. What later versions of it have besides
-is put in first: five fields. NEWER=False leaves the published one as it is: what
-it does not know must not trouble it.
+"""A reader of the Prometheus protobuf format whose decoder protoc generates
+from the published metrics.proto, that of Debian's package
+golang-github-prometheus-client-model-dev. What later versions of it have
+besides is put in first: five fields. NEWER=False leaves the published one as it
+is: what it does not know must not trouble it.
 """
 
 import functools

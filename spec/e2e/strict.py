@@ -2,7 +2,7 @@
 """A reader of the text formats that takes nothing but what the specifications
 have: Prometheus text 0.0.4 and 1.0.0 (TEXT), OpenMetrics 1.0 (OPENMETRICS) and
 2.0 (OPENMETRICS2), names in quotes included. It says what an exposition says
-(facts.py), or raises Malformed. Sources: exposition_formats.md, open_metrics_spec
+(facts.py), or raises Malformed. Sources: exposition_formats, open_metrics_spec
 and open_metrics_spec_2_0 of prometheus.io/docs.
 """
 

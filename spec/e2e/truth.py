@@ -15,7 +15,7 @@ SCHEMES = ("underscores", "dots", "values", UTF8)
 # What is not shown at all.
 NATIVE = {"schema", "zero_threshold", "zero_count", "positive", "negative"}
 OMITTED = {
-    TEXT: NATIVE | {"created", "exemplar"},
+    TEXT: NATIVE | {"created"},
     OPENMETRICS: NATIVE,
     OPENMETRICS2: set(),
     PROTOBUF: set(),
@@ -47,7 +47,8 @@ def escaped(name, scheme, legacy):
 
 class Family:
     """SERIES: pairs of labels (a dict) and a point: what -> value, as in
-    facts.py. CLASHES: in OpenMetrics 1.0 another family has its name."""
+    facts.py, and "exemplars", a list of (bucket, labels, value, time), oldest
+    first. CLASHES: in OpenMetrics 1.0 another family has its name."""
 
     def __init__(self, name, kind, help="", unit="", series=(), native=False,
                  classic=True, clashes=False):
@@ -71,11 +72,32 @@ class Family:
         if form == OPENMETRICS and (
                 not created or self.shown_kind(form) == "unknown"):
             what.add("created")
-        if form == OPENMETRICS and self.shown_kind(form) == "unknown":
-            what.add("exemplar")
         if form in (OPENMETRICS2, PROTOBUF) and self.native_only:
             what.add("bucket")
         return what
+
+    def illegal(self, form, point):
+        """What OpenMetrics 1.0 forbids to show of it."""
+        if form != OPENMETRICS or "sum" not in point or point["sum"] >= 0 and \
+                not (self.kind == "histogram" and self.below_zero(point)):
+            return set()
+        if self.kind == "summary":
+            return {"sum"}
+        if self.kind == "gaugehistogram" and self.below_zero(point):
+            return set()
+        return {"sum", "count"}
+
+    def below_zero(self, point):
+        """Has it a bucket with a bound below 0?"""
+        return any(what[0] == "bucket" and what[1] < 0 for what in point)
+
+    def exemplars(self, form, point):
+        """A native histogram keeps several, of which OpenMetrics 1.0 has a
+        place for the last."""
+        if form == TEXT or self.shown_kind(form) == "unknown":
+            return []
+        found = point.get("exemplars", [])
+        return found[-1:] if form == OPENMETRICS and self.native_only else found
 
     def facts(self, form, scheme, created=True):
         facts = Facts()
@@ -83,15 +105,14 @@ class Family:
         self.describe(facts, form, name)
         omitted = self.omitted(form, created)
         for labels, point in self.series:
-            key = frozenset(
-                (escaped(n, scheme, LABEL), v) for n, v in labels.items())
+            key = label_set(labels, scheme)
             for what, value in point.items():
-                if (what[0] if isinstance(what, tuple) else what) in omitted:
-                    continue
-                if isinstance(what, tuple) and what[-1] == "labels":
-                    value = frozenset((escaped(n, scheme, LABEL), v)
-                                      for n, v in value.items())
-                facts.say((name, key, what), value)
+                if (what[0] if isinstance(what, tuple) else what) not in (
+                        omitted | {"exemplars"} | self.illegal(form, point)):
+                    facts.say((name, key, what), value)
+            for le, own, value, time in self.exemplars(form, point):
+                facts.exemplar(name, key, le, label_set(own, scheme), value,
+                               time)
         if form == TEXT and self.kind == "gaugehistogram":
             self.split(facts, name)
         return facts
@@ -129,9 +150,8 @@ def cumulative(buckets, total):
             ("bucket", float("inf")): float(total)}
 
 
-def exemplar(le, labels, value, time):
-    return {("exemplar", le, "labels"): labels,
-            ("exemplar", le, "value"): value, ("exemplar", le, "time"): time}
+def label_set(labels, scheme):
+    return frozenset((escaped(n, scheme, LABEL), v) for n, v in labels.items())
 
 
 def facts(families, form, scheme, created=True):
