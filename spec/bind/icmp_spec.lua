@@ -78,12 +78,31 @@ local function fails_alike(ask)
   end)
 end
 
+-- A fiftieth of the time, or 0.1 s, is left for the rest, which is too little at
+-- first, perhaps, where the machine is busy: what the first TRY(seconds) gives
+-- that was not too late.
+local function first_in_time(try)
+  local first, second
+  for _, seconds in ipairs { 1, 2, 5, 10 } do
+    first, second = try(seconds)
+    if first then
+      break
+    end
+  end
+  return assert(first, second), second
+end
+
+local function assert_within(seconds, message)
+  local within = tonumber(message:match "within ([%d.]+) s$")
+  assert(within and within < seconds and within > seconds / 2, message)
+end
+
 describe("icmp.echo", function()
   fails_alike(icmp.echo)
 
   it("tells the time, the TTL, the size and who answered", function()
     local reply = assert(icmp.echo "127.0.0.1")
-    assert.is_true(reply.rtt > 0 and reply.rtt < 0.1)
+    assert.is_true(reply.rtt > 0 and reply.rtt < 1)
     assert.equal(64, reply.ttl)
     assert.equal("127.0.0.1", reply.address)
     assert.equal(56, reply.size)
@@ -135,24 +154,30 @@ describe("icmp.echo", function()
 
   it("speaks before the deadline of its task does", function()
     name_server(function() end, function()
-      -- So long that being first is not a matter of luck.
-      local _, message, reason = task.timeout(2, icmp.echo, "meter.lan")
-      assert.matches("^ping meter%.lan: .* within 1%.9", message)
-      assert.equal("name", reason)
+      first_in_time(function(seconds)
+        local _, message, reason =
+          task.timeout(seconds, icmp.echo, "meter.lan")
+        if reason ~= "name" then
+          return nil, message
+        end
+        assert.matches("^ping meter%.lan: ", message)
+        assert_within(seconds, message)
+        return true
+      end)
     end)
   end)
 
   it("leaves to the echo what the name has left of the time", function()
     name_server(function(question)
       if question.type == "A" then
-        task.sleep(0.03)
+        task.sleep(0.1)
         return { { "A", "127.0.0.7" } }
       end
       return {}
     end, function()
       local reply = assert(icmp.echo("meter.lan", { timeout = 5 }))
       assert.equal("127.0.0.7", reply.address)
-      assert.is_true(reply.rtt < 0.03)
+      assert.is_true(reply.rtt < 0.1)
     end)
   end)
 
@@ -162,7 +187,7 @@ describe("icmp.echo", function()
       task.all(
         function() reply = assert(icmp.echo "127.0.0.1") end,
         function() burn(0.05) end)
-      assert.is_true(reply.rtt < 0.001, "rtt " .. reply.rtt)
+      assert(reply.rtt < 0.03, "rtt " .. reply.rtt)
     end
   end)
 
@@ -171,7 +196,7 @@ describe("icmp.echo", function()
     task.all(
       function() reply = assert(icmp.echo("127.0.0.1", { timeout = 0.01 })) end,
       function() burn(0.05) end)
-    assert.is_true(reply.rtt < 0.001)
+    assert(reply.rtt < 0.03, "rtt " .. reply.rtt)
   end)
 
   it("runs side by side a thousand times", function()
@@ -393,15 +418,17 @@ describe("icmp.sweep", function()
   end)
 
   it("ends before the deadline, whatever the pause", function()
-    local result = assert(host.run([[
-      local icmp = require "icmp"
-      local list = {}
-      for i = 1, 50 do
-        list[i] = "127.0.0." .. i
-      end
-      local rtts, failures = icmp.sweep(list, { interval = 0.1 })
-      return ("%s %s"):format(rtts[1] and true, failures[50])
-    ]], { deadline = 1 }))
+    local result = first_in_time(function(seconds)
+      return host.run(([[
+        local icmp = require "icmp"
+        local list = {}
+        for i = 1, 50 do
+          list[i] = "127.0.0." .. i
+        end
+        local rtts, failures = icmp.sweep(list, { interval = %g })
+        return ("%%s %%s"):format(rtts[1] and true, failures[50])
+      ]]):format(seconds / 10), { deadline = seconds })
+    end)
     assert.equal("true ping 127.0.0.50: not sent before the deadline", result)
   end)
 
@@ -411,9 +438,15 @@ describe("icmp.sweep", function()
       list[i] = ("meter-%d.lan"):format(i)
     end
     name_server(function() end, function()
-      local rtts, failures = task.timeout(2, icmp.sweep, list)
+      local rtts, failures = first_in_time(function(seconds)
+        local rtts, failures = task.timeout(seconds, icmp.sweep, list)
+        if rtts then
+          assert.matches("^ping meter%-1%.lan: ", failures[1])
+          assert_within(seconds, failures[1])
+        end
+        return rtts, failures
+      end)
       assert.equal(0, count(rtts))
-      assert.matches("^ping meter%-1%.lan: .* within 1%.9", failures[1])
       assert.equal("ping meter-300.lan: not sent before the deadline",
         failures[300])
     end)

@@ -7,10 +7,11 @@ local session = require "session"
 local task = require "task"
 
 local STAND_IN <const> = [[
+  local clock = require "clock"
   local json = require "json"
   local task = require "task"
   local now = { login = 200, ready = 200, data = 200, slow = 0 }
-  local seen = { logins = 0, data = 0, ready = 0, current = "" }
+  local seen = { logins = 0, data = 0, ready = 0, current = "", times = {} }
   return {
     name = "stand_in",
     routes = {
@@ -27,6 +28,7 @@ local STAND_IN <const> = [[
       end,
       ["POST /login"] = function(request)
         seen.logins = seen.logins + 1
+        seen.times[seen.logins] = clock.monotonic()
         seen.form = request.body
         local number = seen.logins
         task.sleep(now.slow)
@@ -202,20 +204,17 @@ describe("a session", function()
   it("waits twice as long after each login that failed", function()
     local one = open { pause = 0.1 }
     now { login = 403 }
-    local function fail_at(number)
-      repeat
-        one:get "/data"
-      until seen().logins == number
-    end
     local clock = require "clock"
-    fail_at(1)
-    local first = clock.monotonic()
-    fail_at(2)
-    local second = clock.monotonic()
-    fail_at(3)
-    local third = clock.monotonic()
-    assert(second - first >= 0.09, "the second login came too soon")
-    assert(third - second >= 0.18, "the third login came too soon")
+    local begun, logins = {} -- when the request that logged in began
+    repeat
+      local begin = clock.monotonic()
+      one:get "/data"
+      logins = seen().logins
+      begun[logins] = begun[logins] or begin
+    until logins == 3
+    local times = seen().times
+    assert(times[2] - begun[1] >= 0.1, "the second login came too soon")
+    assert(times[3] - begun[2] >= 0.2, "the third login came too soon")
     now { login = 200 }
     repeat until one:get "/data"
     assert(http.post(url .. "/forget"))

@@ -11,6 +11,7 @@ from spec.e2e.lunex import DEADLINE, eventually
 from spec.e2e.names import Names
 from spec.e2e.places import (DELAY, NOISE, ROUTERS, THERE, THERE6, Here,
                              Naming, Routed, Version6, Wired)
+from spec.e2e.timely import timely
 from spec.e2e.wire import Packet
 
 ECHO = """
@@ -78,6 +79,8 @@ def delayed(packet):
 
 def both(test):
     """TEST with each address of the far host."""
+    test = timely(test)
+
     @functools.wraps(test)
     def run(self):
         for address in ROUTERS:

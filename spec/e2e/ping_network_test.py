@@ -9,6 +9,7 @@ import subprocess
 from spec.e2e.lunex import Answer, eventually
 from spec.e2e.places import (DELAY, NOISE, THERE, THERE6, Naming, Routed,
                              Version6, Wired)
+from spec.e2e.timely import timely
 
 DOWN = 4321  # value_dev_down
 
@@ -45,6 +46,7 @@ class Pinging:
 
 
 class Pull(Pinging, Wired):
+    @timely
     def test_delay(self):
         def plan(packet):
             yield DELAY if packet.request else 0, packet
@@ -75,6 +77,7 @@ class Pull(Pinging, Wired):
                                             address)])
             self.assertEqual(10, page[series("ping_echoes_total", address)])
 
+    @timely
     def test_late_and_double_answers(self):
         def plan(packet):
             late = packet.request and packet.number == 0
@@ -99,6 +102,7 @@ class Pull(Pinging, Wired):
         self.wire.plan = plan
         self.assertIn(best(THERE), lunex.page_with(up, "it is up again"))
 
+    @timely
     def test_a_probe(self):
         def plan(packet):
             yield DELAY if packet.request else 0, packet
@@ -178,7 +182,7 @@ class Paths(Pinging):
         page = self.page(lunex, *up, *down)
         for address in up:
             self.assertEqual(0, page[loss(address)])
-            self.assertWithin(0, NOISE, page[best(address)])
+            self.assertWithin(0, 1, page[best(address)])
         for address, why in down.items():
             self.assertDown(page, address)
             lunex.wait_log(f"{re.escape(address)}: {why}")
@@ -246,6 +250,7 @@ class Push(Pinging):
         return self.gateway().get(f'{name}{{instance="",job="{job}"}}')
 
     def start_push(self, *arguments, **options):
+        eventually(self.gateway, "the gateway has started")
         return self.start("ping", f"--push-config={self.folder}/push.json",
                           f"--configs={self.folder}/configs", *arguments,
                           **options)
@@ -272,7 +277,6 @@ class DeniedPush(Push, Wired):
         lunex = self.start_push("--interval=0.2")
         lunex.page_with(lambda page: page.get("ping_up") == 0, "it is down")
         lunex.wait_log(r"net\.ipv4\.ping_group_range.*cap_net_raw")
-        eventually(self.gateway, "the gateway has started")
         self.assertIsNone(self.value("dev_ping", "up"))
         self.here.settings(("net.ipv4.ping_group_range", "0 2147483647"))
         eventually(lambda: self.value("dev_ping", "up"), "now there are some")
