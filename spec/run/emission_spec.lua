@@ -118,7 +118,7 @@ describe("a value", function()
   it("of a counter does not go down by inc", function()
     fails("spec_a_total: a counter cannot go down", COUNTER,
       "m.spec_a_total:inc(-1)")
-    fails("spec_a_total: a counter cannot go down", COUNTER,
+    fails("spec_a_total: a counter cannot become NaN", COUNTER,
       "m.spec_a_total:inc(0/0)")
   end)
 
