@@ -33,6 +33,7 @@ struct exposition {
 	struct layout layout;
 
 	unsigned conflicts, homonyms;
+	size_t measured;
 	struct duplicates duplicates;
 	struct overlap *overlap;
 	size_t laid; /* items */
@@ -96,6 +97,7 @@ static void end_merge(struct exposition *exposition)
 {
 	exposition->conflicts = merge_conflicts(exposition->merge);
 	exposition->homonyms = merge_homonyms(exposition->merge);
+	exposition->measured = merge_measured(exposition->merge);
 	exposition->duplicates = merge_take_duplicates(exposition->merge);
 	merge_free(exposition->merge);
 	exposition->merge = NULL;
@@ -197,6 +199,11 @@ unsigned exposition_conflicts(const struct exposition *exposition)
 unsigned exposition_homonyms(const struct exposition *exposition)
 {
 	return exposition->homonyms;
+}
+
+size_t exposition_measured(const struct exposition *exposition)
+{
+	return exposition->measured;
 }
 
 const struct duplicates *exposition_duplicates(

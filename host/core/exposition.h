@@ -61,6 +61,10 @@ size_t exposition_blocks(const struct exposition *exposition);
 unsigned exposition_conflicts(const struct exposition *exposition);
 unsigned exposition_homonyms(const struct exposition *exposition);
 
+/* Chunks that had to be measured, which one format wants and the exposition
+ * before has not done. */
+size_t exposition_measured(const struct exposition *exposition);
+
 /* Series left out because an earlier page shows them. */
 const struct duplicates *exposition_duplicates(
 	const struct exposition *exposition);

@@ -50,6 +50,7 @@ struct merge {
 
 	/* the second stage: where it is */
 	struct merge_sizes *sizes; /* NULL: this format needs none */
+	size_t measured;
 	size_t family, showing;
 	uint32_t chunk;
 	bool doubtful; /* another page could show the same series */
@@ -222,6 +223,7 @@ static size_t size_of(struct merge *merge, const struct metadata *metadata,
 	size = merge_sizes_find(merge->sizes, chunk);
 	if (size)
 		return size;
+	merge->measured++;
 	*cost += (size_t)chunk->shown * metadata->width / SERIES_PER_COST;
 	return render_size(merge->source.form, metadata, chunk);
 }
@@ -351,6 +353,11 @@ unsigned merge_conflicts(const struct merge *merge)
 unsigned merge_homonyms(const struct merge *merge)
 {
 	return merge->homonyms;
+}
+
+size_t merge_measured(const struct merge *merge)
+{
+	return merge->measured;
 }
 
 struct duplicates merge_take_duplicates(struct merge *merge)

@@ -48,6 +48,9 @@ const struct item *merge_items(const struct merge *merge, size_t *n);
 unsigned merge_conflicts(const struct merge *merge);
 unsigned merge_homonyms(const struct merge *merge);
 
+/* Chunks whose size nobody knew. */
+size_t merge_measured(const struct merge *merge);
+
 /* Series left out because an earlier page shows them; their text becomes the
  * caller's. Once. */
 struct duplicates merge_take_duplicates(struct merge *merge);

@@ -13,7 +13,6 @@
 #include "web/page_response.h"
 
 #define PLAIN "text/plain; charset=utf-8"
-#define TYPE_TEXT "text/plain; version=0.0.4; charset=utf-8"
 
 /* What is done at once, and in one round of the loop. */
 static const double slice = 0.001;
@@ -21,13 +20,10 @@ static const double slice = 0.001;
 /* What a client is given that should have its answer by now. */
 static const double least_seconds = 0.05;
 
-enum { TYPE_MAX = 128 };
-
 /* What a client wants. */
 struct wish {
-	struct form form;
+	struct negotiated page;
 	enum encoding encoding;
-	char type[TYPE_MAX];
 };
 
 /* A request that waits for a making. */
@@ -35,7 +31,7 @@ struct waiter {
 	struct waiter *next;
 	struct making *making;
 	struct request *request;
-	char type[TYPE_MAX];
+	char type[FORM_TYPE_MAX];
 };
 
 /* A body that is being made. */
@@ -85,14 +81,11 @@ static void read_wish(struct serve *serve, const struct request *request,
 		      struct wish *wish)
 {
 	const char *accepted = request_header(request, "Accept-Encoding");
-	enum encoding encoding =
-		negotiate_gzip(accepted) ? ENCODING_GZIP : ENCODING_IDENTITY;
 
-	wish->form = form_plain;
-	wish->form.created = wish->form.format == FORMAT_OPENMETRICS &&
-			     !serve->without_created;
-	wish->encoding = openable(serve, encoding, request);
-	strcpy(wish->type, TYPE_TEXT);
+	negotiate_form(request_header(request, "Accept"), &wish->page);
+	if (serve->without_created)
+		wish->page.form.created = false;
+	wish->encoding = openable(serve, negotiate_encoding(accepted), request);
 }
 
 double serve_timeout(const struct request *request)
@@ -241,7 +234,7 @@ static void wait_for(struct making *making, const struct serve_order *order,
 
 	waiter->making = making;
 	waiter->request = order->request;
-	strcpy(waiter->type, wish->type);
+	strcpy(waiter->type, wish->page.content_type);
 	waiter->next = making->waiters;
 	making->waiters = waiter;
 	request_suspend(order->request, order->seconds, expired, waiter);
@@ -294,13 +287,15 @@ static struct exposition *find_exposition(struct serve *serve,
 
 	*response = NULL;
 	if (!order->of)
-		return exposition_begin(order->pages, order->n, wish->form,
+		return exposition_begin(order->pages, order->n, wish->page.form,
 					NULL);
-	kept = shelf_ask(serve->shelf, order->of, wish->form, wish->encoding,
-			 order->pages, order->n, loop_now(serve->loop));
+	kept = shelf_ask(serve->shelf, order->of, wish->page.form,
+			 wish->encoding, order->pages, order->n,
+			 loop_now(serve->loop));
 	if (!serve->sweeping)
 		start_sweep(serve, serve->keep_seconds);
-	*response = kept_response(kept, wish->encoding, wish->type);
+	*response =
+		kept_response(kept, wish->encoding, wish->page.content_type);
 	return exposition_ref(kept_exposition(kept));
 }
 
@@ -316,7 +311,7 @@ static void make(struct serve *serve, const struct serve_order *order,
 	making->merged = order->merged;
 	making->arg = order->arg;
 	if (work(serve, making)) {
-		answer(serve, order->request, making, wish->type);
+		answer(serve, order->request, making, wish->page.content_type);
 		making_free(making);
 	} else {
 		append(serve, making);

@@ -13,7 +13,7 @@
 
 #include "core/exposition.h"
 #include "core/registry.h"
-#include "core/text.h"
+#include "core/render.h"
 enum { LIVE = REGISTRY_LIVE, FAMILIES = 72, SERIES = 300 };
 
 static struct coders *coders;
@@ -99,20 +99,26 @@ static void fill(struct registry *registry, int from, int to)
 	}
 }
 
-static struct exposition *expose(struct registry *registry,
-				 struct exposition *previous)
+static struct exposition *expose_in(struct form form, struct registry *registry,
+				    struct exposition *previous)
 {
 	struct page *page = registry_publish(registry, 0);
 	struct exposition *exposition =
-		exposition_new(&page, 1, form_plain, previous);
+		exposition_new(&page, 1, form, previous);
 
 	page_unref(page);
 	return exposition;
 }
 
+static struct exposition *expose(struct registry *registry,
+				 struct exposition *previous)
+{
+	return expose_in(form_plain, registry, previous);
+}
+
 /* ---- what an exposition says ---- */
 
-static char *text_of(struct exposition *exposition)
+static struct buf body_of(struct exposition *exposition)
 {
 	struct buf out;
 
@@ -123,6 +129,13 @@ static char *text_of(struct exposition *exposition)
 		buf_add(&out, text->data, text->len);
 		bytes_unref(text);
 	}
+	return out;
+}
+
+static char *text_of(struct exposition *exposition)
+{
+	struct buf out = body_of(exposition);
+
 	return buf_take(&out, NULL);
 }
 
@@ -134,20 +147,61 @@ static void assert_text(struct exposition *exposition, const char *expected)
 	free(text);
 }
 
-/* The text of one page, written straight on. */
-static char *render(const struct page *page)
+static void render_family(struct buf *out, struct form form,
+			  const struct page_family *family,
+			  const struct metadata *const *all, size_t n)
 {
+	struct shown_family shown = { .metadata = family->metadata };
+
+	shown.unknown = render_is_unknown(form, family->metadata, all, n);
+	for (uint32_t i = 0; i < family->nchunks; i++)
+		shown.size +=
+			render_size(form, family->metadata, family->chunks[i]);
+	for (; shown.part < render_parts(form, family->metadata);
+	     shown.part++) {
+		render_head(out, form, &shown);
+		for (uint32_t i = 0; i < family->nchunks; i++)
+			render_chunk(out, form, &shown, family->chunks[i]);
+	}
+}
+
+/* One page, written straight on. */
+static struct buf render_in(struct form form, const struct page *page)
+{
+	const struct metadata **all =
+		calloc(page->nfamilies + 1, sizeof(struct metadata *));
 	struct buf out;
 
 	buf_init(&out, (size_t)1 << 30);
-	for (uint32_t f = 0; f < page->nfamilies; f++) {
-		const struct page_family *family = &page->families[f];
+	for (uint32_t f = 0; f < page->nfamilies; f++)
+		all[f] = page->families[f].metadata;
+	for (uint32_t f = 0; f < page->nfamilies; f++)
+		render_family(&out, form, &page->families[f], all,
+			      page->nfamilies);
+	render_end(&out, form);
+	free(all);
+	return out;
+}
 
-		text_head(&out, family->metadata);
-		for (uint32_t i = 0; i < family->nchunks; i++)
-			text_chunk(&out, family->metadata, family->chunks[i]);
-	}
+static char *render(const struct page *page)
+{
+	struct buf out = render_in(form_plain, page);
+
 	return buf_take(&out, NULL);
+}
+
+static void assert_shows_in(struct form form, struct exposition *exposition,
+			    struct registry *registry)
+{
+	struct page *page = registry_publish(registry, 0);
+	struct buf expected = render_in(form, page);
+	struct buf body = body_of(exposition);
+
+	assert_int_equal(body.len, expected.len);
+	assert_memory_equal(buf_text(&body), buf_text(&expected), body.len);
+	buf_release(&body);
+	buf_release(&expected);
+	page_unref(page);
 }
 
 static void assert_shows(struct exposition *exposition,
@@ -219,8 +273,8 @@ static char *gunzip(const unsigned char *data, size_t len, size_t most)
 static void assert_gzip(struct exposition *exposition)
 {
 	unsigned char trailer[DEFLATE_TRAILER_SIZE];
-	char *text = text_of(exposition), *back;
-	struct buf body;
+	struct buf text = body_of(exposition), body;
+	char *back;
 
 	buf_init(&body, (size_t)1 << 30);
 	buf_add(&body, deflate_gzip_header, DEFLATE_HEADER_SIZE);
@@ -232,32 +286,33 @@ static void assert_gzip(struct exposition *exposition)
 	}
 	exposition_gzip_trailer(exposition, trailer);
 	buf_add(&body, trailer, sizeof trailer);
-	back = gunzip((unsigned char *)body.data, body.len, strlen(text) + 1);
-	assert_string_equal(back, text);
+	back = gunzip((unsigned char *)body.data, body.len, text.len + 1);
+	assert_memory_equal(back, buf_text(&text), text.len);
 	free(back);
-	free(text);
+	buf_release(&text);
 	buf_release(&body);
 }
 
 /* The frames one behind the other are the text. */
 static void assert_zstd(struct exposition *exposition)
 {
-	char *text = text_of(exposition);
-	char *back = calloc(1, strlen(text) + 1), *at = back;
+	struct buf text = body_of(exposition);
+	char *back = calloc(1, text.len + 1);
+	size_t len = 0;
 
 	exposition_make(exposition, ENCODING_ZSTD, coders);
 	for (size_t i = 0; i < exposition_blocks(exposition); i++) {
 		const struct bytes *bytes = part(exposition, ENCODING_ZSTD, i);
-		size_t n =
-			ZSTD_decompress(at, strlen(text) - (size_t)(at - back),
-					bytes->data, bytes->len);
+		size_t n = ZSTD_decompress(back + len, text.len - len,
+					   bytes->data, bytes->len);
 
 		assert_false(ZSTD_isError(n));
-		at += n;
+		len += n;
 	}
-	assert_string_equal(back, text);
+	assert_int_equal(len, text.len);
+	assert_memory_equal(back, buf_text(&text), len);
 	free(back);
-	free(text);
+	buf_release(&text);
 }
 
 /* ---- merging ---- */
@@ -876,6 +931,176 @@ static void a_chunk_larger_than_a_block_is_a_block(void **state)
 	registry_free(registry);
 }
 
+/* ---- forms ---- */
+
+static uint32_t any(uint32_t below)
+{
+	static uint64_t random = 88172645463325252u;
+
+	random ^= random << 13;
+	random ^= random >> 7;
+	random ^= random << 17;
+	return (uint32_t)((random >> 32) * below >> 32);
+}
+
+static struct family *try_add(struct registry *registry, const char *name,
+			      enum metric_type type)
+{
+	static const char *const labels[] = { "n" };
+	static const double bounds[] = { 0.1, 1, 10 };
+	const struct family_options options = {
+		.metadata = { .name = name,
+			      .type = type,
+			      .help = "Help.",
+			      .bounds = bounds,
+			      .nbounds =
+				      type == METRIC_HISTOGRAM ||
+						      type == METRIC_GAUGEHISTOGRAM
+					      ? 3
+					      : 0 },
+		.labels = labels,
+		.nlabels = 1,
+	};
+	struct err err;
+
+	return registry_add(registry, &options, &err);
+}
+
+/* Anything that changes a series of FAMILY. */
+static void change(struct family *family, int n)
+{
+	char text[32];
+	struct str value = { text, 0 };
+	struct err err = { 0 };
+	uint32_t row;
+
+	value.len = (size_t)snprintf(text, sizeof text, "device-%06d", n);
+	if (!family_row(family, &value, &row, &err))
+		fail_msg("%s", err.text);
+	switch (family_metadata(family)->type) {
+	case METRIC_HISTOGRAM:
+	case METRIC_GAUGEHISTOGRAM:
+	case METRIC_SUMMARY:
+		family_observe(family, row, LIVE, any(20), 0);
+		break;
+	case METRIC_COUNTER: family_inc(family, row, 1); break;
+	default: family_set(family, row, LIVE, any(3), 0);
+	}
+}
+
+static const struct form forms[] = {
+	{ FORMAT_TEXT, ESCAPING_UNDERSCORES, false },
+	{ FORMAT_TEXT, ESCAPING_NONE, false },
+	{ FORMAT_OPENMETRICS, ESCAPING_UNDERSCORES, false },
+	{ FORMAT_OPENMETRICS, ESCAPING_NONE, true },
+	{ FORMAT_OPENMETRICS2, ESCAPING_NONE, false },
+	{ FORMAT_PROTOBUF, ESCAPING_UNDERSCORES, false },
+};
+
+enum { FORMS = sizeof forms / sizeof *forms };
+
+static void an_exposition_without_series_has_its_end(void **state)
+{
+	struct registry *registry = new_registry();
+
+	(void)state;
+	for (size_t i = 0; i < FORMS; i++) {
+		struct exposition *exposition =
+			expose_in(forms[i], registry, NULL);
+
+		assert_shows_in(forms[i], exposition, registry);
+		assert_gzip(exposition);
+		assert_zstd(exposition);
+		exposition_unref(exposition);
+	}
+	registry_free(registry);
+}
+
+/* Families of all types, whose names meet in OpenMetrics, change again and
+ * again. */
+static void any_changes_leave_every_form_right(void **state)
+{
+	static const enum metric_type types[] = {
+		METRIC_COUNTER,	       METRIC_GAUGE,   METRIC_HISTOGRAM,
+		METRIC_GAUGEHISTOGRAM, METRIC_SUMMARY, METRIC_INFO,
+		METRIC_UNKNOWN,
+	};
+	static const char *const ends[] = { "", "_total", "_created", "_info" };
+	struct exposition *shown[FORMS] = { NULL };
+	struct registry *registry = new_registry();
+
+	(void)state;
+	for (int round = 0; round < 40; round++) {
+		for (uint32_t n = 1 + any(6); n; n--) {
+			struct family *family;
+			char name[40];
+
+			snprintf(name, sizeof name, "a_%02u%s", any(12),
+				 ends[any(4)]);
+			family = registry_find(registry, name);
+			if (!family)
+				family = try_add(registry, name, types[any(7)]);
+			for (uint32_t i = any(900); family && i; i--)
+				change(family, (int)any(1000));
+		}
+		for (size_t i = 0; i < FORMS; i++) {
+			struct exposition *next =
+				expose_in(forms[i], registry, shown[i]);
+
+			assert_shows_in(forms[i], next, registry);
+			exposition_unref(shown[i]);
+			shown[i] = next;
+		}
+	}
+	for (size_t i = 0; i < FORMS; i++)
+		exposition_unref(shown[i]);
+	registry_free(registry);
+}
+
+static void what_was_measured_is_not_measured_again(void **state)
+{
+	const struct form form = { FORMAT_PROTOBUF, ESCAPING_NONE, false };
+	struct registry *registry = new_registry();
+	struct exposition *one, *two;
+
+	(void)state;
+	fill(registry, 0, FAMILIES);
+	one = expose_in(form, registry, NULL);
+	assert_in_range(exposition_measured(one), FAMILIES, FAMILIES * 10);
+	set_number(registry_find(registry, "family_033"), 5, -1);
+	two = expose_in(form, registry, one);
+	assert_int_equal(exposition_measured(two), 1);
+	assert_in_range(new_blocks(one, two), 1, 2);
+	assert_shows_in(form, two, registry);
+	exposition_unref(one);
+	/* The head says another size, and stands in another block. */
+	set_number(registry_find(registry, "family_033"), SERIES, 1);
+	one = expose_in(form, registry, two);
+	assert_in_range(exposition_measured(one), 1, 2);
+	assert_in_range(new_blocks(two, one), 1, 3);
+	assert_shows_in(form, one, registry);
+	exposition_unref(one);
+	exposition_unref(two);
+	registry_free(registry);
+}
+
+static void one_of_another_form_is_of_no_use(void **state)
+{
+	struct registry *registry = new_registry();
+	struct exposition *one, *two;
+
+	(void)state;
+	fill(registry, 0, 4);
+	one = expose(registry, NULL);
+	exposition_make(one, ENCODING_IDENTITY, coders);
+	two = expose_in(forms[2], registry, one);
+	assert_int_equal(new_blocks(one, two), exposition_blocks(two));
+	assert_shows_in(forms[2], two, registry);
+	exposition_unref(one);
+	exposition_unref(two);
+	registry_free(registry);
+}
+
 /* ---- steps ---- */
 
 /* Two expositions in the making take turns, and one of them begins while the
@@ -975,16 +1200,6 @@ static void steps_are_small(void **state)
 	registry_free(registry);
 }
 
-static uint32_t any(uint32_t below)
-{
-	static uint64_t random = 88172645463325252u;
-
-	random ^= random << 13;
-	random ^= random >> 7;
-	random ^= random << 17;
-	return (uint32_t)((random >> 32) * below >> 32);
-}
-
 static void any_changes_leave_text_and_pieces_right(void **state)
 {
 	struct registry *r[] = { new_registry(), new_registry() };
@@ -1064,6 +1279,10 @@ int main(void)
 		cmocka_unit_test(what_is_forgotten_is_made_again),
 		cmocka_unit_test(text_outlives_its_exposition),
 		cmocka_unit_test(a_chunk_larger_than_a_block_is_a_block),
+		cmocka_unit_test(an_exposition_without_series_has_its_end),
+		cmocka_unit_test(any_changes_leave_every_form_right),
+		cmocka_unit_test(what_was_measured_is_not_measured_again),
+		cmocka_unit_test(one_of_another_form_is_of_no_use),
 		cmocka_unit_test(expositions_can_be_made_side_by_side),
 		cmocka_unit_test(it_can_be_given_up_after_any_step),
 		cmocka_unit_test(steps_are_small),
