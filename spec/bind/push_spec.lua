@@ -306,6 +306,10 @@ describe("a label of the group", function()
       sent('a 1\nb{instance="x"} 1\n', { instance = "i", z = "z" }))
     assert.equal("h_bucket" .. why:format "le",
       sent('h_bucket{l="x",le="+Inf"} 1\n', { le = "5" }))
+    assert.equal("a" .. why:format "job", sent 'a{"x.y"="{",job="x"} 1\n')
+    assert.equal("a.b" .. why:format "job",
+      sent '{"a.b","x\\",\\"job"="x","job"="x"} 1\n')
+    assert.equal("a.b" .. why:format "job", sent '{"a.b",job="x"} 1\n')
   end)
 
   it("may be in help texts, values and other names", function()
@@ -316,6 +320,11 @@ describe("a label of the group", function()
       'a{xjob="1",jobx="2"} 1\n',
       'a{y="\\\\",x="\\",job=\\""} 1\n',
       'a{x="',
+      'a{"x',
+      '{"a',
+      '{"job"} 1\n',
+      '{"a","x\\",job="="y"} 1\n',
+      '{"a","x"=",\\"job\\"="} 1\n',
     } do
       text = text:gsub("[^\n]$", "%0\n")
       assert.is_nil(sent(text))

@@ -215,7 +215,7 @@ static void names_that_readers_would_get_as_one_are_refused(void **state)
 
 static void a_schema_has_a_limited_number_of_labels(void **state)
 {
-	static char texts[LABELS_MAX + 1][8];
+	static char texts[LABELS_MAX + 1][16];
 	const char *names[LABELS_MAX + 1];
 	struct label_schema *schema;
 

@@ -657,6 +657,42 @@ static void labels_of_the_series_go_before_those_of_the_writer(void **state)
 		      "n=\"own\",zo=\"w\",zone=\"writer\" 0.5");
 }
 
+static void names_that_are_not_legacy_go_with_underscores(void **state)
+{
+	static const struct label_pair mine[] = { { "a_b", "writer" },
+						  { "l_x", "writer" } };
+	static const char *const labels[] = { "l.x", "\"=\"" };
+	static const char *const states[] = { "on" };
+	struct family *f;
+
+	(void)state;
+	remote_write_free(writer);
+	writer = new_writer(mine, 2);
+	f = declare(registry,
+		    (struct metadata_desc){
+			    .type = METRIC_GAUGE, .name = "a.b", .help = "A." },
+		    labels, 2);
+	family_set(f, row(f, "1\"", "2"), REGISTRY_LIVE, 5, 0);
+	family_set(f, row(f, "3", ""), REGISTRY_LIVE, 6, 0);
+	f = declare(registry,
+		    (struct metadata_desc){ .type = METRIC_STATESET,
+					    .name = "s.x",
+					    .states = states,
+					    .nstates = 1 },
+		    labels, 1);
+	family_set_state(f, row(f, "4", NULL), LIVE, 0, 0);
+	publish(NOW);
+	qsort(got.lines, got.count, sizeof *got.lines, by_line);
+	assert_int_equal(got.count, 2 + 3);
+	assert_got(0, "# 2 a_b A.");
+	assert_got(1, "# 7 s_x");
+	assert_got(2, "___=\"2\",__name__=\"a_b\",a_b=\"writer\","
+		      "l_x=\"1\\\"\" 5");
+	assert_got(3, "__name__=\"a_b\",a_b=\"writer\",l_x=\"3\" 6");
+	assert_got(4, "__name__=\"s_x\",a_b=\"writer\",l_x=\"4\","
+		      "s_x=\"on\" 1");
+}
+
 static void any_nan_is_the_one_that_prometheus_writes(void **state)
 {
 	(void)state;
@@ -962,6 +998,7 @@ int main(void)
 		SPEC(gauge_histograms_and_quantiles_are_series),
 		SPEC(a_sample_may_have_a_time_of_its_own),
 		SPEC(labels_of_the_series_go_before_those_of_the_writer),
+		SPEC(names_that_are_not_legacy_go_with_underscores),
 		SPEC(any_nan_is_the_one_that_prometheus_writes),
 		SPEC(a_label_that_is_not_valid_is_told),
 		SPEC(long_labels_arrive_whole),

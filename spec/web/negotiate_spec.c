@@ -426,7 +426,7 @@ static void a_long_header_is_read_in_linear_time(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-		char *header = repeat(texts[i], 4 << 20);
+		char *header = repeat(texts[i], 1 << 20);
 		double seconds = seconds_of(header);
 
 		if (seconds > 20)
@@ -476,7 +476,7 @@ static void any_header_has_an_answer(void **state)
 	};
 
 	(void)state;
-	for (int i = 0; i < 100000; i++) {
+	for (int i = 0; i < 20000; i++) {
 		struct negotiated negotiated;
 		struct buf header;
 		char *exact;
