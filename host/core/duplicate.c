@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/escape.h"
 #include "core/mem.h"
 
 struct seen {
@@ -120,6 +121,24 @@ static bool is_again(struct duplicate_finder *finder,
 
 /* ---- chunks ---- */
 
+/* As a reader of UTF-8 names has it. */
+static void add_series(struct buf *out, const struct metadata *family,
+		       const struct labels *labels)
+{
+	struct str name = { family->name, family->name_len };
+	bool braces = family->quoted || labels->len;
+
+	if (!family->quoted)
+		buf_add(out, name.data, name.len);
+	buf_addstr(out, braces ? "{" : "");
+	if (family->quoted) {
+		name_quote(out, name);
+		buf_addstr(out, labels->len ? "," : "");
+	}
+	buf_add(out, labels->text, labels->len);
+	buf_addstr(out, braces ? "}" : "");
+}
+
 static void count(struct duplicate_finder *finder, const struct labels *labels,
 		  size_t first, size_t again)
 {
@@ -129,12 +148,7 @@ static void count(struct duplicate_finder *finder, const struct labels *labels,
 	if (duplicates->count++)
 		return;
 	buf_init(&text, SIZE_MAX / 2);
-	buf_addstr(&text, finder->family->name);
-	if (labels->len) {
-		buf_addch(&text, '{');
-		buf_add(&text, labels->text, labels->len);
-		buf_addch(&text, '}');
-	}
+	add_series(&text, finder->family, labels);
 	duplicates->series = buf_take(&text, NULL);
 	duplicates->first = first;
 	duplicates->again = again;

@@ -323,38 +323,39 @@ static int quality_of(const char *list, const char *name)
 	return best;
 }
 
+/* The highest q of LIST among the encodings up to LAST. */
+static enum encoding choose_encoding(const char *list, enum encoding last)
+{
+	static const char *const names[] = { "identity", "gzip", "zstd" };
+	enum encoding best = ENCODING_IDENTITY;
+	int highest;
+
+	if (!list)
+		return best;
+	highest = quality_of(list, names[ENCODING_IDENTITY]);
+	if (highest == UNNAMED)
+		highest = quality_of(list, "*");
+	if (highest == UNNAMED)
+		highest = 0;
+	for (unsigned i = ENCODING_GZIP; i <= last; i++) {
+		int q = quality_of(list, names[i]);
+
+		if (q > highest) {
+			best = (enum encoding)i;
+			highest = q;
+		}
+	}
+	return best;
+}
+
 enum encoding negotiate_encoding(const char *accept_encoding)
 {
-	enum encoding best = ENCODING_IDENTITY;
-	int q, gzip, zstd;
-
-	if (!accept_encoding)
-		return best;
-	q = quality_of(accept_encoding, "identity");
-	if (q == UNNAMED)
-		q = quality_of(accept_encoding, "*");
-	if (q < 0)
-		q = 0;
-	gzip = quality_of(accept_encoding, "gzip");
-	if (gzip > q) {
-		best = ENCODING_GZIP;
-		q = gzip;
-	}
-	zstd = quality_of(accept_encoding, "zstd");
-	return zstd > q ? ENCODING_ZSTD : best;
+	return choose_encoding(accept_encoding, ENCODING_ZSTD);
 }
 
 bool negotiate_gzip(const char *accept_encoding)
 {
-	int gzip, identity;
-
-	if (!accept_encoding)
-		return false;
-	gzip = quality_of(accept_encoding, "gzip");
-	identity = quality_of(accept_encoding, "identity");
-	if (identity == UNNAMED)
-		identity = quality_of(accept_encoding, "*");
-	return gzip > 0 && gzip >= identity;
+	return choose_encoding(accept_encoding, ENCODING_GZIP) == ENCODING_GZIP;
 }
 
 /* Is TYPE named, with a q that text/plain does not exceed? */

@@ -43,11 +43,7 @@ void negotiate_form(const char *accept, struct negotiated *negotiated);
  */
 enum encoding negotiate_encoding(const char *accept_encoding);
 
-/*
- * Should the answer be compressed with gzip? The higher q of identity and gzip
- * wins, "*" stands for identity, and what is not named is not wanted. At a tie
- * gzip wins, since it was asked for by name.
- */
+/* The same where there is no zstd: is it gzip? */
 bool negotiate_gzip(const char *accept_encoding);
 
 /* Is it a browser? It names text/html, with a q that text/plain does not

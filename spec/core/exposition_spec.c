@@ -538,6 +538,28 @@ static void constant_labels_tell_pages_apart(void **state)
 	exposition_unref(exposition);
 }
 
+static void names_that_are_quoted_are_told_apart_too(void **state)
+{
+	struct registry *r[] = { instance("x=", "1", "a=\"", NULL),
+				 instance("x=", "2", "a=\"", NULL),
+				 instance("x=", "1", "a=\"", NULL),
+				 instance("x=", "1", "a=", NULL) };
+	struct exposition *exposition;
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		set(registry_find(r[i], "a"), "=\"", i);
+	exposition = merged(r, 4);
+	assert_text(exposition, "# HELP a A.\n# TYPE a gauge\n"
+				"a{a__=\"=\\\"\",x_=\"1\"} 0\n"
+				"a{a__=\"=\\\"\",x_=\"2\"} 1\n"
+				"a{a_=\"=\\\"\",x_=\"1\"} 3\n");
+	assert_int_equal(exposition_duplicates(exposition)->count, 1);
+	assert_string_equal(exposition_duplicates(exposition)->series,
+			    "a{\"a=\\\"\"=\"=\\\"\",\"x=\"=\"1\"}");
+	exposition_unref(exposition);
+}
+
 /* With many series in several chunks, and from one exposition to the next. */
 static void what_is_left_out_comes_back_when_the_other_is_gone(void **state)
 {
@@ -1262,6 +1284,7 @@ int main(void)
 		cmocka_unit_test(labels_make_a_series_in_any_order),
 		cmocka_unit_test(an_empty_value_is_no_label),
 		cmocka_unit_test(constant_labels_tell_pages_apart),
+		cmocka_unit_test(names_that_are_quoted_are_told_apart_too),
 		cmocka_unit_test(
 			what_is_left_out_comes_back_when_the_other_is_gone),
 		cmocka_unit_test(it_is_told_which_pages_it_shows),
