@@ -70,6 +70,8 @@ class Layers(unittest.TestCase):
                   "bind/metric_arguments.h", "bind/metric_declare.h",
                   "bind/metric_family.h", "bind/metric_mirror.h",
                   "bind/metric_options.h", "bind/metric_registry.h",
+                  "bind/metric_options.h",
+                  "bind/metric_registry.h",
                   "bind/metric_registry_options.h", "bind/metric_set.h",
                   "bind/protobuf_codec.h", "bind/resolver.h",
                   "bind/scope.h"}
