@@ -46,6 +46,7 @@ struct family *family_new(struct series_pool *pool, struct metadata *metadata,
 	family->time = metadata->time;
 	family->shift = shift_for(family->added + metadata->nquantiles);
 	family->beside = metadata->native || metadata->nquantiles > 0;
+	family->more = family->beside || metadata->created || metadata->time;
 	family->expires = family->turns = INFINITY;
 	return family;
 }

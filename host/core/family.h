@@ -62,6 +62,7 @@ struct family {
 	bool exempt;
 	bool counted; /* a row has been own */
 	bool beside;  /* rows may have extras */
+	bool more;    /* rows may have extras or times */
 	double ttl;
 	unsigned width;
 	unsigned added;	  /* metadata_added() */

@@ -153,7 +153,7 @@ void family_exemplify(struct family *family, uint32_t row, double value,
 	struct exemplars **list = extras_exemplars(&segment->extras, place);
 
 	exemplars_put(list, slots_of(m), slot_for(m, *list, value), exemplar);
-	family->beside = true;
+	family->beside = family->more = true;
 	if (!(segment->states[place] & ROW_STAGED))
 		segment->changed = family->changed = true;
 }
@@ -183,7 +183,7 @@ static void add_exemplars(struct family *family, struct segment *segment,
 		to = m->le && !m->classic ? oldest(*list) : i;
 		if (!*list || is_later(slot, (*list)->slots[to]))
 			exemplars_put(list, n, to, exemplar_ref(slot));
-		family->beside = true;
+		family->beside = family->more = true;
 	}
 }
 

@@ -52,20 +52,20 @@ static inline void stage(struct family *family, uint32_t row, unsigned part,
 		*state |= ROW_STAGED;
 		family->staged++;
 	}
-	if (family->beside)
-		extras_clear(&segment->extras, place);
 }
 
-/* Where there is no place for one, it is the first number that becomes 0: call
- * this before that is written. No branch, because every set comes here. */
-static inline void forget_times(const struct family *family, double *numbers)
+/* Where there is no place for a time, it is the first number that becomes 0. */
+static void forget(const struct family *family, struct segment *segment,
+		   uint32_t place, double *numbers)
 {
 	numbers[family->created] = 0;
 	numbers[family->time] = 0;
+	extras_clear(&segment->extras, place);
 }
 
-void family_set(struct family *family, uint32_t row, unsigned part,
-		double value, double now)
+/* Books a set of the row and returns its numbers, which the caller writes. */
+static inline double *stage_numbers(struct family *family, uint32_t row,
+				    unsigned part, double now)
 {
 	struct segment *segment = family_segment(family, row);
 	uint32_t place = family_place(family, row);
@@ -75,21 +75,22 @@ void family_set(struct family *family, uint32_t row, unsigned part,
 	if (!segment->values)
 		family_segment_own(family, segment);
 	numbers = segment->values + place * family->width;
-	forget_times(family, numbers);
-	numbers[0] = value;
+	if (family->more)
+		forget(family, segment, place, numbers);
+	return numbers;
+}
+
+void family_set(struct family *family, uint32_t row, unsigned part,
+		double value, double now)
+{
+	stage_numbers(family, row, part, now)[0] = value;
 }
 
 void family_set_state(struct family *family, uint32_t row, unsigned part,
 		      int state, double now)
 {
-	struct segment *segment = family_segment(family, row);
-	uint32_t place = family_place(family, row);
-	double *numbers;
+	double *numbers = stage_numbers(family, row, part, now);
 
-	stage(family, row, part, now);
-	family_segment_own(family, segment);
-	numbers = segment->values + place * family->width;
-	forget_times(family, numbers);
 	for (unsigned i = 0; i < family->added; i++)
 		numbers[i] = (int)i == state;
 }
@@ -97,15 +98,10 @@ void family_set_state(struct family *family, uint32_t row, unsigned part,
 void family_set_numbers(struct family *family, uint32_t row, unsigned part,
 			const double *numbers, double now)
 {
-	struct segment *segment = family_segment(family, row);
 	unsigned n = family->added + family->metadata->nquantiles;
-	double *to;
 
-	stage(family, row, part, now);
-	family_segment_own(family, segment);
-	to = segment->values + family_place(family, row) * family->width;
-	forget_times(family, to);
-	memcpy(to, numbers, n * sizeof *to);
+	memcpy(stage_numbers(family, row, part, now), numbers,
+	       n * sizeof *numbers);
 }
 
 void family_set_times(struct family *family, uint32_t row, double created,
@@ -143,20 +139,23 @@ static double *own(struct family *family, uint32_t row)
 {
 	struct segment *segment = family_segment(family, row);
 	uint32_t place = family_place(family, row);
-	bool begins = !segment->states[place];
+	uint8_t was = segment->states[place];
+	double *numbers;
 
-	if (!(segment->states[place] & ROW_STAGED)) {
-		segment->states[place] = counted(segment->states[place]);
+	if (!(was & ROW_STAGED)) {
+		segment->states[place] = counted(was);
 		segment->owners[place] = REGISTRY_LIVE;
 		family->counted = true;
 		if (segment->expires)
 			segment->expires[place] = INFINITY;
 		mark_changed(family, segment);
 	}
-	family_segment_own(family, segment);
-	if (begins)
-		begin(family, segment->values + place * family->width);
-	return segment->values + place * family->width;
+	if (!segment->values)
+		family_segment_own(family, segment);
+	numbers = segment->values + place * family->width;
+	if (!was)
+		begin(family, numbers);
+	return numbers;
 }
 
 void family_inc(struct family *family, uint32_t row, double by)
@@ -187,17 +186,13 @@ static double *find(struct family *family, uint32_t row, unsigned part,
 {
 	struct segment *segment = family_segment(family, row);
 	uint32_t place = family_place(family, row);
-	bool more = segment->states[place] & ROW_STAGED &&
-		    segment->owners[place] == part;
 	double *numbers;
 
-	if (!more)
-		stage(family, row, part, now);
-	family_segment_own(family, segment);
-	numbers = segment->values + place * family->width;
-	if (!more)
-		memset(numbers, 0, family->width * sizeof *numbers);
-	return numbers;
+	if (segment->states[place] & ROW_STAGED &&
+	    segment->owners[place] == part)
+		return segment->values + place * family->width;
+	numbers = stage_numbers(family, row, part, now);
+	return memset(numbers, 0, family->width * sizeof *numbers);
 }
 
 void family_observe(struct family *family, uint32_t row, unsigned part,
