@@ -16,6 +16,7 @@
 #include "bind/bind.h"
 #include "bind/metric_declare.h"
 #include "bind/metric_family.h"
+#include "bind/metric_form.h"
 #include "bind/metric_registry_options.h"
 #include "core/exposition.h"
 #include "core/mem.h"
@@ -242,7 +243,7 @@ static struct page *page_of(const struct guest *guest, double now)
 }
 
 static struct exposition *render(const struct registry_object *object,
-				 double now)
+				 struct form form, double now)
 {
 	size_t n = 1 + object->nguests;
 	struct page **pages = mem_array(n, sizeof *pages);
@@ -251,7 +252,7 @@ static struct exposition *render(const struct registry_object *object,
 	pages[0] = registry_publish(object->set->registry, now);
 	for (size_t i = 1; i < n; i++)
 		pages[i] = page_of(&object->guests[i - 1], now);
-	exposition = exposition_new(pages, n, form_plain, NULL);
+	exposition = exposition_new(pages, n, form, NULL);
 	for (size_t i = 0; i < n; i++)
 		page_unref(pages[i]);
 	free(pages);
@@ -260,7 +261,8 @@ static struct exposition *render(const struct registry_object *object,
 
 /* Each push may raise, or run a finalizer that renders the same registry: so
  * what is under way is an object of its own. */
-static void push_text(lua_State *L, const struct registry_object *object)
+static void push_text(lua_State *L, const struct registry_object *object,
+		      struct form form)
 {
 	struct rendering *rendering;
 	size_t n;
@@ -268,7 +270,8 @@ static void push_text(lua_State *L, const struct registry_object *object)
 	for (unsigned i = 0; i < object->nguests; i++)
 		check_metric_set(L, object->guests[i].set);
 	rendering = push_object(L, sizeof *rendering, CLASS_RENDERING, 0);
-	rendering->exposition = render(object, loop_now(vm_loop(vm_of(L))));
+	rendering->exposition =
+		render(object, form, loop_now(vm_loop(vm_of(L))));
 	n = exposition_blocks(rendering->exposition);
 	luaL_checkstack(L, (int)n + 1, "to render a registry");
 	for (size_t i = 0; i < n; i++) {
@@ -284,11 +287,15 @@ static void push_text(lua_State *L, const struct registry_object *object)
 	lua_remove(L, -2);
 }
 
-/* registry:render() -> text */
+/* registry:render([format [, escaping]]) -> text, content type */
 static int l_render(lua_State *L)
 {
-	push_text(L, check_registry(L));
-	return 1;
+	struct registry_object *object = check_registry(L);
+	struct form form = opt_metric_form(L, 2);
+
+	push_text(L, object, form);
+	push_metric_form_type(L, form);
+	return 2;
 }
 
 /* ---- pushing: the work of the module push ---- */
@@ -316,7 +323,7 @@ static int l_push(lua_State *L)
 	lua_settop(L, 3);
 	push_function(L, "send");
 	lua_pushvalue(L, 2);
-	push_text(L, object);
+	push_text(L, object, form_plain);
 	lua_pushvalue(L, 3);
 	lua_callk(L, 3, LUA_MULTRET, 3, k_done);
 	return k_done(L, LUA_OK, 3);

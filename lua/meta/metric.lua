@@ -143,9 +143,19 @@ function metric.registry(options) end
 ---@field [string] metric.family
 local registry = {}
 
----All of it in the text format 0.0.4; "" where nothing has a value.
----@return string
-function registry:render() end
+---All of it in a format, and the Content-Type of that: "text" is the text format
+---0.0.4, "openmetrics" and "openmetrics2" are OpenMetrics 1.0 and 2.0, "protobuf"
+---is the delimited one. `escaping` says how names are written that older readers
+---do not know: as they are with "allow-utf-8". Raises for other words.
+---
+---```lua
+---local body, content_type = registry:render "openmetrics"
+---```
+---@param format? "text"|"openmetrics"|"openmetrics2"|"protobuf" text by default
+---@param escaping? "underscores"|"dots"|"values"|"allow-utf-8" underscores by default
+---@return string text
+---@return string content_type
+function registry:render(format, escaping) end
 
 ---Renders it and sends that to a Pushgateway: see `push.send`.
 ---

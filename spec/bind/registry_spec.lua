@@ -72,6 +72,61 @@ e_count 1
 ]], registry:render())
   end)
 
+  it("renders in any format and tells the content type", function()
+    local registry = metric.registry {
+      a_total = metric.counter { "A.", labels = { "l" } },
+    }
+    registry.a_total:inc(2, "x")
+    local text, content_type = registry:render()
+    assert.equal('# HELP a_total A.\n# TYPE a_total counter\n' ..
+      'a_total{l="x"} 2\n', text)
+    assert.equal("text/plain; version=0.0.4; charset=utf-8; " ..
+      "escaping=underscores", content_type)
+    assert.equal(text, (registry:render("text", "underscores")))
+    text, content_type = registry:render "openmetrics"
+    assert.matches('^# TYPE a counter\n# HELP a A%.\na_total{l="x"} 2\n' ..
+      'a_created{l="x"} [%d.]+\n# EOF\n$', text)
+    assert.matches("^application/openmetrics%-text; version=1%.0%.0;",
+      content_type)
+    text, content_type = registry:render("openmetrics2", "dots")
+    assert.matches('^# TYPE a_total counter\n# HELP a_total A%.\n' ..
+      'a_total{l="x"} 2 st@[%d.]+\n# EOF\n$', text)
+    assert.matches("^application/openmetrics%-text; version=2%.0%.0;" ..
+      ".*escaping=dots$", content_type)
+    text, content_type = registry:render "protobuf"
+    assert.equal("\10\7a_total\18\2A.\24\0", text:sub(2, 16))
+    assert.equal(#text - 1, text:byte())
+    assert.matches("^application/vnd%.google%.protobuf; ", content_type)
+  end)
+
+  it("renders names beyond the old ones as it is told", function()
+    local registry = metric.registry { ["a.b"] = metric.gauge "A." }
+    registry["a.b"]:set(1)
+    local function line(...)
+      return registry:render(...):match "gauge\n(.*)\n$"
+    end
+    assert.equal("a_b 1", line())
+    assert.equal("a_b 1", line "text")
+    assert.equal("a_dot_b 1", line("text", "dots"))
+    assert.equal("U__a_2e_b 1", line(nil, "values"))
+    local text, content_type = registry:render("text", "allow-utf-8")
+    assert.matches('\n{"a.b"} 1\n$', text)
+    assert.equal("text/plain; version=1.0.0; charset=utf-8; " ..
+      "escaping=allow-utf-8", content_type)
+  end)
+
+  it("refuses a format or an escaping that is not there", function()
+    local registry = metric.registry { a = metric.gauge "A." }
+    refuses(function() registry:render "openmetric" end,
+      "bad argument #1 to 'render' (no format 'openmetric'; there are text, " ..
+      "openmetrics, openmetrics2, protobuf; did you mean 'openmetrics'?)")
+    refuses(function() registry:render("text", "x") end,
+      "bad argument #2 to 'render' (no escaping 'x'; there are underscores, " ..
+      "dots, values, allow-utf-8)")
+    refuses(function() registry:render {} end,
+      "bad argument #1 to 'render' (string expected, got table)")
+  end)
+
   it("renders more than one block", function()
     local registry = metric.registry {
       a = metric.gauge { "A.", labels = { "n" } },
@@ -340,7 +395,7 @@ return {
   collect = function(m)
     m.x_own:set(1)
     registry.mine:set(2, "collect")
-    m.x_text:set(1, registry:render())
+    m.x_text:set(1, (registry:render()))
     error "not today"
   end,
   routes = { ["GET /text"] = function() return registry:render() end },
@@ -389,7 +444,7 @@ return {
     shared = shared or metric.registry { own = m.x_own, count = m.x_count }
     m.x_own:set(n)
     m.x_count:inc()
-    registry.mine:set(1, shared:render())
+    registry.mine:set(1, (shared:render()))
   end,
   routes = {
     ["GET /text"] = function() return shared:render() end,
