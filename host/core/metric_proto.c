@@ -358,7 +358,7 @@ static size_t show_states(struct buf *out, struct shower *shower, uint32_t i)
 {
 	const struct metadata *m = shower->metadata;
 	const double *row = shower->chunk->values + i * m->width;
-	struct simple simple;
+	struct simple simple = { 0 };
 	struct buf name;
 	size_t size = 0;
 
