@@ -15,17 +15,29 @@ set(LUNEX_SPEC_ENVIRONMENT
   UBSAN_OPTIONS=print_stacktrace=1
   TSAN_OPTIONS=second_deadlock_stack=1:history_size=7:suppressions=${PROJECT_SOURCE_DIR}/spec/tsan.supp)
 
+# ./test runs several at a time, which is for those that mostly wait. ALONE: it
+# looks at the clock in a way that bears nothing beside it. LOCK: at the same
+# time as no other one of that lock. COST: seconds, of the long ones, which begin
+# first.
 function(lunex_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "COMMAND;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "ALONE" "TIMEOUT;LOCK;COST"
+    "COMMAND;LABELS")
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 60)
+  endif()
+  if(NOT arg_COST)
+    set(arg_COST 0)
   endif()
   add_test(NAME ${name} COMMAND ${arg_COMMAND})
   set_tests_properties(${name} PROPERTIES
     TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}"
+    RUN_SERIAL ${arg_ALONE} RESOURCE_LOCK "${arg_LOCK}" COST ${arg_COST}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     ENVIRONMENT "${LUNEX_SPEC_ENVIRONMENT}")
 endfunction()
+
+# What ./test runs under the thread sanitizer: specs with the label, and lunex.
+add_custom_target(threads DEPENDS lunex)
 
 # lunex_c_spec(LAYER NAME [LABELS ...] [TIMEOUT SECONDS]):
 # spec/LAYER/NAME_spec.c, linked with that layer and what is below it.
@@ -38,6 +50,10 @@ function(lunex_c_spec layer name)
     INTERPROCEDURAL_OPTIMIZATION OFF
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/spec)
   lunex_test(${layer}/${name} COMMAND ${target} ${ARGN})
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" LABELS)
+  if("threads" IN_LIST arg_LABELS)
+    add_dependencies(threads ${target})
+  endif()
 endfunction()
 
 # lunex_site(TARGET...): these have the server of spec/net/site.h.
@@ -63,12 +79,12 @@ function(lunex_lua_spec path)
 endfunction()
 
 # lunex_python_spec(PATH ...): a unittest file. Those of spec/e2e run the real
-# binary, one at a time: they use well-known ports and look at the clock.
+# binary.
 function(lunex_python_spec path)
   string(REGEX REPLACE "^spec/(.*)_(spec|test)[.]py$" "\\1" name ${path})
   lunex_test(${name}
     COMMAND ${PYTHON_PROGRAM} -m unittest -v ${path} ${ARGN})
   if(path MATCHES "^spec/e2e/")
-    set_tests_properties(${name} PROPERTIES LABELS e2e RUN_SERIAL ON)
+    set_tests_properties(${name} PROPERTIES LABELS e2e)
   endif()
 endfunction()

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from spec.e2e.lunex import Case, Gate, eventually, free_port, program
+from spec.e2e.timely import timely
 
 SCRIPT = """
 local metric = require "metric"
@@ -458,6 +459,7 @@ class Ports(Case):
 
 
 class Restart(Case):
+    @timely
     def test_serves_soon_after_kill_and_restart(self):
         """Within 100 ms of exec, the best of five (a sanitizer: 2 s)."""
         path, port = self.script(script(1)), free_port()
