@@ -330,7 +330,7 @@ static void read_head(struct family_seen *f, const char *head)
 {
 	bool help = strncmp(head, "# HELP ", 7) == 0;
 	const char *line = help ? strchr(head, '\n') + 1 : head;
-	const char *name = line + strlen("# TYPE ");
+	const char *name = strstr(line, "TYPE ") + strlen("TYPE ");
 	size_t len = strcspn(name, " ");
 	const char *type = name + len + 1;
 
