@@ -19,7 +19,7 @@ STEPS = int(os.environ.get("RELOAD_STEPS", "40"))
 TEXT = """
 local metric, task, udp = require "metric", require "task", require "udp"
 return {
-  name = "%(name)s",
+  name = "%(name)s", limits = { cpu = 0.2 },
   %(keys)s
   metrics = {
     %(name)s_total = metric.counter { "Collections." },

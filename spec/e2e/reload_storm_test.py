@@ -23,7 +23,7 @@ SANITIZED = bool(os.environ.get("SANITIZED"))
 GOOD = """-- version %(version)d
 local metric = require "metric"
 return {
-  name = "work",
+  name = "work", limits = { cpu = 0.2 },
   metrics = {
     work_total = metric.counter { "Collections." },
     work_seconds = metric.histogram { "Times.", buckets = { 0.5, 1 } },
