@@ -232,12 +232,9 @@ static int check_state(lua_State *L, const struct family *family)
 	return metadata_state(family_metadata(family), name, len);
 }
 
-/* The number at 2, which becomes the value of a simple metric. */
-static double check_setting(lua_State *L, const struct family *family)
+static void check_meaning(lua_State *L, const struct family *family,
+			  enum metric_type type, double value)
 {
-	double value = check_metric_value(L, 2, family);
-	enum metric_type type = family_metadata(family)->type;
-
 	if (type == METRIC_INFO && !(value >= 1 && value <= 1))
 		luaL_error(L, "%s: the value of an info is always 1",
 			   name_of(family));
@@ -246,6 +243,16 @@ static double check_setting(lua_State *L, const struct family *family)
 			   "%s: a counter counts from 0 on, and cannot be set "
 			   "to %f",
 			   name_of(family), value);
+}
+
+/* The number at 2, which becomes the value of a simple metric. */
+static inline double check_setting(lua_State *L, const struct family *family)
+{
+	double value = check_metric_value(L, 2, family);
+	enum metric_type type = family_metadata(family)->type;
+
+	if (type != METRIC_GAUGE)
+		check_meaning(L, family, type, value);
 	return value;
 }
 
