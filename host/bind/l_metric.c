@@ -60,7 +60,7 @@ static int l_metrics_newindex(lua_State *L)
 			  luaL_tolstring(L, 2, NULL));
 }
 
-void push_metrics(lua_State *L, int index, struct metric_set *set, bool *ttl)
+void push_metrics(lua_State *L, int index, struct metric_set *set, bool *ages)
 {
 	int table = lua_absindex(L, index), m;
 	struct err err;
@@ -79,9 +79,8 @@ void push_metrics(lua_State *L, int index, struct metric_set *set, bool *ttl)
 		family = metric_add_family(L, name, set->registry, &err);
 		if (!family)
 			luaL_error(L, "%s%s", push_metric_place(L), err.text);
-		lua_getfield(L, -1, "ttl");
-		*ttl |= lua_tonumber(L, -1) > 0;
-		lua_pop(L, 2);
+		*ages |= family_wants_now(family);
+		lua_pop(L, 1);
 		push_metric_family(L, set, family);
 		lua_setfield(L, m, name); /* m name */
 	}

@@ -18,8 +18,9 @@ int luaopen_metric(lua_State *L);
  * nothing else) in the registry of SET and leaves a strict table of them, `m`,
  * which takes references to SET. Raises a sentence with the file and line of
  * the declaration. The registry must live until the state is closed or the set
- * is. TTL learns whether any family has a ttl.
+ * is. AGES learns whether time alone may change what a family shows: by a ttl,
+ * or the window of quantiles.
  */
-void push_metrics(lua_State *L, int index, struct metric_set *set, bool *ttl);
+void push_metrics(lua_State *L, int index, struct metric_set *set, bool *ages);
 
 #endif

@@ -494,11 +494,11 @@ static void check_declared(lua_State *L, const struct declaration *d, int table)
 }
 
 void declaration_push_metrics(lua_State *L, const struct declaration *d,
-			      int config, struct metric_set *set, bool *ttl)
+			      int config, struct metric_set *set, bool *ages)
 {
 	push_declared(L, d, config);
 	check_declared(L, d, lua_gettop(L));
-	push_metrics(L, -1, set, ttl);
+	push_metrics(L, -1, set, ages);
 	lua_remove(L, -2);
 }
 
@@ -512,8 +512,7 @@ static void register_families(lua_State *L, void *arg)
 	struct registering *r = arg;
 
 	lua_rawgetp(L, LUA_REGISTRYINDEX, &r->d->anchors[DECLARATION_CONFIG]);
-	declaration_push_metrics(L, r->d, lua_gettop(L), r->set,
-				 &r->d->has_ttl);
+	declaration_push_metrics(L, r->d, lua_gettop(L), r->set, &r->d->ages);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &r->d->anchors[DECLARATION_METRICS]);
 }
 

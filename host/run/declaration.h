@@ -57,7 +57,8 @@ struct declaration {
 	bool has_probe;
 	struct declared_route *routes; /* in order of their keys */
 	unsigned nroutes;
-	bool has_ttl; /* known after declaration_register */
+	bool ages; /* some values change by time alone; known after
+		    * declaration_register */
 	struct label_pair *labels;
 	unsigned nlabels;
 	struct secrets secrets; /* values of `config`, since it is known */
@@ -104,7 +105,7 @@ void declaration_push_start(lua_State *L,
  * in the registry of SET, for the configuration at CONFIG. Raises. */
 void declaration_push_metrics(lua_State *L,
 			      const struct declaration *declaration, int config,
-			      struct metric_set *set, bool *ttl);
+			      struct metric_set *set, bool *ages);
 
 /* Leaves the function `probe`. */
 void declaration_push_probe(lua_State *L,

@@ -742,7 +742,7 @@ const struct exporter_profile *exporter_profiles(
 bool exporter_wants_asking(const struct exporter *e)
 {
 	return exporter_on_scrape(e) || e->declaration->has_start ||
-	       e->declaration->nroutes || e->declaration->has_ttl ||
+	       e->declaration->nroutes || e->declaration->ages ||
 	       !atomic_load_explicit(&exporter_status(e)->ready,
 				     memory_order_acquire);
 }

@@ -60,6 +60,19 @@ return {
   },
 }
 """
+WINDOW = """
+local metric = require "metric"
+return {
+  name = "window",
+  interval = 3600,
+  metrics = {
+    window_bytes = metric.summary {
+      "Sizes.", quantiles = { 0.5 }, window = 0.5,
+    },
+  },
+  collect = function(m) m.window_bytes:observe(3) end,
+}
+"""
 HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 
 
@@ -109,6 +122,12 @@ class Scrape(Case):
         self.assertLess(page['parts_scrape_duration_seconds{part="fast"}'], 0.9)
         self.assertGreater(
             page['parts_scrape_duration_seconds{part="slow"}'], 0.5)
+
+    def test_a_window_goes_on_without_collections(self):
+        lunex = self.lunex(self.script(WINDOW))
+        eventually(lambda: 'window_bytes{quantile="0.5"} NaN\n'
+                   in lunex.get().text, "the window is empty")
+        self.assertIn("window_bytes_sum 3\n", lunex.get().text)
 
     def test_nonsense_in_the_timeout_header_is_no_timeout(self):
         gate = Gate(self)
