@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/escape.h"
+#include "core/label_text.h"
 #include "core/lines.h"
 
 /* A chunk that is being rendered. */
@@ -151,6 +152,44 @@ const struct exemplar *openmetrics_bucket_exemplar(
 
 /* ---- series ---- */
 
+static size_t characters(struct str text)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.len; i++, n++)
+		while (i + 1 < text.len &&
+		       ((unsigned char)text.data[i + 1] & 0xC0) == 0x80)
+			i++;
+	return n;
+}
+
+/* Names are longer when they are escaped; an exemplar that is too long then is
+ * left out. An escape in a value is one character. */
+static bool fits(const struct lines *lines, const struct exemplar *exemplar)
+{
+	struct str text = { exemplar->text, exemplar->len };
+	struct label_text label;
+	size_t at = 0, n = 0;
+	struct buf name;
+
+	if (lines->escaping == ESCAPING_NONE || !label_text_quoted(text))
+		return true;
+	buf_init(&name, SIZE_MAX / 2);
+	while (label_text_next(text, &at, &label)) {
+		label_text_name(&name, &label, lines->escaping);
+		n += characters(label.value);
+		for (size_t i = 0; i < label.value.len; i++) {
+			if (label.value.data[i] == '\\') {
+				n--;
+				i++;
+			}
+		}
+	}
+	n += name.len;
+	buf_release(&name);
+	return n <= EXEMPLAR_LABELS_MAX;
+}
+
 static void add(struct shower *shower, struct line line, struct str suffix,
 		double value)
 {
@@ -162,7 +201,7 @@ static void add(struct shower *shower, struct line line, struct str suffix,
 static void add_with(struct shower *shower, struct line line,
 		     const struct exemplar *exemplar)
 {
-	if (exemplar) {
+	if (exemplar && fits(&shower->lines, exemplar)) {
 		buf_clear(&shower->tail);
 		buf_add(&shower->tail, line.tail.data, line.tail.len);
 		openmetrics_exemplar(&shower->lines, &shower->tail, exemplar);

@@ -362,6 +362,35 @@ static void names_that_are_not_legacy_are_escaped(void **state)
 		       "h_dot___t___count{a_dot_b=\"x\",c=\"y\"} 1\n");
 }
 
+/* The name has 109 characters, and 115 escaped; the values have 13, 0, 14. */
+static void an_exemplar_that_escaping_makes_too_long_is_left_out(void **state)
+{
+	static const char *const values[] = { "123456789\\\"\n\xE2\x82\xAC", "",
+					      "1234567890\\\"\n\xE2\x82\xAC" };
+	struct form form = { FORMAT_OPENMETRICS, ESCAPING_VALUES, false };
+	char name[128];
+	struct shown shown;
+	struct chunk *chunk;
+	struct buf out;
+
+	(void)state;
+	memset(name, 'a', sizeof name);
+	strcpy(name + 108, "\xC3\xA9");
+	for (int i = 0; i < 3; i++) {
+		shown = shown_new((struct metadata_desc){
+			.type = METRIC_COUNTER, .name = "a_total" });
+		shown_set(&shown, "", 1);
+		shown_exemplar(&shown, 1, 0, name, values[i], 1, 2);
+		chunk = shown_chunk(&shown);
+		buf_init(&out, 1 << 16);
+		shown_render(&out, form, &shown, chunk);
+		assert_int_equal(strstr(buf_text(&out), " # {U__aaa") != NULL,
+				 i < 2);
+		buf_release(&out);
+		shown_free(&shown, chunk);
+	}
+}
+
 static void names_that_are_not_legacy_stand_in_the_braces(void **state)
 {
 	struct shown counter = shown_new((struct metadata_desc){
@@ -481,6 +510,8 @@ int main(void)
 		cmocka_unit_test(
 			times_are_seconds_and_stand_behind_each_sample),
 		cmocka_unit_test(names_that_are_not_legacy_are_escaped),
+		cmocka_unit_test(
+			an_exemplar_that_escaping_makes_too_long_is_left_out),
 		cmocka_unit_test(names_that_are_not_legacy_stand_in_the_braces),
 		cmocka_unit_test(what_would_meet_another_family_is_unknown),
 		cmocka_unit_test(an_exposition_ends_with_eof),
