@@ -130,6 +130,9 @@ static void check_field(lua_State *L, int table, const char *key, int type)
 	if (given != LUA_TNIL && given != type)
 		luaL_error(L, "option '%s': expected a %s, got %s", key,
 			   lua_typename(L, type), lua_typename(L, given));
+	if (given == LUA_TSTRING &&
+	    strlen(lua_tostring(L, -1)) != lua_rawlen(L, -1))
+		luaL_error(L, "option '%s' has a zero byte", key);
 	lua_pop(L, 1);
 }
 

@@ -59,6 +59,11 @@ static bool check_states(const struct metadata_desc *d, struct err *err)
 		return err_set(err, ERR_USAGE,
 			       "%s: a stateset has 1 to %d states, got %u",
 			       d->name, METADATA_STATES_MAX, d->nstates);
+	if (strchr(d->name, ':'))
+		return err_set(err, ERR_USAGE,
+			       "%s: the name of a stateset is that of its "
+			       "label, too, and has no colon",
+			       d->name);
 	for (unsigned i = 0; i < d->nstates; i++) {
 		if (!utf8_valid(d->states[i], strlen(d->states[i])))
 			return err_set(err, ERR_USAGE,

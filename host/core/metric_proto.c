@@ -51,6 +51,8 @@ struct plan {
 	size_t fixed;	/* bytes of its messages that are no values, when all
 			 * lengths take one byte */
 	size_t longest; /* of one LabelPair without its value */
+	bool escaped;	/* a set that does not say so may hold escapes: in the
+			 * values of constant labels, which are in all sets */
 };
 
 /* A chunk that is being rendered or measured. */
@@ -97,6 +99,7 @@ static void plan_init(struct plan *plan, const struct labels *labels,
 			(size_t)(label.value.data - before);
 		plan->text += plan->labels[plan->n].skip;
 		plan_label(plan, &label, escaping);
+		plan->escaped |= label.escaped;
 		before = label.value.data + label.value.len;
 	}
 	plan->text += plan->n > 0; /* the last quote */
@@ -105,13 +108,13 @@ static void plan_init(struct plan *plan, const struct labels *labels,
 /* ---- labels ---- */
 
 /* The value at P, with the length that it has unescaped. */
-static inline struct str value_at(const char *p, const struct labels *labels,
-				  size_t *raw)
+static inline struct str value_at(const struct plan *plan, const char *p,
+				  const struct labels *labels, size_t *raw)
 {
 	const char *end = labels->text + labels->len, *close;
 	bool escaped;
 
-	if (!labels->escaped) {
+	if (!labels->escaped && !plan->escaped) {
 		close = memchr(p, '"', (size_t)(end - p));
 		*raw = (size_t)(close - p);
 		return (struct str){ p, *raw };
@@ -140,7 +143,8 @@ static size_t slow_labels_size(const struct plan *plan,
 
 	for (unsigned i = 0; i < plan->n; i++) {
 		const struct planned *planned = &plan->labels[i];
-		struct str value = value_at(p + planned->skip, labels, &raw);
+		struct str value =
+			value_at(plan, p + planned->skip, labels, &raw);
 		size_t pair = pair_size(planned, raw);
 
 		size += 1 + varint_size(pair) + pair;
@@ -154,7 +158,8 @@ static inline size_t labels_size(const struct plan *plan,
 {
 	size_t values = labels->len - plan->text;
 
-	if (!labels->escaped && plan->longest + values < TWO_BYTES)
+	if (!labels->escaped && !plan->escaped &&
+	    plan->longest + values < TWO_BYTES)
 		return plan->fixed + values;
 	return slow_labels_size(plan, labels);
 }
@@ -183,7 +188,8 @@ static inline char *put_labels(char *p, const struct plan *plan,
 
 	for (unsigned i = 0; i < plan->n; i++) {
 		const struct planned *planned = &plan->labels[i];
-		struct str value = value_at(text + planned->skip, labels, &raw);
+		struct str value =
+			value_at(plan, text + planned->skip, labels, &raw);
 
 		*p++ = METRIC_LABEL_TAG;
 		p = put_varint(p, pair_size(planned, raw));

@@ -89,6 +89,9 @@ return { name = "spec", metrics = { %s }, collect = function() end }
       "metric name 'x\u{FFFD}' is not UTF%-8")
     refused([=[["x\0"] = metric.gauge "A."]=],
       "the name of a metric has a zero byte")
+    refused([=[x_a = metric.gauge "A\0."]=], "option 'help' has a zero byte")
+    refused([=[["x:a"] = metric.stateset { "A.", states = { "b" } }]=],
+      "x:a: the name of a stateset is that of its label, too, and has no colon")
     refused([=[x_a = metric.gauge { "A.", labels = { "b", "c\0" } }]=],
       "option 'labels': element 2 has a zero byte")
     refused([=[x_a = metric.gauge { "A.", labels = { "b.c", "b c" } }]=],

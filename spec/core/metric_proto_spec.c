@@ -260,6 +260,24 @@ static void label_values_are_not_escaped(void **state)
 		      "gauge{value=0}}");
 }
 
+/* A set does not count what is escaped in a constant label. */
+static void values_of_constant_labels_are_not_escaped(void **state)
+{
+	struct shown shown = shown_new(
+		(struct metadata_desc){ .type = METRIC_GAUGE, .name = "a" });
+
+	(void)state;
+	shown_set(&shown, "x=\"y\",site=\"\\\\\\\"b\"", 1);
+	shown_set(&shown, "x=\"\\\"\",site=\"\\\\\\\"b\"", 2);
+	shown.labels[0]->escaped = false;
+	assert_family(proto, shown,
+		      "name=\"a\" type=1 "
+		      "metric{label{name=\"x\" value=\"y\"} "
+		      "label{name=\"site\" value=\"\\\"b\"} gauge{value=1}} "
+		      "metric{label{name=\"x\" value=\"\"\"} "
+		      "label{name=\"site\" value=\"\\\"b\"} gauge{value=2}}");
+}
+
 static void an_empty_family_is_a_message(void **state)
 {
 	(void)state;
@@ -472,7 +490,7 @@ static void a_stateset_is_a_gauge_for_each_state(void **state)
 	static const char *const states[] = { "on", "o\"\\\n" };
 	struct shown shown =
 		shown_new((struct metadata_desc){ .type = METRIC_STATESET,
-						  .name = "s:t",
+						  .name = "s.t",
 						  .states = states,
 						  .nstates = 2,
 						  .timestamps = true });
@@ -482,7 +500,7 @@ static void a_stateset_is_a_gauge_for_each_state(void **state)
 	row[1] = 1;
 	row[shown.metadata->time] = 1;
 	assert_family(proto, shown,
-		      "name=\"s:t\" type=1 "
+		      "name=\"s_t\" type=1 "
 		      "metric{label{name=\"a\" value=\"b\"} "
 		      "label{name=\"s_t\" value=\"on\"} gauge{value=0} "
 		      "timestamp_ms=1000} "
@@ -624,6 +642,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(simple_types_have_their_messages),
 		cmocka_unit_test(label_values_are_not_escaped),
+		cmocka_unit_test(values_of_constant_labels_are_not_escaped),
 		cmocka_unit_test(an_empty_family_is_a_message),
 		cmocka_unit_test(created_and_time_stand_where_they_are_known),
 		cmocka_unit_test(a_counter_has_its_exemplar),

@@ -281,7 +281,7 @@ static void a_stateset_has_a_label_of_its_name(void **state)
 	static const char *const states[] = { "on", "o\"\\\n" };
 	struct shown shown =
 		shown_new((struct metadata_desc){ .type = METRIC_STATESET,
-						  .name = "s:t",
+						  .name = "s.t",
 						  .unit = "t",
 						  .states = states,
 						  .nstates = 2 });
@@ -289,9 +289,9 @@ static void a_stateset_has_a_label_of_its_name(void **state)
 	(void)state;
 	shown_row(&shown, "a=\"b\"")[1] = 1;
 	assert_renders(om, shown,
-		       "# TYPE s:t stateset\n"
-		       "s:t{a=\"b\",s_t=\"on\"} 0\n"
-		       "s:t{a=\"b\",s_t=\"o\\\"\\\\\\n\"} 1\n");
+		       "# TYPE s_t stateset\n"
+		       "s_t{a=\"b\",s_t=\"on\"} 0\n"
+		       "s_t{a=\"b\",s_t=\"o\\\"\\\\\\n\"} 1\n");
 }
 
 /* ---- times and names ---- */
