@@ -325,6 +325,16 @@ static int inc_explained(lua_State *L, const struct target *target, double by,
 	return 0;
 }
 
+/* The number at 2. NaN would stay in the sum for good. */
+static double check_observation(lua_State *L, const struct family *family)
+{
+	double value = check_metric_value(L, 2, family);
+
+	if (isnan(value))
+		luaL_error(L, "%s: cannot observe NaN", name_of(family));
+	return value;
+}
+
 static int observe_row(lua_State *L, const struct target *target, double value,
 		       int more)
 {
@@ -405,7 +415,7 @@ static int l_family_observe(lua_State *L)
 				 more ? last - 1 : last };
 
 	check_type(L, family, WITH_OBSERVE, "observe");
-	return observe_row(L, &target, check_metric_value(L, 2, family),
+	return observe_row(L, &target, check_observation(L, family),
 			   more ? last : 0);
 }
 
@@ -522,7 +532,7 @@ static int l_child_observe(lua_State *L)
 	struct target target = { object->set, family, object, 0, 0 };
 
 	check_type(L, family, WITH_OBSERVE, "observe");
-	return observe_row(L, &target, check_metric_value(L, 2, family),
+	return observe_row(L, &target, check_observation(L, family),
 			   check_behind(L, 2, family));
 }
 

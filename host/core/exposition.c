@@ -32,7 +32,7 @@ struct exposition {
 	struct merge *merge;
 	struct layout layout;
 
-	unsigned conflicts, homonyms;
+	struct left_out conflicts, homonyms;
 	size_t measured;
 	struct duplicates duplicates;
 	struct overlap *overlap;
@@ -95,8 +95,8 @@ struct exposition *exposition_begin(struct page *const *pages, size_t n,
 
 static void end_merge(struct exposition *exposition)
 {
-	exposition->conflicts = merge_conflicts(exposition->merge);
-	exposition->homonyms = merge_homonyms(exposition->merge);
+	exposition->conflicts = *merge_conflicts(exposition->merge);
+	exposition->homonyms = *merge_homonyms(exposition->merge);
 	exposition->measured = merge_measured(exposition->merge);
 	exposition->duplicates = merge_take_duplicates(exposition->merge);
 	merge_free(exposition->merge);
@@ -191,14 +191,14 @@ size_t exposition_blocks(const struct exposition *exposition)
 	return exposition->nblocks;
 }
 
-unsigned exposition_conflicts(const struct exposition *exposition)
+const struct left_out *exposition_conflicts(const struct exposition *exposition)
 {
-	return exposition->conflicts;
+	return &exposition->conflicts;
 }
 
-unsigned exposition_homonyms(const struct exposition *exposition)
+const struct left_out *exposition_homonyms(const struct exposition *exposition)
 {
-	return exposition->homonyms;
+	return &exposition->homonyms;
 }
 
 size_t exposition_measured(const struct exposition *exposition)

@@ -25,6 +25,7 @@
 #include "core/duplicate.h"
 #include "core/form.h"
 #include "core/layout.h"
+#include "core/merge.h"
 #include "core/page.h"
 
 struct exposition;
@@ -58,8 +59,9 @@ size_t exposition_blocks(const struct exposition *exposition);
 
 /* Families left out: because pages disagree about them, and because another one
  * has the same name in this form. */
-unsigned exposition_conflicts(const struct exposition *exposition);
-unsigned exposition_homonyms(const struct exposition *exposition);
+const struct left_out *exposition_conflicts(
+	const struct exposition *exposition);
+const struct left_out *exposition_homonyms(const struct exposition *exposition);
 
 /* Chunks that had to be measured, which one format wants and the exposition
  * before has not done. */

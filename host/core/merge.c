@@ -36,7 +36,7 @@ struct gathered {
 
 struct merge {
 	struct merge_source source;
-	unsigned conflicts, homonyms;
+	struct left_out conflicts, homonyms;
 	struct duplicates duplicates;
 
 	/* the first stage */
@@ -101,10 +101,26 @@ static void add_showing(struct merge *merge, const struct page_family *family,
 	merge->showings[merge->nshowings++] = (struct showing){ family, page };
 }
 
+/* Page number PAGE disagrees about FAMILY, which page FIRST has. */
+static void add_conflict(struct merge *merge, const struct metadata *family,
+			 const struct metadata *theirs, size_t first,
+			 size_t page)
+{
+	struct left_out *conflicts = &merge->conflicts;
+
+	if (conflicts->count++)
+		return;
+	metadata_agree(family, theirs, &conflicts->why);
+	conflicts->first = first;
+	conflicts->again = page;
+}
+
 /* Moves on past the family like LOW on every page that has it. The first page
  * has it; those that disagree are left out. */
 static void gather_pages(struct merge *merge, const struct metadata *low)
 {
+	size_t first = merge->nshowings;
+
 	for (size_t i = 0; i < merge->source.n; i++) {
 		const struct page *page = merge->source.pages[i];
 		const struct page_family *family =
@@ -117,7 +133,8 @@ static void gather_pages(struct merge *merge, const struct metadata *low)
 		if (metadata_agree(low, family->metadata, NULL))
 			add_showing(merge, family, i);
 		else
-			merge->conflicts++;
+			add_conflict(merge, low, family->metadata,
+				     merge->showings[first].page, i);
 	}
 }
 
@@ -129,17 +146,31 @@ static void list_all(struct merge *merge)
 		merge->all[i] = merge->families[i].metadata;
 }
 
+/* LEFT families have names of their own. */
+static void take_homonyms(struct merge *merge, size_t left,
+			  const struct homonyms *homonyms)
+{
+	merge->homonyms = (struct left_out){
+		(unsigned)(merge->nfamilies - left),
+		homonyms->why,
+		merge->showings[homonyms->kept.first].page,
+		merge->showings[homonyms->dropped.first].page,
+	};
+}
+
 static void end_families(struct merge *merge)
 {
 	const struct merge_source *source = &merge->source;
+	struct homonyms homonyms;
 	size_t left;
 
 	free(merge->at);
 	merge->at = NULL;
 	list_all(merge);
 	left = merge_order(merge->families, merge->nfamilies,
-			   source->form.escaping);
-	merge->homonyms = (unsigned)(merge->nfamilies - left);
+			   source->form.escaping, &homonyms);
+	if (left < merge->nfamilies)
+		take_homonyms(merge, left, &homonyms);
 	merge->nfamilies = left;
 	if (source->form.format == FORMAT_PROTOBUF)
 		merge->sizes = merge_sizes_new(source->former, source->nformer);
@@ -345,14 +376,14 @@ const struct item *merge_items(const struct merge *merge, size_t *n)
 	return merge->items;
 }
 
-unsigned merge_conflicts(const struct merge *merge)
+const struct left_out *merge_conflicts(const struct merge *merge)
 {
-	return merge->conflicts;
+	return &merge->conflicts;
 }
 
-unsigned merge_homonyms(const struct merge *merge)
+const struct left_out *merge_homonyms(const struct merge *merge)
 {
-	return merge->homonyms;
+	return &merge->homonyms;
 }
 
 size_t merge_measured(const struct merge *merge)

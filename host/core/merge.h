@@ -17,11 +17,20 @@
 
 #include "core/block.h"
 #include "core/duplicate.h"
+#include "core/err.h"
 #include "core/form.h"
 #include "core/overlap.h"
 #include "core/page.h"
 
 struct merge;
+
+/* Families that were left out: how many, and the first of them. */
+struct left_out {
+	unsigned count;
+	struct err why; /* begins with its name */
+	size_t first;	/* number of the page that has the name */
+	size_t again;	/* of the page that shows it no more */
+};
 
 /* All of it outlives the merge. */
 struct merge_source {
@@ -44,9 +53,9 @@ bool merge_step(struct merge *merge);
 const struct item *merge_items(const struct merge *merge, size_t *n);
 
 /* Families left out: because pages disagree about them, and because another one
- * is shown under the same name in this form. */
-unsigned merge_conflicts(const struct merge *merge);
-unsigned merge_homonyms(const struct merge *merge);
+ * is shown under the same name in this form. Borrowed. */
+const struct left_out *merge_conflicts(const struct merge *merge);
+const struct left_out *merge_homonyms(const struct merge *merge);
 
 /* Chunks whose size nobody knew. */
 size_t merge_measured(const struct merge *merge);

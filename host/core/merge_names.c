@@ -55,10 +55,21 @@ static int by_shown_name(const void *one, const void *other)
 	return a->number < b->number ? -1 : 1;
 }
 
+static void tell(const struct named *kept, const struct named *dropped,
+		 struct homonyms *homonyms)
+{
+	homonyms->kept = kept->family;
+	homonyms->dropped = dropped->family;
+	err_set(&homonyms->why, ERR_USAGE, "%s: is shown as '%s', as is '%s'",
+		dropped->family.metadata->name, dropped->shown,
+		kept->family.metadata->name);
+}
+
 size_t merge_order(struct merged_family *families, size_t n,
-		   enum escaping scheme)
+		   enum escaping scheme, struct homonyms *homonyms)
 {
 	struct named *list;
+	const struct named *dropped = NULL;
 	size_t left = 0;
 
 	if (scheme == ESCAPING_NONE || !any_quoted(families, n))
@@ -68,6 +79,10 @@ size_t merge_order(struct merged_family *families, size_t n,
 	for (size_t i = 0; i < n; i++)
 		if (!i || strcmp(list[i].shown, list[i - 1].shown) != 0)
 			families[left++] = list[i].family;
+		else if (!dropped)
+			dropped = &list[i];
+	if (dropped)
+		tell(dropped - 1, dropped, homonyms);
 	for (size_t i = 0; i < n; i++)
 		free(list[i].text);
 	free(list);

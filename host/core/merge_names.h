@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+#include "core/err.h"
 #include "core/form.h"
 #include "core/metadata.h"
 
@@ -18,9 +19,16 @@ struct merged_family {
 	size_t first, n;	   /* see merge.c */
 };
 
+/* Two families that are shown under one name. */
+struct homonyms {
+	struct err why; /* begins with the name of the one that is dropped */
+	struct merged_family kept, dropped;
+};
+
 /* Puts the N families, which are sorted by name, into the order in which SCHEME
- * shows them. How many are left; the others are dropped. */
+ * shows them. How many are left; the others are dropped, and the first of them
+ * is in HOMONYMS, which is untouched when there are none. */
 size_t merge_order(struct merged_family *families, size_t n,
-		   enum escaping scheme);
+		   enum escaping scheme, struct homonyms *homonyms);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "core/exposition.h"
 #include "core/mem.h"
-#include "run/scrape.h"
+#include "run/told.h"
 
 struct asking {
 	struct exporter_question question;
@@ -62,8 +62,8 @@ void once_print(struct exporter *const *exporters, size_t n)
 {
 	struct page **pages = mem_array(n, sizeof *pages);
 	const struct exporter **owners = mem_array(n, sizeof *owners);
-	const struct duplicates *duplicates;
 	struct exposition *exposition;
+	struct told told = { 0 };
 	size_t shown = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -73,9 +73,8 @@ void once_print(struct exporter *const *exporters, size_t n)
 	}
 	exposition = exposition_new(pages, shown, form_plain, NULL);
 	print_exposition(exposition);
-	duplicates = exposition_duplicates(exposition);
-	if (duplicates->count)
-		scrape_tell_duplicates(duplicates, owners);
+	told_tell(&told, exposition, owners);
+	told_release(&told);
 	exposition_unref(exposition);
 	while (shown)
 		page_unref(pages[--shown]);

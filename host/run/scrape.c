@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "core/exposition.h"
-#include "core/log.h"
 #include "core/mem.h"
+#include "run/told.h"
 
 #define PLAIN "text/plain; charset=utf-8"
 
@@ -32,10 +32,7 @@ struct scraper {
 	struct host_metrics *host;
 	struct serve *serve;
 	struct pusher *pusher; /* NULL: nothing is pushed */
-	unsigned conflicts;    /* already told, */
-	unsigned homonyms;     /* the same */
-	size_t duplicates;     /* the same, and the first of them: */
-	char *series;
+	struct told told;
 };
 
 struct scrape {
@@ -55,67 +52,6 @@ struct scrape {
 		bool answered;
 	} questions[]; /* in the order of the roster */
 };
-
-/* ---- what is told of a merged exposition ---- */
-
-/* Two scripts that declare one family differently show at merging. */
-static void tell_conflicts(struct scraper *scraper,
-			   const struct exposition *exposition)
-{
-	unsigned n = exposition_conflicts(exposition);
-
-	if (n && n != scraper->conflicts)
-		log_warn("metrics are left out: exporters declare them "
-			 "differently");
-	scraper->conflicts = n;
-}
-
-/* They are in some forms alone, so only more of them are news. */
-static void tell_homonyms(struct scraper *scraper,
-			  const struct exposition *exposition)
-{
-	unsigned n = exposition_homonyms(exposition);
-
-	if (n <= scraper->homonyms)
-		return;
-	scraper->homonyms = n;
-	log_warn("metrics are left out: other ones have the same name once it "
-		 "is escaped");
-}
-
-static const char *name_of(const struct exporter *exporter)
-{
-	return exporter ? exporter_name(exporter) : "lunex";
-}
-
-void scrape_tell_duplicates(const struct duplicates *d,
-			    const struct exporter *const *owners)
-{
-	char count[32];
-
-	snprintf(count, sizeof count, "%zu", d->count);
-	log_warn("series are left out: another exporter shows them", "exporter",
-		 name_of(owners[d->again]), "other", name_of(owners[d->first]),
-		 "series", d->series, "count", count);
-}
-
-/* Two exporters that show the same series; said again when it is another one,
- * or another number of them. */
-static void tell_duplicates(struct scraper *scraper,
-			    const struct exposition *exposition,
-			    const struct exporter *const *owners)
-{
-	const struct duplicates *d = exposition_duplicates(exposition);
-
-	if (d->count == scraper->duplicates &&
-	    (!d->count || strcmp(d->series, scraper->series) == 0))
-		return;
-	scraper->duplicates = d->count;
-	free(scraper->series);
-	scraper->series = mem_string(d->series);
-	if (d->count)
-		scrape_tell_duplicates(d, owners);
-}
 
 /* ---- pages ---- */
 
@@ -225,11 +161,8 @@ static void merged(void *arg, const struct exposition *exposition)
 {
 	struct shown *shown = arg;
 
-	if (exposition) {
-		tell_conflicts(shown->scraper, exposition);
-		tell_homonyms(shown->scraper, exposition);
-		tell_duplicates(shown->scraper, exposition, shown->owners);
-	}
+	if (exposition)
+		told_tell(&shown->scraper->told, exposition, shown->owners);
 	shown_free(shown);
 }
 
@@ -538,6 +471,6 @@ void scraper_free(struct scraper *scraper)
 	if (!scraper)
 		return;
 	roster_unref(scraper->roster);
-	free(scraper->series);
+	told_release(&scraper->told);
 	free(scraper);
 }

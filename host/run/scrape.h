@@ -8,7 +8,6 @@
 
 #include <stddef.h>
 
-#include "core/duplicate.h"
 #include "net/loop.h"
 #include "run/exporter.h"
 #include "run/host_metrics.h"
@@ -36,11 +35,6 @@ void scraper_free(struct scraper *scraper);
 /* Seconds that the timeout of a scraper leaves to the exporter; very long
  * without one. */
 double scrape_seconds(const struct request *request);
-
-/* Logs the first of DUPLICATES, of which there are some. OWNERS has the
- * exporter of each page, NULL for the host's. */
-void scrape_tell_duplicates(const struct duplicates *duplicates,
-			    const struct exporter *const *owners);
 
 /* Answers 503 with the reason why the exporter of ENTRY, which has none, cannot
  * run. */

@@ -368,7 +368,7 @@ static void families_of_all_pages_stand_in_name_order(void **state)
 				"# HELP d Help.\n# TYPE d gauge\n"
 				"d{n=\"0\"} 2\n");
 	assert_int_equal(exposition_series(exposition), 4);
-	assert_int_equal(exposition_conflicts(exposition), 0);
+	assert_int_equal(exposition_conflicts(exposition)->count, 0);
 	exposition_unref(exposition);
 }
 
@@ -397,6 +397,7 @@ static void the_first_page_has_a_family_that_pages_disagree_about(void **state)
 {
 	struct registry *r[] = { new_registry(), new_registry(), new_registry(),
 				 new_registry() };
+	const struct left_out *conflicts;
 	struct exposition *exposition;
 
 	(void)state;
@@ -409,7 +410,12 @@ static void the_first_page_has_a_family_that_pages_disagree_about(void **state)
 	assert_text(exposition, "# HELP a Help.\n# TYPE a gauge\na{n=\"0\"} 1\n"
 				"a{n=\"3\"} 5\n# HELP b Help.\n# TYPE b gauge\n"
 				"b{n=\"1\"} 3\n");
-	assert_int_equal(exposition_conflicts(exposition), 2);
+	conflicts = exposition_conflicts(exposition);
+	assert_int_equal(conflicts->count, 2);
+	assert_string_equal(conflicts->why.text,
+			    "a: declared as gauge and as counter");
+	assert_int_equal(conflicts->first, 0);
+	assert_int_equal(conflicts->again, 1);
 	exposition_unref(exposition);
 }
 

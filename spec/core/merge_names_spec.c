@@ -31,13 +31,15 @@ static size_t families_of(const char *const *names, struct metadata *metadata,
 	return n;
 }
 
-static void assert_order(const char *const *names, enum escaping scheme,
-			 const char *const *expected)
+/* WHY one of them is dropped; NULL: none is. */
+static void assert_dropped(const char *const *names, enum escaping scheme,
+			   const char *const *expected, const char *why)
 {
+	struct homonyms homonyms = { .why = { .text = "" } };
 	struct merged_family families[MOST];
 	struct metadata metadata[MOST];
 	size_t n = merge_order(families, families_of(names, metadata, families),
-			       scheme);
+			       scheme, &homonyms);
 
 	for (size_t i = 0; i < n; i++) {
 		assert_non_null(expected[i]);
@@ -46,6 +48,17 @@ static void assert_order(const char *const *names, enum escaping scheme,
 				 &metadata[families[i].first]);
 	}
 	assert_null(expected[n]);
+	assert_string_equal(homonyms.why.text, why ? why : "");
+	if (why) {
+		assert_ptr_equal(homonyms.kept.metadata, families[0].metadata);
+		assert_ptr_equal(homonyms.dropped.metadata, &metadata[0]);
+	}
+}
+
+static void assert_order(const char *const *names, enum escaping scheme,
+			 const char *const *expected)
+{
+	assert_dropped(names, scheme, expected, NULL);
 }
 
 static void names_that_are_legacy_stay_as_they_are(void **state)
@@ -79,14 +92,15 @@ static void of_one_name_that_which_is_not_escaped_stays(void **state)
 	static const char *const left[] = { "a_b", "b-c", NULL };
 
 	(void)state;
-	assert_order(names, ESCAPING_UNDERSCORES, left);
+	assert_dropped(names, ESCAPING_UNDERSCORES, left,
+		       "a.b: is shown as 'a_b', as is 'a_b'");
 	assert_order(names, ESCAPING_NONE, names);
 }
 
 static void none_is_fine(void **state)
 {
 	(void)state;
-	assert_int_equal(merge_order(NULL, 0, ESCAPING_UNDERSCORES), 0);
+	assert_int_equal(merge_order(NULL, 0, ESCAPING_UNDERSCORES, NULL), 0);
 }
 
 int main(void)

@@ -354,6 +354,36 @@ class Clashes(Configured):
                          "series are left out.*exporter=other other=queue ")
         self.assertEqual(0, done.returncode)
 
+    def test_metrics_that_meet_those_of_the_host_are_told_with_their_line(self):
+        self.script(OTHER.replace("queue_jobs", "lunex_build_info")
+                    % ("gauge", "Mine."), "other")
+        lunex = self.serve('{ "other.lua" }')
+        page = lunex.get().text
+        self.assertEqual(1, page.count("# TYPE lunex_build_info "))
+        self.assertIn("# HELP lunex_build_info Mine.\n", page)
+        lunex.wait_log("metrics are left out")
+        lunex.get()
+        self.assertEqual([(
+            "lunex", '"the host"', "other", f"{self.folder}/other.lua:6",
+            '"lunex_build_info: declared as gauge and as info"', "1")],
+            re.findall(r"metrics are left out: another exporter declares them "
+                       r'differently" exporter=(\S+) at=(".*?"|\S+) '
+                       r'other=(\S+) other_at=(\S+) error=(".*?") '
+                       r"count=(\d+)", lunex.log))
+
+    def test_names_that_meet_when_they_are_escaped_are_told(self):
+        self.script(OTHER.replace("queue_jobs", "a_b") % ("gauge", "A."), "a")
+        self.script(OTHER.replace("queue_jobs =", '["a.b"] =').replace(
+            "m.queue_jobs", 'm["a.b"]') % ("gauge", "B."), "b")
+        lunex = self.serve('{ "b.lua" }', '{ "a.lua" }')
+        self.assertIn('a_b{host="elsewhere"} 7\n', lunex.get().text)
+        self.assertNotIn("B.", lunex.get().text)
+        lunex.wait_log("metrics are left out")
+        self.assertRegex(
+            lunex.log, r'the same name once it is escaped" exporter=b '
+            rf"at={self.folder}/b.lua:6 other=a other_at={self.folder}/a.lua "
+            r"""error="a.b: is shown as 'a_b', as is 'a_b'" count=1""")
+
     def test_a_broken_script_among_three_does_not_stop_the_others(self):
         self.script(BROKEN, "broken")
         samples, told = self.failures(

@@ -120,6 +120,29 @@ describe("a value", function()
       "m.spec_a_total:inc(-1)")
     fails("spec_a_total: a counter cannot become NaN", COUNTER,
       "m.spec_a_total:inc(0/0)")
+    fails("spec_a_total: a counter cannot go down", COUNTER,
+      "m.spec_a_total:with():inc(-1)")
+  end)
+
+  it("of a counter is a number from 0 on", function()
+    for _, value in ipairs { "-1", "0/0", "-math.huge" } do
+      local cannot = "spec_a_total: a counter counts from 0 on, and cannot be "
+      fails(cannot, COUNTER, ("m.spec_a_total:set(%s)"):format(value))
+      fails(cannot, COUNTER, ("m.spec_a_total:with():set(%s)"):format(value))
+    end
+    shows("spec_a_total %+Inf", COUNTER, "m.spec_a_total:set(math.huge)")
+  end)
+
+  it("that is observed is a number", function()
+    for _, declared in ipairs {
+      "spec_a = metric.histogram 'x'", "spec_a = metric.gaugehistogram 'x'",
+      "spec_a = metric.histogram { 'x', native = true }",
+      "spec_a = metric.summary { 'x', quantiles = { 0.5 } }" } do
+      fails("spec_a: cannot observe NaN", declared, "m.spec_a:observe(0/0)")
+      fails("spec_a: cannot observe NaN", declared,
+        "m.spec_a:with():observe(0/0)")
+      shows("spec_a_g?sum %+Inf", declared, "m.spec_a:observe(math.huge)")
+    end
   end)
 
   it("of an info is 1", function()
