@@ -10,9 +10,9 @@
 #include "core/mem.h"
 
 struct seen {
-	uint64_t hash;
 	const struct labels *labels; /* borrowed from a page; NULL: free */
-	size_t page;
+	uint32_t hash;
+	uint32_t page;
 };
 
 struct duplicate_finder {
@@ -20,7 +20,7 @@ struct duplicate_finder {
 	struct duplicates *duplicates;
 	uint64_t seed; /* nobody outside can prepare collisions */
 	struct seen *slots;
-	size_t used, size; /* a power of two */
+	size_t size; /* a power of two */
 };
 
 /* ---- sets ---- */
@@ -81,23 +81,10 @@ static struct seen *find(const struct duplicate_finder *finder, uint64_t hash,
 	for (size_t i = hash;; i++) {
 		struct seen *slot = &finder->slots[i & (finder->size - 1)];
 
-		if (!slot->labels ||
-		    (slot->hash == hash && same_set(slot->labels, labels)))
+		if (!slot->labels || (slot->hash == (uint32_t)hash &&
+				      same_set(slot->labels, labels)))
 			return slot;
 	}
-}
-
-static void grow(struct duplicate_finder *finder)
-{
-	struct seen *old = finder->slots;
-	size_t size = finder->size;
-
-	finder->size = size ? size * 2 : 256;
-	finder->slots = mem_array(finder->size, sizeof *finder->slots);
-	for (size_t i = 0; i < size; i++)
-		if (old[i].labels)
-			*find(finder, old[i].hash, old[i].labels) = old[i];
-	free(old);
 }
 
 /* Is the series there already, by another page? */
@@ -105,17 +92,13 @@ static bool is_again(struct duplicate_finder *finder,
 		     const struct labels *labels, size_t page, size_t *first)
 {
 	uint64_t hash = hash_of(labels, finder->seed);
-	struct seen *slot;
+	struct seen *slot = find(finder, hash, labels);
 
-	if (finder->used * 2 >= finder->size)
-		grow(finder);
-	slot = find(finder, hash, labels);
 	if (slot->labels) {
 		*first = slot->page;
 		return slot->page != page;
 	}
-	*slot = (struct seen){ hash, labels, page };
-	finder->used++;
+	*slot = (struct seen){ labels, (uint32_t)hash, (uint32_t)page };
 	return false;
 }
 
@@ -204,13 +187,19 @@ struct chunk *duplicate_filter(struct duplicate_finder *finder,
 
 /* ---- life ---- */
 
+/* The table has its size at once: growing it would take long in one piece. */
 struct duplicate_finder *duplicate_finder_new(const struct metadata *family,
+					      size_t series,
 					      struct duplicates *duplicates)
 {
 	struct duplicate_finder *finder = mem_alloc(sizeof *finder);
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
+	finder->size = 1;
+	while (finder->size < 2 * series + 1)
+		finder->size *= 2;
+	finder->slots = mem_array(finder->size, sizeof *finder->slots);
 	finder->family = family;
 	finder->duplicates = duplicates;
 	finder->seed =

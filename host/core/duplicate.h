@@ -21,8 +21,9 @@ struct duplicates {
 
 struct duplicate_finder;
 
-/* For one family. */
+/* For one family, of which it will see so many SERIES at most. */
 struct duplicate_finder *duplicate_finder_new(const struct metadata *family,
+					      size_t series,
 					      struct duplicates *duplicates);
 void duplicate_finder_free(struct duplicate_finder *finder);
 

@@ -36,6 +36,7 @@ struct exposition {
 	size_t measured;
 	struct duplicates duplicates;
 	struct overlap *overlap;
+	struct checked *checked;
 	size_t laid; /* items */
 	size_t nblocks, cap;
 	struct block **blocks;
@@ -57,6 +58,7 @@ static void begin_merge(struct exposition *exposition)
 		.overlap = exposition->overlap,
 		.former = previous ? previous->blocks : NULL,
 		.nformer = previous ? previous->nblocks : 0,
+		.checked = previous ? previous->checked : NULL,
 	};
 
 	exposition->merge = merge_new(&source);
@@ -98,6 +100,7 @@ static void end_merge(struct exposition *exposition)
 	exposition->conflicts = *merge_conflicts(exposition->merge);
 	exposition->homonyms = *merge_homonyms(exposition->merge);
 	exposition->measured = merge_measured(exposition->merge);
+	exposition->checked = merge_take_checked(exposition->merge);
 	exposition->duplicates = merge_take_duplicates(exposition->merge);
 	merge_free(exposition->merge);
 	exposition->merge = NULL;
@@ -393,6 +396,7 @@ void exposition_unref(struct exposition *exposition)
 	for (size_t i = 0; i < exposition->npages; i++)
 		page_unref(exposition->pages[i]);
 	overlap_unref(exposition->overlap);
+	checked_free(exposition->checked);
 	free(exposition->duplicates.series);
 	free(exposition->pages);
 	free(exposition);

@@ -55,6 +55,8 @@ struct merge {
 	uint32_t chunk;
 	bool doubtful; /* another page could show the same series */
 	struct duplicate_finder *finder;
+	size_t duplicates_before; /* of the family */
+	struct checked *checked;
 	struct gathered *gathered;
 	size_t ngathered, gathered_cap;
 	struct chunk **made; /* those that are no page's: references */
@@ -208,6 +210,15 @@ static void push(struct merge *merge, const struct item *item)
 	merge->items[merge->nitems++] = *item;
 }
 
+static size_t count_series(const struct page_family *family)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < family->nchunks; i++)
+		n += family->chunks[i]->shown;
+	return n;
+}
+
 /* Could another page that shows FAMILY show a series of number PAGE, too? */
 static bool is_doubtful(const struct merge *merge,
 			const struct merged_family *family, size_t page)
@@ -221,18 +232,44 @@ static bool is_doubtful(const struct merge *merge,
 	return false;
 }
 
+/* Readies FAMILY, which several pages have, for being looked at; unless all of
+ * it was, and nothing was found. */
+static void begin_doubtful(struct merge *merge,
+			   const struct merged_family *family)
+{
+	const struct showing *showings = merge->showings + family->first;
+	size_t series = 0;
+
+	merge->duplicates_before = merge->duplicates.count;
+	checked_begin(merge->checked, family->metadata);
+	for (size_t i = 0; i < family->n; i++) {
+		if (!is_doubtful(merge, family, showings[i].page))
+			continue;
+		checked_add(merge->checked, showings[i].family);
+		series += count_series(showings[i].family);
+	}
+	if (series && !checked_before(merge->checked, merge->source.checked))
+		merge->finder = duplicate_finder_new(family->metadata, series,
+						     &merge->duplicates);
+}
+
+static void end_doubtful(struct merge *merge)
+{
+	if (merge->duplicates.count != merge->duplicates_before)
+		checked_drop(merge->checked);
+	if (merge->finder)
+		duplicate_finder_free(merge->finder);
+	merge->finder = NULL;
+}
+
 /* CHUNK without the series that other pages have shown. */
-static struct chunk *filtered(struct merge *merge,
-			      const struct merged_family *family,
-			      struct chunk *chunk, size_t page, size_t *cost)
+static struct chunk *filtered(struct merge *merge, struct chunk *chunk,
+			      size_t page, size_t *cost)
 {
 	struct chunk *left;
 
-	if (!merge->doubtful)
+	if (!merge->finder || !merge->doubtful)
 		return chunk;
-	if (!merge->finder)
-		merge->finder = duplicate_finder_new(family->metadata,
-						     &merge->duplicates);
 	*cost += chunk->shown / SERIES_PER_COST;
 	left = duplicate_filter(merge->finder, chunk, page);
 	if (left == chunk) {
@@ -263,7 +300,7 @@ static void gather_chunk(struct merge *merge,
 			 const struct merged_family *family,
 			 struct chunk *chunk, size_t page, size_t *cost)
 {
-	struct chunk *left = filtered(merge, family, chunk, page, cost);
+	struct chunk *left = filtered(merge, chunk, page, cost);
 
 	if (!left->shown)
 		return;
@@ -307,9 +344,8 @@ static void end_family(struct merge *merge, const struct merged_family *family)
 	for (; head.part < parts; head.part++)
 		push_part(merge, &head);
 	merge->ngathered = 0;
-	if (merge->finder)
-		duplicate_finder_free(merge->finder);
-	merge->finder = NULL;
+	if (family->n > 1)
+		end_doubtful(merge);
 }
 
 /* One chunk, or what comes when there is no other: the next page, the next
@@ -326,6 +362,8 @@ static size_t go_on(struct merge *merge)
 		merge->showing = 0;
 		return cost;
 	}
+	if (family->n > 1 && merge->showing == 0 && merge->chunk == 0)
+		begin_doubtful(merge, family);
 	showing = &merge->showings[family->first + merge->showing];
 	if (merge->chunk == 0)
 		merge->doubtful = is_doubtful(merge, family, showing->page);
@@ -391,6 +429,14 @@ size_t merge_measured(const struct merge *merge)
 	return merge->measured;
 }
 
+struct checked *merge_take_checked(struct merge *merge)
+{
+	struct checked *checked = merge->checked;
+
+	merge->checked = NULL;
+	return checked;
+}
+
 struct duplicates merge_take_duplicates(struct merge *merge)
 {
 	struct duplicates duplicates = merge->duplicates;
@@ -406,6 +452,7 @@ struct merge *merge_new(const struct merge_source *source)
 	struct merge *merge = mem_alloc(sizeof *merge);
 
 	merge->source = *source;
+	merge->checked = checked_new();
 	merge->at = mem_array(source->n + 1, sizeof *merge->at);
 	return merge;
 }
@@ -419,6 +466,7 @@ void merge_free(struct merge *merge)
 	if (merge->finder)
 		duplicate_finder_free(merge->finder);
 	merge_sizes_free(merge->sizes);
+	checked_free(merge->checked);
 	free(merge->duplicates.series);
 	free(merge->at);
 	free(merge->families);

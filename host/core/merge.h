@@ -19,6 +19,7 @@
 #include "core/duplicate.h"
 #include "core/err.h"
 #include "core/form.h"
+#include "core/merge_checked.h"
 #include "core/overlap.h"
 #include "core/page.h"
 
@@ -40,6 +41,7 @@ struct merge_source {
 	const struct overlap *overlap;
 	struct block *const *former; /* whose items have sizes already */
 	size_t nformer;
+	struct checked *checked; /* of the merge before; may be NULL */
 };
 
 struct merge *merge_new(const struct merge_source *source);
@@ -63,5 +65,9 @@ size_t merge_measured(const struct merge *merge);
 /* Series left out because an earlier page shows them; their text becomes the
  * caller's. Once. */
 struct duplicates merge_take_duplicates(struct merge *merge);
+
+/* What was looked at for that; it becomes the caller's, and lives as long as
+ * the pages. Once. */
+struct checked *merge_take_checked(struct merge *merge);
 
 #endif

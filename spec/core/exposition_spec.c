@@ -603,6 +603,53 @@ static void what_is_left_out_comes_back_when_the_other_is_gone(void **state)
 	registry_free(r[1]);
 }
 
+/* Pages of R merged, after FORMER, which goes. */
+static struct exposition *merged_after(struct registry *const *r,
+				       struct exposition *former)
+{
+	struct page *pages[] = { registry_publish(r[0], 0),
+				 registry_publish(r[1], 0) };
+	struct exposition *exposition =
+		exposition_new(pages, 2, form_plain, former);
+
+	exposition_unref(former);
+	page_unref(pages[0]);
+	page_unref(pages[1]);
+	return exposition;
+}
+
+/* Label sets that were looked at are not looked at again; others are. */
+static void a_series_that_comes_later_is_found(void **state)
+{
+	struct registry *r[] = { new_registry(), new_registry() };
+	struct family *first = add(r[0], "a"), *second = add(r[1], "a");
+	struct exposition *exposition;
+	struct str gone = STR("device-000601");
+
+	(void)state;
+	for (int i = 0; i < SERIES; i++) {
+		set_number(first, i, i);
+		set_number(second, i + 2 * SERIES, i);
+	}
+	exposition = merged_after(r, NULL);
+	for (int round = 0; round < 3; round++) {
+		assert_int_equal(exposition_duplicates(exposition)->count, 0);
+		set_number(second, 2 * SERIES + round, -1);
+		set_number(first, SERIES + round, -1);
+		exposition = merged_after(r, exposition);
+	}
+	/* In the row of one that is gone, so that nothing but it changes. */
+	assert_true(family_remove(second, &gone));
+	set_number(second, 5, 1);
+	exposition = merged_after(r, exposition);
+	assert_int_equal(exposition_duplicates(exposition)->count, 1);
+	exposition = merged_after(r, exposition);
+	assert_int_equal(exposition_duplicates(exposition)->count, 1);
+	exposition_unref(exposition);
+	registry_free(r[0]);
+	registry_free(r[1]);
+}
+
 static void it_is_told_which_pages_it_shows(void **state)
 {
 	struct registry *registry = new_registry();
@@ -1293,6 +1340,7 @@ int main(void)
 		cmocka_unit_test(names_that_are_quoted_are_told_apart_too),
 		cmocka_unit_test(
 			what_is_left_out_comes_back_when_the_other_is_gone),
+		cmocka_unit_test(a_series_that_comes_later_is_found),
 		cmocka_unit_test(it_is_told_which_pages_it_shows),
 		cmocka_unit_test(the_blocks_together_are_the_text_item_by_item),
 		cmocka_unit_test(blocks_are_neither_large_nor_small),
