@@ -9,7 +9,31 @@ import zlib
 
 from spec.e2e.lunex import Case, Gate, Lunex, eventually
 
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
+TEXT = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8; "
+PROTOBUF = ("application/vnd.google.protobuf; "
+            "proto=io.prometheus.client.MetricFamily; encoding=delimited; ")
+# What Prometheus says, and what it gets.
+PROMETHEUS = (
+    # 2.42
+    ("application/openmetrics-text;version=1.0.0,"
+     "application/openmetrics-text;version=0.0.1;q=0.75,"
+     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+     OPENMETRICS + "escaping=underscores"),
+    # the same with native histograms
+    ("application/vnd.google.protobuf;"
+     "proto=io.prometheus.client.MetricFamily;encoding=delimited,"
+     "application/openmetrics-text;version=1.0.0;q=0.8,"
+     "application/openmetrics-text;version=0.0.1;q=0.75,"
+     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+     PROTOBUF + "escaping=underscores"),
+    # 3.5
+    ("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+     "application/openmetrics-text;version=0.0.1;q=0.5,"
+     "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+     "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+     OPENMETRICS + "escaping=allow-utf-8"),
+)
 BROWSER = ("text/html,application/xhtml+xml,application/xml;q=0.9,"
            "image/avif,image/webp,*/*;q=0.8")
 SMALL = """
@@ -18,6 +42,14 @@ return {
   name = "small",
   metrics = { small_answer = metric.gauge { "The answer." } },
   collect = function(m) m.small_answer:set(42) end,
+}
+"""
+COUNTING = """
+local metric = require "metric"
+return {
+  name = "counting",
+  metrics = { counting_runs_total = metric.counter { "Collections." } },
+  collect = function(m) m.counting_runs_total:inc() end,
 }
 """
 BIG = """
@@ -53,14 +85,29 @@ class Http(Case):
 
     def test_what_prometheus_accepts_gets_a_page_that_it_understands(self):
         lunex = self.lunex(self.script(SMALL))
-        for accept in (
-                "application/openmetrics-text;version=1.0.0,"
-                "application/openmetrics-text;version=0.0.1;q=0.75,"
-                "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-                "text/plain;version=0.0.4", "*/*", "image/png", "", "~;;q=x,"):
-            answer = lunex.get("/metrics", {"Accept": accept})
-            self.assertEqual(200, answer.status)
-            self.assertEqual(TEXT, answer.headers["Content-Type"])
+        others = ("text/plain;version=0.0.4", "*/*", "image/png", "", "~;;q=x,")
+        for accept, content in (*PROMETHEUS, *((o, TEXT) for o in others)):
+            for path in ("/metrics", "/metrics?exporter=small"):
+                answer = lunex.get(path, {"Accept": accept})
+                self.assertEqual(200, answer.status)
+                self.assertEqual(content, answer.headers["Content-Type"])
+                self.assertEqual("Accept, Accept-Encoding",
+                                 answer.headers["Vary"])
+                self.assertIn(b"small_answer", answer.body)
+                self.assertEqual(content.startswith(OPENMETRICS),
+                                 answer.body.endswith(b"# EOF\n"))
+
+    def test_when_counting_began_can_be_left_out(self):
+        script = self.script(COUNTING)
+        accept = {"Accept": "application/openmetrics-text;version=1.0.0"}
+        for flags, shown in (((), 1), (["--web.disable-created-samples"], 0)):
+            lunex = self.lunex(script, *flags)
+            text = lunex.get("/metrics?exporter=counting", accept).text
+            self.assertIn("\ncounting_runs_total 1", text)
+            self.assertEqual(shown, text.count("\ncounting_runs_created "))
+            text = lunex.get("/metrics?exporter=counting").text
+            self.assertIn("\ncounting_runs_total 2\n", text)
+            self.assertNotIn("_created", text)
 
     def test_the_telemetry_path_can_be_another_one(self):
         lunex = self.lunex(self.script(SMALL), "--web.telemetry-path=/data")
