@@ -1132,6 +1132,32 @@ static void any_changes_leave_every_form_right(void **state)
 	registry_free(registry);
 }
 
+static void names_that_are_escaped_may_meet(void **state)
+{
+	const struct form escaped = form_plain;
+	const struct form all = { FORMAT_TEXT, ESCAPING_NONE, false };
+	struct registry *registry = new_registry();
+	struct exposition *exposition;
+
+	(void)state;
+	set(add(registry, "a.b"), "dot", 1);
+	set(add(registry, "a_b"), "line", 2);
+	set(add(registry, "a-z"), "dash", 3);
+	exposition = expose_in(escaped, registry, NULL);
+	assert_text(exposition, "# HELP a_b Help.\n# TYPE a_b gauge\n"
+				"a_b{n=\"line\"} 2\n"
+				"# HELP a_z Help.\n# TYPE a_z gauge\n"
+				"a_z{n=\"dash\"} 3\n");
+	assert_int_equal(exposition_homonyms(exposition), 1);
+	assert_int_equal(exposition_conflicts(exposition), 0);
+	exposition_unref(exposition);
+	exposition = expose_in(all, registry, NULL);
+	assert_int_equal(exposition_homonyms(exposition), 0);
+	assert_shows_in(all, exposition, registry);
+	exposition_unref(exposition);
+	registry_free(registry);
+}
+
 static void what_was_measured_is_not_measured_again(void **state)
 {
 	const struct form form = { FORMAT_PROTOBUF, ESCAPING_NONE, false };
@@ -1358,6 +1384,7 @@ int main(void)
 		cmocka_unit_test(a_chunk_larger_than_a_block_is_a_block),
 		cmocka_unit_test(an_exposition_without_series_has_its_end),
 		cmocka_unit_test(any_changes_leave_every_form_right),
+		cmocka_unit_test(names_that_are_escaped_may_meet),
 		cmocka_unit_test(what_was_measured_is_not_measured_again),
 		cmocka_unit_test(one_of_another_form_is_of_no_use),
 		cmocka_unit_test(expositions_can_be_made_side_by_side),
