@@ -168,16 +168,26 @@ bool names_meet(const char *const *names, unsigned n, struct names_met *met)
 
 /* ---- quotes ---- */
 
+void text_escape(struct buf *out, struct str text)
+{
+	size_t from = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.data[i];
+
+		if (c != '\\' && c != '"' && c != '\n')
+			continue;
+		buf_add(out, text.data + from, i - from);
+		buf_addstr(out, c == '\\' ? "\\\\" : c == '"' ? "\\\"" : "\\n");
+		from = i + 1;
+	}
+	buf_add(out, text.data + from, text.len - from);
+}
+
 void name_quote(struct buf *out, struct str name)
 {
 	buf_addch(out, '"');
-	for (size_t i = 0; i < name.len; i++) {
-		char c = name.data[i];
-
-		if (c == '\\' || c == '"' || c == '\n')
-			buf_addch(out, '\\');
-		buf_addch(out, c == '\n' ? 'n' : c);
-	}
+	text_escape(out, name);
 	buf_addch(out, '"');
 }
 

@@ -35,6 +35,9 @@ struct names_met {
  * label that holds the name of the metric? */
 bool names_meet(const char *const *names, unsigned n, struct names_met *met);
 
+/* Adds TEXT with \, " and line feed escaped. */
+void text_escape(struct buf *out, struct str text);
+
 /* Adds NAME between double quotes, with \, " and line feed escaped. */
 void name_quote(struct buf *out, struct str name);
 

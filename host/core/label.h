@@ -6,9 +6,6 @@
  * what readers get that asked for such names, and labels_escape() writes it for
  * the others. Sets are immutable and counted; the registries that make them and
  * the pages that show them share them across threads.
- *
- * A schema is what the families of a registry have in common: the label names
- * in their declared order and the constant labels that follow them.
  */
 #ifndef CORE_LABEL_H
 #define CORE_LABEL_H
@@ -21,9 +18,8 @@
 #include "core/buf.h"
 #include "core/err.h"
 #include "core/form.h"
+#include "core/label_schema.h"
 #include "core/utf8.h"
-
-enum { LABELS_MAX = 1024, LABELS_TEXT_MAX = UINT16_MAX };
 
 /* Eight bytes of header: with malloc's own eight, 72 bytes of text fit into a
  * block of 80. At 100 000 series every word counts. */
@@ -34,46 +30,6 @@ struct labels {
 	bool quoted;  /* a name is: labels_escape() writes another text */
 	char text[];
 };
-
-struct label_schema {
-	unsigned refs;	/* private; one thread */
-	unsigned count; /* labels whose values are given */
-	bool quoted;	/* a name is, of a constant label perhaps */
-	size_t fixed;	/* bytes of all pieces together */
-	/* Text = pieces[0] value pieces[1] value ... pieces[count]. */
-	struct str *pieces;
-	char **names;
-};
-
-struct label_pair {
-	const char *name;
-	const char *value;
-};
-
-/* Any UTF-8 but "", and not beginning with "__". */
-bool label_name_valid(const char *name);
-
-/* Any UTF-8 but "". Who must insist on a legacy name asks escape.h. */
-bool metric_name_valid(const char *name);
-
-/*
- * COUNT names and NCONST constant pairs; copied. Fails on an invalid, reserved
- * or repeated name, on names that meet when they are escaped, and on a constant
- * that is not UTF-8, with a sentence that names it.
- */
-struct label_schema *label_schema_new(const char *const *names, unsigned count,
-				      const struct label_pair *constant,
-				      unsigned nconst, struct err *err);
-struct label_schema *label_schema_ref(struct label_schema *schema);
-void label_schema_unref(struct label_schema *schema);
-
-/* Are these just the names of the labels whose values are given? */
-bool label_schema_has(const struct label_schema *schema,
-		      const char *const *names, unsigned count);
-
-/* The name of the Ith of them as sets have it: quoted where it is not legacy.
- */
-struct str label_schema_name(const struct label_schema *schema, unsigned i);
 
 /* A new set with one reference. The values must be UTF-8 (see utf8_valid). NULL
  * and ERR when the text would be longer than LABELS_TEXT_MAX. */

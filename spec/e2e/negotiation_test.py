@@ -20,7 +20,8 @@ return {
 """
 TEXT = "text/plain; version=0.0.4; charset=utf-8; escaping="
 TEXT1 = "text/plain; version=1.0.0; charset=utf-8; escaping="
-OPENMETRICS = "application/openmetrics-text; version=%s; charset=utf-8; escaping="
+OPENMETRICS = ("application/openmetrics-text; version=%s; charset=utf-8; "
+               "escaping=")
 PROTOBUF = ("application/vnd.google.protobuf; "
             "proto=io.prometheus.client.MetricFamily; encoding=delimited; "
             "escaping=")
