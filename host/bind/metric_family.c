@@ -6,6 +6,7 @@
 #include "bind/bind.h"
 #include "bind/metric_arguments.h"
 #include "bind/metric_mirror.h"
+#include "bind/metric_room.h"
 #include "bind/scope.h"
 #include "net/loop.h"
 #include "vm/state.h"
@@ -125,27 +126,6 @@ static double now_of(lua_State *L, const struct family *family)
 }
 
 /* ---- rows ---- */
-
-bool metric_set_has_room(lua_State *L, const struct metric_set *set,
-			 const struct err *err)
-{
-	const struct metric_account *account = set->account;
-
-	if (!account || err->code != ERR_LIMIT ||
-	    account->limit.used < account->limit.max)
-		return false;
-	lua_gc(L, LUA_GCCOLLECT, 0);
-	return account->limit.used < account->limit.max;
-}
-
-const char *metric_limit_hint(lua_State *L, const struct metric_set *set,
-			      const struct err *err)
-{
-	if (err->code != ERR_LIMIT || !registry_is_full(set->registry))
-		return "";
-	vm_limit_met(vm_of(L), VM_LIMIT_SERIES);
-	return VM_LIMIT_HINT("series");
-}
 
 /* Of the labels that are arguments FIRST to LAST. */
 static uint32_t check_row(lua_State *L, int first, int last,
@@ -351,6 +331,15 @@ static int observe_row(lua_State *L, const struct target *target, double value,
 	return 0;
 }
 
+/* Is argument ARG, which stands behind the labels, a table, or nil in the place
+ * of one? MORE becomes its number where it is a table. */
+static bool is_more(lua_State *L, int arg, int *more)
+{
+	if (lua_istable(L, arg))
+		*more = arg;
+	return *more || lua_isnil(L, arg);
+}
+
 /* ---- family ---- */
 
 /* family:set(value, labels... [, times]) */
@@ -370,8 +359,8 @@ static int l_family_set(lua_State *L)
 			   value, now_of(L, family));
 		return 0;
 	}
-	if (beyond == 1 && lua_istable(L, last))
-		more = last--;
+	if (beyond == 1 && is_more(L, last, &more))
+		last--;
 	target = (struct target){ object->set, family, NULL, 3, last };
 	return set_any(L, &target, more);
 }
@@ -381,24 +370,29 @@ static int l_family_inc(lua_State *L)
 {
 	struct family_object *object = check_family_object(L, 1);
 	struct family *family = object->family;
-	int last = lua_gettop(L);
+	int last = lua_gettop(L), more = 0;
 	int beyond = last - 1 - (int)family_schema(family)->count;
-	bool more = (beyond == 1 || beyond == 2) && lua_istable(L, last);
-	bool given = beyond > (more ? 1 : 0);
 	double by = 1;
+	int first = 2;
 	uint32_t row;
 
 	check_type(L, family, WITH_INC, "inc");
-	if (given)
-		by = check_increment(L, 2, family);
+	/* one nil too many is a number that is missing, not an exemplar */
+	if ((beyond == 2 || (beyond == 1 && lua_istable(L, last))) &&
+	    is_more(L, last, &more)) {
+		last--;
+		beyond--;
+	}
+	if (beyond > 0)
+		by = check_increment(L, first++, family);
 	if (more) {
-		struct target target = { object->set, family, NULL,
-					 given ? 3 : 2, last - 1 };
+		struct target target = { object->set, family, NULL, first,
+					 last };
 
-		return inc_explained(L, &target, by, last);
+		return inc_explained(L, &target, by, more);
 	}
 	check_part(L, object->set, family);
-	row = check_row(L, given ? 3 : 2, last, object->set, family);
+	row = check_row(L, first, last, object->set, family);
 	family_inc(family, row, by);
 	return 0;
 }
@@ -408,15 +402,14 @@ static int l_family_observe(lua_State *L)
 {
 	struct family_object *object = check_family_object(L, 1);
 	struct family *family = object->family;
-	int last = lua_gettop(L);
+	int last = lua_gettop(L), more = 0;
 	int beyond = last - 2 - (int)family_schema(family)->count;
-	bool more = beyond == 1 && lua_istable(L, last);
-	struct target target = { object->set, family, NULL, 3,
-				 more ? last - 1 : last };
+	struct target target = { object->set, family, NULL, 3, last };
 
 	check_type(L, family, WITH_OBSERVE, "observe");
-	return observe_row(L, &target, check_observation(L, family),
-			   more ? last : 0);
+	if (beyond == 1 && is_more(L, last, &more))
+		target.last--;
+	return observe_row(L, &target, check_observation(L, family), more);
 }
 
 /* family:remove(labels...) -> boolean */
@@ -481,7 +474,7 @@ static int check_behind(lua_State *L, int last, const struct family *family)
 			   "%s: a kept series has its labels, got %d values "
 			   "behind its value",
 			   name_of(family), got);
-	return got == 1 ? last + 1 : 0;
+	return got == 1 && !lua_isnil(L, last + 1) ? last + 1 : 0;
 }
 
 /* child:set(value [, times]) */
@@ -508,17 +501,20 @@ static int l_child_inc(lua_State *L)
 {
 	struct child_object *object = check_child(L, 1);
 	struct family *family = object->child.family;
-	int last = lua_gettop(L);
+	int last = lua_gettop(L), more = 0;
 	bool given = last > 1 && !(last == 2 && lua_istable(L, 2));
-	struct target target = { object->set, family, object, 0, 0 };
+	struct target target;
 	double by = 1;
 
 	check_type(L, family, WITH_INC, "inc");
 	if (given)
 		by = check_increment(L, 2, family);
 	if (last > (given ? 2 : 1))
-		return inc_explained(L, &target, by,
-				     check_behind(L, given ? 2 : 1, family));
+		more = check_behind(L, given ? 2 : 1, family);
+	if (more) {
+		target = (struct target){ object->set, family, object, 0, 0 };
+		return inc_explained(L, &target, by, more);
+	}
 	check_part(L, object->set, family);
 	family_inc(family, check_child_row(L, object), by);
 	return 0;

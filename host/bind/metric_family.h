@@ -11,7 +11,6 @@
 #include <stdbool.h>
 
 #include "bind/metric_set.h"
-#include "core/err.h"
 
 /* Their metatables. Leaves nothing on the stack. */
 void metric_family_classes(lua_State *L);
@@ -28,15 +27,5 @@ struct metric_set *check_metric_family(lua_State *L, int index,
 
 /* Raises when the registry of SET is gone. */
 void check_metric_set(lua_State *L, const struct metric_set *set);
-
-/* Is it worth another try after ERR, an allocation of series in SET that
- * failed? Collects garbage, for registries that nobody has any more count. */
-bool metric_set_has_room(lua_State *L, const struct metric_set *set,
-			 const struct err *err);
-
-/* What to say behind ERR where it is about the limit of series, which is
- * counted then; "" otherwise. */
-const char *metric_limit_hint(lua_State *L, const struct metric_set *set,
-			      const struct err *err);
 
 #endif

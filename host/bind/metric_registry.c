@@ -18,6 +18,7 @@
 #include "bind/metric_family.h"
 #include "bind/metric_form.h"
 #include "bind/metric_registry_options.h"
+#include "bind/metric_room.h"
 #include "core/exposition.h"
 #include "core/mem.h"
 #include "core/nearest.h"

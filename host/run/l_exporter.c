@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "bind/bind.h"
+#include "bind/metric_form.h"
 #include "core/buf.h"
 #include "core/exposition.h"
 #include "core/mem.h"
@@ -345,13 +346,14 @@ static int l_collect(lua_State *L)
 	return task_await(L, &object->op, 0, k_collect);
 }
 
-/* e:page() -> text */
+/* e:page([format [, escaping]]) -> text */
 static int l_page(lua_State *L)
 {
 	struct object *object = check_exporter(L);
+	struct form form = opt_metric_form(L, 2);
 	struct page *page = exporter_page(object->exporter);
 	struct exposition *exposition =
-		exposition_new(&page, page ? 1 : 0, form_plain, NULL);
+		exposition_new(&page, page ? 1 : 0, form, NULL);
 	struct buf text;
 
 	buf_init(&text, 1 << 26);

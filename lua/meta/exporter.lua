@@ -38,8 +38,13 @@ function running:collect(seconds) end
 ---What /metrics would show of this exporter now.
 ---
 ---    assert.matches("queue_up 1\n", e:page())
+---
+---Exemplars, native buckets and the like are in other formats than text: see
+---`registry:render` of the module metric.
+---@param format? "text"|"openmetrics"|"openmetrics2"|"protobuf"
+---@param escaping? "underscores"|"dots"|"values"|"allow-utf-8"
 ---@return string
-function running:page() end
+function running:page(format, escaping) end
 
 ---Where it is served, without a slash at the end; with `serve = true`.
 ---

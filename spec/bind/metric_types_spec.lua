@@ -406,6 +406,65 @@ describe("times", function()
   end)
 end)
 
+describe("created", function()
+  it("is when counting began, or what set says, or not known", function()
+    local e <close> = load([[
+      x_own_total = metric.counter "O.", x_total = metric.counter "S.",
+      x_none_total = metric.counter "N.", x_h = metric.histogram "H.",
+      x_s = metric.summary "S."]], [[
+      m.x_own_total:inc() m.x_h:observe(1) m.x_s:observe(1)
+      m.x_total:set(5, { created = 1520430000.25 }) m.x_none_total:set(5)]])
+    local before = clock.now()
+    assert.is_true(e:collect())
+    local after = clock.now()
+    local function created()
+      local found = {}
+      for name, time in e:page "openmetrics":gmatch(
+        "\nx_([a-z]+)_created ([%d.]+)") do
+        found[name] = tonumber(time)
+      end
+      return found
+    end
+    local first = created()
+    assert.matches("\nx_created 1520430000%.25\n", e:page "openmetrics")
+    assert.is_nil(first.none)
+    for _, name in ipairs { "own", "h", "s" } do
+      assert.is_true(first[name] >= before - 1e-3)
+      assert.is_true(first[name] <= after + 1e-3)
+    end
+    assert.is_true(e:collect())
+    assert.same(first, created())
+  end)
+end)
+
+describe("native buckets", function()
+  it("are in OpenMetrics 2", function()
+    local registry = metric.registry {
+      x_n = metric.histogram { "N.",
+        native = { factor = 2, zero_threshold = 0.1, max_buckets = 8 } },
+    }
+    for i = -2, 17 do
+      registry.x_n:observe(i)
+    end
+    assert.matches("\nx_n {count:20,sum:150,schema:0,zero_threshold:0%.1," ..
+      "zero_count:1,negative_spans:%[0:2%],negative_buckets:%[1,1%]," ..
+      "positive_spans:%[0:6%],positive_buckets:%[1,1,2,4,8,1%]}",
+      registry:render "openmetrics2")
+  end)
+end)
+
+describe("a name beyond the legacy ones", function()
+  it("is that of a metric or label like any other", function()
+    local e <close> = load([=[
+      ["x.größe"] = metric.gauge { "G.", labels = { "http.method", "ü" } }]=],
+      [=[m["x.größe"]:set(1, "GET", "a") m["x.größe"]:inc(2, "GET", "a")]=])
+    assert.is_true(e:collect())
+    assert.same({ 'x_gr__e{http_method="GET",_="a"} 3' }, lines(e))
+    assert.matches('\n{"x.größe","http.method"="GET","ü"="a"} 3\n',
+      e:page("text", "allow-utf-8"))
+  end)
+end)
+
 describe("a counter", function()
   it("is not set to what no counter shows", function()
     local registry = metric.registry { x_total = metric.counter "C." }
@@ -455,6 +514,70 @@ describe("an exemplar", function()
     assert.equal(message, mistake(...))
     assert.equal(before, registry:render())
   end
+
+  it("is shown, with its time, behind what it explains", function()
+    local one = metric.registry {
+      x_total = metric.counter { "C.", labels = { "l" } },
+      x_h = metric.histogram { "H.", buckets = { 0.5, 1 } },
+      x_n = metric.histogram { "N.", native = true },
+    }
+    local before = clock.now()
+    one.x_total:inc(3, "a", { trace_id = "1", b = 0.5, a = "\"\n\\" })
+    one.x_total:inc(2, "a") -- explains nothing, and what does stays
+    one.x_total:with("b"):inc({ ["span.id"] = 7 })
+    one.x_h:observe(0.25, { trace_id = "2" })
+    one.x_h:observe(0.75, { trace_id = "3" })
+    one.x_h:observe(0.125, { trace_id = "4" })
+    one.x_n:observe(9, { trace_id = "5" })
+    local after = clock.now()
+    local found = {}
+    for line in one:render("openmetrics", "allow-utf-8"):gmatch("[^\n]+") do
+      local sample, exemplar, time = line:match("^(x_.*) # (.*) ([%d.]+)$")
+      if sample then
+        found[#found + 1] = sample .. " # " .. exemplar
+        assert.is_true(tonumber(time) >= before - 1e-3)
+        assert.is_true(tonumber(time) <= after + 1e-3)
+      end
+    end
+    assert.same({
+      'x_h_bucket{le="0.5"} 2 # {trace_id="4"} 0.125',
+      'x_h_bucket{le="1.0"} 3 # {trace_id="3"} 0.75',
+      'x_n_bucket{le="+Inf"} 1 # {trace_id="5"} 9',
+      [[x_total{l="a"} 5 # {a="\"\n\\",b="0.5",trace_id="1"} 3]],
+      'x_total{l="b"} 1 # {"span.id"="7"} 1',
+    }, found)
+  end)
+
+  it("of what is set is gone", function()
+    local one = metric.registry { x_total = metric.counter "C." }
+    one.x_total:inc(3, { trace_id = "1" })
+    assert.is_true(one:render "openmetrics":find("trace_id", 1, true) ~= nil)
+    one.x_total:set(3)
+    assert.is_nil(one:render "openmetrics":find("trace_id", 1, true))
+  end)
+
+  it("may be nil where there is none this time", function()
+    local one = metric.registry {
+      x_total = metric.counter { "C.", labels = { "l" } },
+      x_none_total = metric.counter "N.",
+      x_h = metric.histogram { "H.", buckets = { 1 } },
+    }
+    one.x_total:inc(2, "a", nil)
+    one.x_total:with("a"):inc(2, nil)
+    one.x_total:set(9, "b", nil)
+    one.x_h:observe(1, nil)
+    assert.equal("x_none_total: expected a number, got nil",
+      mistake(one.x_none_total.inc, one.x_none_total, nil))
+    assert.equal("x_total: expected a number, got the string 'a'",
+      mistake(one.x_total.inc, one.x_total, "a", nil))
+    local child = one.x_total:with("a")
+    assert.equal("x_total: expected a number, got nil",
+      mistake(child.inc, child, nil))
+    assert.same({
+      'x_h_bucket{le="1"} 1', 'x_h_bucket{le="+Inf"} 1', "x_h_sum 1",
+      "x_h_count 1", 'x_total{l="a"} 4', 'x_total{l="b"} 9',
+    }, texts(one:render()))
+  end)
 
   it("is refused where there is none", function()
     says("x_g: a gauge has no exemplars, counters and histograms have",

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bind/metric_room.h"
+
+#include "vm/state.h"
+
+bool metric_set_has_room(lua_State *L, const struct metric_set *set,
+			 const struct err *err)
+{
+	const struct metric_account *account = set->account;
+
+	if (!account || err->code != ERR_LIMIT ||
+	    account->limit.used < account->limit.max)
+		return false;
+	lua_gc(L, LUA_GCCOLLECT, 0);
+	return account->limit.used < account->limit.max;
+}
+
+const char *metric_limit_hint(lua_State *L, const struct metric_set *set,
+			      const struct err *err)
+{
+	if (err->code != ERR_LIMIT || !registry_is_full(set->registry))
+		return "";
+	vm_limit_met(vm_of(L), VM_LIMIT_SERIES);
+	return VM_LIMIT_HINT("series");
+}
