@@ -28,7 +28,8 @@
 
 enum { CHUNK_ROWS_MAX = 512, CHUNK_MARKS_MAX = CHUNK_ROWS_MAX / 8 };
 
-/* The label sets of the series of a chunk; holes are NULL. */
+/* The label sets of the series of a chunk, all of one schema, so with the same
+ * names in the same order; holes are NULL. */
 struct rows {
 	_Atomic uint32_t refs;
 	uint32_t count;

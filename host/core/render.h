@@ -9,6 +9,8 @@
  *	openmetrics2.c  OpenMetrics 2.0
  *	metric_proto.c  delimited protobuf
  *
+ * What the first three have in common is in lines.c.
+ *
  * Pure functions of pages: any thread.
  */
 #ifndef CORE_RENDER_H

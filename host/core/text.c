@@ -63,43 +63,41 @@ static struct str milliseconds(struct lines *lines, const double *row)
 	return (struct str){ buf_text(text), text->len };
 }
 
-static void add(struct lines *lines, struct line line, const char *suffix,
-		double value)
+static inline void add(struct lines *lines, struct line *line,
+		       struct str suffix, double value)
 {
-	line.suffix = str_of(suffix);
-	line.value = value;
-	lines_add(lines, &line);
+	line->suffix = suffix;
+	line->value = value;
+	lines_add(lines, line);
 }
 
 /* The bounds have texts; BUCKET is the line without its value. */
-static double buckets(struct lines *lines, struct line line, const double *row)
+static double buckets(struct lines *lines, const struct line *line,
+		      const double *row)
 {
 	const struct metadata *m = lines->metadata;
-	double count = 0;
+	struct line bucket = *line;
 
-	line.suffix = STR("_bucket");
-	line.extra = STR("le");
+	bucket.extra = STR("le");
 	for (unsigned i = 0; i <= m->nbounds; i++) {
-		count += row[1 + i];
-		line.extra_value = str_of(m->le[i]);
-		line.value = count;
-		lines_add(lines, &line);
+		bucket.extra_value = str_of(m->le[i]);
+		add(lines, &bucket, STR("_bucket"), bucket.value + row[1 + i]);
 	}
-	return count;
+	return bucket.value;
 }
 
-static void histogram(struct lines *lines, unsigned part, struct line line,
+static void histogram(struct lines *lines, unsigned part, struct line *line,
 		      const double *row)
 {
 	double count = buckets(lines, line, row);
 
 	(void)part;
-	add(lines, line, "_sum", row[0]);
-	add(lines, line, "_count", count);
+	add(lines, line, STR("_sum"), row[0]);
+	add(lines, line, STR("_count"), count);
 }
 
-static void gaugehistogram(struct lines *lines, unsigned part, struct line line,
-			   const double *row)
+static void gaugehistogram(struct lines *lines, unsigned part,
+			   struct line *line, const double *row)
 {
 	double count = 0;
 
@@ -108,40 +106,41 @@ static void gaugehistogram(struct lines *lines, unsigned part, struct line line,
 	case GCOUNT:
 		for (unsigned i = 0; i <= lines->metadata->nbounds; i++)
 			count += row[1 + i];
-		add(lines, line, "_gcount", count);
+		add(lines, line, STR("_gcount"), count);
 		break;
-	default: add(lines, line, "_gsum", row[0]);
+	default: add(lines, line, STR("_gsum"), row[0]);
 	}
 }
 
-static void summary(struct lines *lines, unsigned part, struct line line,
+static void summary(struct lines *lines, unsigned part, struct line *line,
 		    const double *row)
 {
 	const struct metadata *m = lines->metadata;
-	struct line quantile = line;
 
 	(void)part;
-	quantile.extra = STR("quantile");
 	for (unsigned i = 0; i < m->nquantiles; i++) {
+		struct line quantile = *line;
+
+		quantile.extra = STR("quantile");
 		quantile.extra_value = str_of(m->ranks[i]);
-		add(lines, quantile, "", row[2 + i]);
+		add(lines, &quantile, STR(""), row[2 + i]);
 	}
-	add(lines, line, "_sum", row[0]);
-	add(lines, line, "_count", row[1]);
+	add(lines, line, STR("_sum"), row[0]);
+	add(lines, line, STR("_count"), row[1]);
 }
 
-static void stateset(struct lines *lines, unsigned part, struct line line,
+static void stateset(struct lines *lines, unsigned part, struct line *line,
 		     const double *row)
 {
 	(void)part;
-	lines_states(lines, line, row);
+	lines_states(lines, *line, row);
 }
 
 void text_show_chunk(struct buf *out, struct form form,
 		     const struct shown_family *family,
 		     const struct chunk *chunk)
 {
-	void (*show)(struct lines *, unsigned, struct line, const double *);
+	void (*show)(struct lines *, unsigned, struct line *, const double *);
 	const struct metadata *m = family->metadata;
 	struct lines lines;
 
@@ -157,12 +156,15 @@ void text_show_chunk(struct buf *out, struct form form,
 		lines_simple(&lines, chunk, m->time ? milliseconds : NULL);
 	for (uint32_t i = 0; show && i < chunk->rows->count; i++) {
 		const double *row = chunk->values + i * m->width;
-		struct line line = { .tail = milliseconds(&lines, row) };
+		struct line line = { .value = 0 };
 
+		rows_prefetch(chunk->rows, i + 8);
 		if (!chunk->rows->labels[i])
 			continue;
+		if (m->time)
+			line.tail = milliseconds(&lines, row);
 		line.labels = lines_labels(&lines, chunk->rows->labels[i]);
-		show(&lines, family->part, line, row);
+		show(&lines, family->part, &line, row);
 	}
 	lines_end(&lines);
 }
