@@ -1132,30 +1132,41 @@ static void any_changes_leave_every_form_right(void **state)
 	registry_free(registry);
 }
 
+/* In one registry they may not. */
 static void names_that_are_escaped_may_meet(void **state)
 {
-	const struct form escaped = form_plain;
 	const struct form all = { FORMAT_TEXT, ESCAPING_NONE, false };
-	struct registry *registry = new_registry();
+	struct registry *r[] = { new_registry(), new_registry() };
 	struct exposition *exposition;
+	struct page *pages[2];
 
 	(void)state;
-	set(add(registry, "a.b"), "dot", 1);
-	set(add(registry, "a_b"), "line", 2);
-	set(add(registry, "a-z"), "dash", 3);
-	exposition = expose_in(escaped, registry, NULL);
+	set(add(r[0], "a.b"), "dot", 1);
+	set(add(r[1], "a_b"), "line", 2);
+	set(add(r[0], "a-z"), "dash", 3);
+	for (int i = 0; i < 2; i++)
+		pages[i] = registry_publish(r[i], 0);
+	exposition = exposition_new(pages, 2, form_plain, NULL);
 	assert_text(exposition, "# HELP a_b Help.\n# TYPE a_b gauge\n"
 				"a_b{n=\"line\"} 2\n"
 				"# HELP a_z Help.\n# TYPE a_z gauge\n"
 				"a_z{n=\"dash\"} 3\n");
-	assert_int_equal(exposition_homonyms(exposition), 1);
-	assert_int_equal(exposition_conflicts(exposition), 0);
+	assert_int_equal(exposition_homonyms(exposition)->count, 1);
+	assert_int_equal(exposition_conflicts(exposition)->count, 0);
 	exposition_unref(exposition);
-	exposition = expose_in(all, registry, NULL);
-	assert_int_equal(exposition_homonyms(exposition), 0);
-	assert_shows_in(all, exposition, registry);
+	exposition = exposition_new(pages, 2, all, NULL);
+	assert_int_equal(exposition_homonyms(exposition)->count, 0);
+	assert_text(exposition, "# HELP \"a-z\" Help.\n# TYPE \"a-z\" gauge\n"
+				"{\"a-z\",n=\"dash\"} 3\n"
+				"# HELP \"a.b\" Help.\n# TYPE \"a.b\" gauge\n"
+				"{\"a.b\",n=\"dot\"} 1\n"
+				"# HELP a_b Help.\n# TYPE a_b gauge\n"
+				"a_b{n=\"line\"} 2\n");
 	exposition_unref(exposition);
-	registry_free(registry);
+	for (int i = 0; i < 2; i++) {
+		page_unref(pages[i]);
+		registry_free(r[i]);
+	}
 }
 
 static void what_was_measured_is_not_measured_again(void **state)

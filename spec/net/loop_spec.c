@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -303,6 +304,95 @@ static void a_timer_that_was_left_is_inert_after_its_loop(void **state)
 	assert_int_equal(0, alarm.count);
 }
 
+/* ---- laps ---- */
+
+struct runner {
+	struct laps laps; /* first */
+	struct loop *loop;
+	unsigned runs, most;
+};
+
+static void on_lap(struct laps *laps)
+{
+	struct runner *runner = (struct runner *)laps;
+
+	if (++runner->runs < runner->most)
+		return;
+	laps_stop(laps);
+	loop_stop(runner->loop);
+}
+
+static void laps_run_once_in_each_round(void **state)
+{
+	struct runner runner = { .loop = loop_new(), .most = 3 };
+	struct alarm alarm;
+
+	(void)state;
+	laps_init(runner.loop, &runner.laps, on_lap);
+	laps_start(&runner.laps);
+	loop_run(runner.loop);
+	assert_int_equal(3, runner.runs);
+	/* They are over until they are started again. */
+	fired_count = 0;
+	alarm_start(&alarm, runner.loop, 'a', 0.01);
+	alarm.stop = true;
+	loop_run(runner.loop);
+	assert_int_equal(3, runner.runs);
+	runner.most = 5;
+	laps_start(&runner.laps);
+	loop_run(runner.loop);
+	assert_int_equal(5, runner.runs);
+	timer_release(&alarm.timer);
+	laps_release(&runner.laps);
+	laps_release(&runner.laps);
+	laps_stop(&runner.laps);
+	loop_free(runner.loop);
+}
+
+/* A timer fires between them, however long they would go on. */
+static void others_have_their_turn_between_laps(void **state)
+{
+	struct runner runner = { .loop = loop_new(), .most = UINT_MAX };
+	struct alarm alarm;
+
+	(void)state;
+	fired_count = 0;
+	laps_init(runner.loop, &runner.laps, on_lap);
+	laps_start(&runner.laps);
+	alarm_start(&alarm, runner.loop, 'a', 0.01);
+	alarm.stop = true;
+	loop_run(runner.loop);
+	assert_int_equal(1, alarm.count);
+	assert_true(runner.runs > 1);
+	timer_release(&alarm.timer);
+	loop_free(runner.loop);
+	assert_null(runner.laps.handle);
+}
+
+static void on_last_lap(struct laps *laps)
+{
+	struct runner *runner = (struct runner *)laps;
+
+	loop_stop(runner->loop);
+	laps_release(laps);
+	free(runner);
+}
+
+static void laps_may_be_released_and_freed_while_they_run(void **state)
+{
+	struct runner *runner = mem_alloc(sizeof *runner), left = { 0 };
+	struct loop *loop = loop_new();
+
+	(void)state;
+	runner->loop = loop;
+	laps_init(loop, &left.laps, on_lap);
+	laps_init(loop, &runner->laps, on_last_lap);
+	laps_start(&runner->laps);
+	loop_run(loop);
+	loop_free(loop);
+	assert_null(left.laps.handle);
+}
+
 static int next_descriptor(void)
 {
 	int next = dup(STDERR_FILENO);
@@ -348,6 +438,9 @@ int main(void)
 		cmocka_unit_test(
 			a_timer_may_be_released_and_freed_while_it_fires),
 		cmocka_unit_test(a_timer_that_was_left_is_inert_after_its_loop),
+		cmocka_unit_test(laps_run_once_in_each_round),
+		cmocka_unit_test(others_have_their_turn_between_laps),
+		cmocka_unit_test(laps_may_be_released_and_freed_while_they_run),
 		cmocka_unit_test(is_not_made_without_descriptors),
 	};
 

@@ -130,6 +130,22 @@ static void on_expired(struct request *request, void *arg)
 			    "late");
 }
 
+/* The time was not enough. */
+static void on_first_expired(struct request *request, void *arg)
+{
+	seen.expired++;
+	request_suspend(request, *(double *)arg, on_expired, NULL);
+}
+
+static void handle_twice(struct request *request, void *arg)
+{
+	static double never = 60;
+
+	seen.parked = request;
+	request_suspend(request, never, on_expired, NULL);
+	request_suspend(request, *(double *)arg, on_first_expired, arg);
+}
+
 static void handle_park(struct request *request, void *arg)
 {
 	seen.parked = request;
@@ -184,6 +200,7 @@ static const struct route routes[] = {
 	{ "/echo", SERVER_GET | SERVER_POST | SERVER_PUT, "echo", handle_echo,
 	  NULL },
 	{ "/park", SERVER_GET, "park", handle_park, &never },
+	{ "/twice", SERVER_GET, "twice", handle_twice, &soon },
 	{ "/soon", SERVER_GET, "soon", handle_park, &soon },
 	{ "/both", SERVER_GET, "both", handle_park_and_answer, NULL },
 	{ "/nothing", SERVER_GET, "nothing", handle_nothing, NULL },
@@ -712,6 +729,19 @@ static void the_deadline_ends_a_suspended_request(void **state)
 	client_free(client);
 }
 
+static void a_suspended_request_can_get_another_deadline(void **state)
+{
+	struct client *client = client_new();
+
+	(void)state;
+	client_get(client, "GET", "/twice");
+	assert_int_equal(504, client_wait(client));
+	wait_finished(1);
+	assert_int_equal(2, seen.expired);
+	assert_true(seen.seconds >= 2 * soon);
+	client_free(client);
+}
+
 static void a_client_may_leave_while_it_is_suspended(void **state)
 {
 	struct client *client = client_new();
@@ -1160,6 +1190,7 @@ int main(void)
 		test(headers_beyond_the_memory_are_refused),
 		test(a_suspended_request_is_answered_later),
 		test(the_deadline_ends_a_suspended_request),
+		test(a_suspended_request_can_get_another_deadline),
 		test(a_client_may_leave_while_it_is_suspended),
 		test(stopping_answers_the_suspended_and_closes_the_idle),
 		test(stopping_sends_the_answers_that_are_on_their_way),
