@@ -1,135 +1,206 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which format, which names and which encoding a reader gets."""
+"""What scrapers ask for, word by word, and what they must get."""
 
-import gzip
-import subprocess
-
+from spec.e2e import metric_proto, strict
+from spec.e2e.formats import body_of
 from spec.e2e.lunex import Case
 
 SCRIPT = """
 local metric = require "metric"
 return {
-  name = "n",
-  labels = { ["zone.id"] = "a" },
+  name = "spec",
   metrics = {
-    ["http.requests_total"] = metric.counter { "All.",
-      labels = { "http.method" } },
+    spec_total = metric.counter { "Counted.", labels = { "a.b" } },
+    ["spec.size"] = metric.histogram { "Sizes.", buckets = { 1 } },
   },
-  collect = function(m) m["http.requests_total"]:set(1, 'G"T') end,
+  collect = function(m)
+    m.spec_total:set(1, "x")
+    m["spec.size"]:set { sum = 3, count = 2, buckets = { [1] = 1 } }
+  end,
+  probe = function(m, target)
+    m.spec_total:set(2, target)
+  end,
 }
 """
-TEXT = "text/plain; version=0.0.4; charset=utf-8; escaping="
-TEXT1 = "text/plain; version=1.0.0; charset=utf-8; escaping="
-OPENMETRICS = ("application/openmetrics-text; version=%s; charset=utf-8; "
-               "escaping=")
-PROTOBUF = ("application/vnd.google.protobuf; "
-            "proto=io.prometheus.client.MetricFamily; encoding=delimited; "
-            "escaping=")
-ASK_PROTOBUF = PROTOBUF.replace("; escaping=", "").replace(" ", "")
-SAMPLE = {
-    "underscores": 'http_requests_total{http_method="G\\"T",zone_id="a"} 1',
-    "dots": 'http_dot_requests__total{http_dot_method="G\\"T",'
-            'zone_dot_id="a"} 1',
-    "values": 'U__http_2e_requests__total{U__http_2e_method="G\\"T",'
-              'U__zone_2e_id="a"} 1',
-    "allow-utf-8": '{"http.requests_total","http.method"="G\\"T",'
-                   '"zone.id"="a"} 1',
-}
-# What Prometheus sends, by version, and what it is to get.
-SCRAPES = (
-    ("application/openmetrics-text; version=0.0.1,"
-     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-     OPENMETRICS % "0.0.1" + "underscores"),
-    ("application/openmetrics-text;version=1.0.0,"
-     "application/openmetrics-text;version=0.0.1;q=0.75,"
-     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-     OPENMETRICS % "1.0.0" + "underscores"),
-    (ASK_PROTOBUF + ",application/openmetrics-text;version=1.0.0;q=0.8,"
-     "application/openmetrics-text;version=0.0.1;q=0.75,"
-     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-     PROTOBUF + "underscores"),
-    ("application/openmetrics-text;version=1.0.0;q=0.5,"
-     "application/openmetrics-text;version=0.0.1;q=0.4,"
-     "text/plain;version=0.0.4;q=0.3,*/*;q=2",
-     OPENMETRICS % "1.0.0" + "underscores"),
-    ("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
-     "application/openmetrics-text;version=0.0.1;q=0.5,"
+TEXT, OPENMETRICS, PROTOBUF = (
+    "text/plain", "application/openmetrics-text",
+    "application/vnd.google.protobuf")
+PROTO = f"{PROTOBUF};proto=io.prometheus.client.MetricFamily;encoding=delimited"
+OM = OPENMETRICS
+UTF8 = "allow-utf-8"
+
+# (who asks, Accept, media type, version, escaping)
+ASKED = [
+    ("nobody", None, TEXT, "0.0.4", "underscores"),
+    ("curl", "*/*", TEXT, "0.0.4", "underscores"),
+    ("a client that wants JSON", "application/xml, image/png", TEXT, "0.0.4",
+     "underscores"),
+    ("a browser", "text/html,application/xhtml+xml,*/*;q=0.8", TEXT, "0.0.4",
+     "underscores"),
+    ("nonsense", "/;,=q", TEXT, "0.0.4", "underscores"),
+    ("2.5", f"{OM}; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", OM,
+     "0.0.1", "underscores"),
+    ("2.42", f"{OM};version=1.0.0,{OM};version=0.0.1;q=0.75,"
+     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", OM, "1.0.0", "underscores"),
+    ("2.42, native", f"{PROTO},{OM};version=1.0.0;q=0.8,{OM};version=0.0.1;"
+     "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", PROTOBUF, None,
+     "underscores"),
+    ("2.40.0, native", "application/vnd.google.protobuf; "
+     "proto=io.prometheus.client.MetricFamily; encoding=delimited,"
+     f"{OM};version=1.0.0;q=0.75,{OM};q=0.6,text/plain;version=0.0.4;q=0.5,"
+     "*/*;q=0.1", PROTOBUF, None, "underscores"),
+    ("2.49", f"{OM};version=1.0.0;q=0.5,{OM};version=0.0.1;q=0.4,"
+     "text/plain;version=0.0.4;q=0.3,*/*;q=2", OM, "1.0.0", "underscores"),
+    ("2.53", f"{OM};version=1.0.0;q=0.5,{OM};version=0.0.1;q=0.4,"
+     "text/plain;version=0.0.4;q=0.3,*/*;q=0.2", OM, "1.0.0", "underscores"),
+    ("2.53, native", f"{PROTO};q=0.5,{OM};version=1.0.0;q=0.4,"
+     f"{OM};version=0.0.1;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+     PROTOBUF, None, "underscores"),
+    ("3.0", f"{OM};version=1.0.0;escaping=allow-utf-8;q=0.6,{OM};version=0.0.1;"
+     "escaping=allow-utf-8;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;"
+     "escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;escaping=allow-utf-8;"
+     "q=0.3,*/*;q=0.2", OM, "1.0.0", UTF8),
+    ("3.14", f"{OM};version=1.0.0;escaping=allow-utf-8;q=0.6,"
+     f"{OM};version=0.0.1;q=0.5,"
      "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
-     "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
-     OPENMETRICS % "1.0.0" + "allow-utf-8"),
-)
+     "text/plain;version=0.0.4;q=0.3,*/*;q=0.2", OM, "1.0.0", UTF8),
+    ("3.14, native", f"{PROTO};q=0.6,{OM};version=1.0.0;escaping=allow-utf-8;"
+     f"q=0.5,{OM};version=0.0.1;q=0.4,text/plain;version=1.0.0;"
+     "escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+     PROTOBUF, None, "underscores"),
+    ("3.14, text 1.0.0", "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+     "*/*;q=0.5", TEXT, "1.0.0", UTF8),
+    ("3.14, text", "text/plain;version=0.0.4;q=0.6,*/*;q=0.5", TEXT, "0.0.4",
+     "underscores"),
+    ("OpenMetrics 2", f"{OM};version=2.0.0;escaping=allow-utf-8,"
+     f"{OM};version=1.0.0;q=0.5", OM, "2.0.0", UTF8),
+    ("OpenMetrics of no version", OM, OM, "0.0.1", "underscores"),
+    ("OpenMetrics to come", f"{OM};version=3.0.0,text/plain;q=0.1", TEXT,
+     "0.0.4", "underscores"),
+    ("dots", f"{OM};version=1.0.0;escaping=dots", OM, "1.0.0", "dots"),
+    ("values", "text/plain;version=0.0.4;escaping=values", TEXT, "0.0.4",
+     "values"),
+    ("an unknown scheme", "text/plain;version=0.0.4;escaping=rot13", TEXT,
+     "0.0.4", "underscores"),
+]
+
+# (Accept-Encoding, Content-Encoding)
+ENCODINGS = [
+    (None, None), ("identity", None), ("", None), ("gzip", "gzip"),
+    ("gzip;q=0", None), ("gzip;q=1.0, identity;q=0.5", "gzip"),
+    ("gzip;q=0.5, identity", None), ("zstd", "zstd"), ("gzip, zstd", "gzip"),
+    ("gzip;q=0.8, zstd;q=0.9", "zstd"), ("br, deflate", None),
+    ("gzip, deflate, br, zstd", "gzip"), ("br;q=1, gzip;q=0.1", "gzip"), ("x-gzip", None), ("*", None),
+    ("identity;q=0", None), ("identity;q=0, gzip;q=0.1", "gzip"),
+    ("zstd;q=0, gzip;q=0", None)]
+
+NAMES = {"underscores": ("spec_size", "a_b"), UTF8: ("spec.size", "a.b"),
+         "dots": ("spec_dot_size", "a_dot_b"),
+         "values": ("U__spec_2e_size", "U__a_2e_b")}
+
+
+def media(text):
+    """"text/plain; a=b" -> ("text/plain", { "a": "b" })"""
+    kind, *parameters = (part.strip() for part in text.split(";"))
+    return kind, dict(p.split("=", 1) for p in parameters)
 
 
 class Negotiation(Case):
     def setUp(self):
         super().setUp()
-        self.program = self.lunex(self.script(SCRIPT))
+        self.exporter = self.lunex(self.script(SCRIPT, "spec"))
 
-    def get(self, method="GET", **headers):
-        named = {name.replace("_", "-"): value
-                 for name, value in headers.items()}
-        answer = self.program.get("/metrics?exporter=n", named, method)
-        self.assertEqual(200, answer.status, headers)
-        return answer
+    def get(self, accept=None, encoding=None, **more):
+        headers = {}
+        if accept is not None:
+            headers["Accept"] = accept
+        # http.client sends one of its own if there is none
+        headers["Accept-Encoding"] = encoding
+        if encoding is None:
+            headers["Accept-Encoding"] = "identity"
+        return self.exporter.get(headers=headers, **more)
 
-    def test_a_prometheus_gets_what_it_prefers(self):
-        for accept, expected in SCRAPES:
-            answer = self.get(Accept=accept)
-            self.assertEqual(expected, answer.headers["Content-Type"], accept)
-            escaping = expected.rpartition("=")[2]
-            if "protobuf" in expected:
-                self.assertIn(b"\x0a\x13http_requests_total", answer.body)
-            else:
-                self.assertIn(SAMPLE[escaping].partition("} ")[0],
-                              answer.text)
-                self.assertTrue(answer.text.endswith("\n# EOF\n"), accept)
+    def read(self, kind, version, body):
+        if kind == PROTOBUF:
+            return metric_proto.read(body)
+        form = strict.TEXT if kind == TEXT else strict.OPENMETRICS2 \
+            if version == "2.0.0" else strict.OPENMETRICS
+        return strict.read(body.decode(), form)
 
-    def test_names_are_written_as_the_reader_asks(self):
-        for escaping, sample in SAMPLE.items():
-            for version, type_ in ("0.0.4", TEXT), ("1.0.0", TEXT1):
-                answer = self.get(Accept="text/plain;version=%s;escaping=%s"
-                                  % (version, escaping))
-                self.assertEqual(type_ + escaping,
-                                 answer.headers["Content-Type"])
-                self.assertIn(sample, answer.text.splitlines())
+    def check(self, answer, kind, version, escaping, path_value=1.0):
+        said, parameters = media(answer.headers["Content-Type"])
+        self.assertEqual(kind, said)
+        self.assertEqual(version, parameters.get("version"))
+        self.assertEqual(escaping, parameters.get("escaping"))
+        if kind == PROTOBUF:
+            self.assertEqual(
+                ("io.prometheus.client.MetricFamily", "delimited"),
+                (parameters["proto"], parameters["encoding"]))
+        else:
+            self.assertEqual("utf-8", parameters["charset"])
+        return self.read(kind, version, body_of(answer))
 
-    def test_others_get_the_text_that_everybody_knows(self):
-        for headers in ({}, {"Accept": "*/*"}, {"Accept": "text/html"},
-                        {"Accept": "application/json"}, {"Accept": "/;,=q"}):
-            answer = self.get(**headers)
-            self.assertEqual(TEXT + "underscores",
-                             answer.headers["Content-Type"])
-            self.assertIn(SAMPLE["underscores"], answer.text.splitlines())
+    def test_each_scraper_gets_what_it_asks_for(self):
+        for who, accept, kind, version, escaping in ASKED:
+            with self.subTest(who):
+                answer = self.get(accept)
+                self.assertEqual(200, answer.status)
+                facts = self.check(answer, kind, version, escaping)
+                size, label = NAMES[escaping]
+                self.assertEqual("histogram", facts[size, "type"])
+                self.assertEqual(1.0, facts[
+                    "spec_total", frozenset({(label, "x")}), "value"])
 
-    def test_encodings_are_read_back(self):
-        for accepted, expected in (
-                (None, None), ("gzip", "gzip"), ("zstd", "zstd"),
-                ("gzip, deflate, br, zstd", "gzip"), ("identity", None),
-                ("gzip;q=0.5, zstd", "zstd"), ("identity;q=0", None),
-                ("gzip;q=0", None), ("*", None), ("br", None)):
-            headers = {"Accept_Encoding": accepted} if accepted else {}
-            answer = self.get(**headers)
-            self.assertEqual(expected, answer.headers["Content-Encoding"],
-                             accepted)
-            body = answer.body
-            if expected == "gzip":
-                body = gzip.decompress(body)
-            elif expected == "zstd":
-                body = subprocess.run(["zstd", "-dc"], input=body, check=True,
-                                      stdout=subprocess.PIPE).stdout
-            self.assertIn(SAMPLE["underscores"], body.decode().splitlines())
+    def test_each_gets_the_encoding_it_prefers(self):
+        bodies = set()
+        for asked, expected in ENCODINGS:
+            with self.subTest(asked):
+                answer = self.get(encoding=asked,
+                                  path="/metrics?exporter=nobody")
+                self.assertEqual(404, answer.status)
+                self.assertNotIn("Content-Encoding", answer.headers)
+                answer = self.get(encoding=asked)
+                self.assertEqual(expected,
+                                 answer.headers.get("Content-Encoding"))
+                text = body_of(answer).decode()
+                bodies.add(text[:text.index("lunex_")])
+        self.assertEqual(1, len(bodies))
 
-    def test_head_has_the_headers_of_get(self):
-        accept = "text/plain;escaping=values"
-        answer = self.get("HEAD", Accept=accept, Accept_Encoding="zstd")
-        self.assertEqual(b"", answer.body)
-        self.assertEqual(TEXT + "values", answer.headers["Content-Type"])
-        self.assertEqual("zstd", answer.headers["Content-Encoding"])
+    def test_a_head_has_the_headers_alone(self):
+        for who, accept, kind, version, escaping in ASKED:
+            with self.subTest(who):
+                answer = self.get(accept, "gzip", method="HEAD")
+                self.assertEqual((200, b""), (answer.status, answer.body))
+                said, parameters = media(answer.headers["Content-Type"])
+                self.assertEqual((kind, version, escaping), (
+                    said, parameters.get("version"), parameters["escaping"]))
+                self.assertEqual("gzip", answer.headers["Content-Encoding"])
+
+    def test_a_probe_is_negotiated_too(self):
+        for who, accept, kind, version, escaping in ASKED:
+            with self.subTest(who):
+                answer = self.get(accept, path="/probe?target=here")
+                facts = self.check(answer, kind, version, escaping)
+                label = NAMES[escaping][1]
+                self.assertEqual(2.0, facts[
+                    "spec_total", frozenset({(label, "here")}), "value"])
 
     def test_a_long_header_costs_little(self):
         used = "process_cpu_seconds_total"
-        before = self.program.samples()[used]
+        before = self.exporter.samples()[used]
         for text in ",", ";", "a/b,", "*;q=1,":
-            self.get(Accept=(text * 20000)[:20000],
-                     Accept_Encoding=(text * 5000)[:5000])
-        self.assertLess(self.program.samples()[used] - before, 5)
+            answer = self.get((text * 20000)[:20000], (text * 5000)[:5000])
+            self.assertEqual(200, answer.status)
+        self.assertLess(self.exporter.samples()[used] - before, 5)
+
+    def test_what_went_wrong_is_said_in_plain_text(self):
+        for path, method, status in (
+                ("/metrics?exporter=nobody", "GET", 404),
+                ("/nowhere", "GET", 404), ("/metrics", "DELETE", 405),
+                ("/probe", "GET", 400)):
+            answer = self.get(f"{PROTO},{OM};version=1.0.0;q=0.5", "zstd, gzip",
+                              path=path, method=method)
+            self.assertEqual(status, answer.status, path)
+            self.assertEqual(TEXT, media(answer.headers["Content-Type"])[0])
+            self.assertTrue(answer.body.decode().isprintable() or
+                            answer.body.endswith(b"\n"))
