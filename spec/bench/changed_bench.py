@@ -179,6 +179,28 @@ def milliseconds(took):
                     for p in (0.5, 0.99, 1))
 
 
+def is_at_work(server):
+    before = server.cpu()
+    time.sleep(0.5)
+    return server.cpu() - before > 0.01e9
+
+
+class Untouched:
+    """A server that has collected, and was not asked for a page."""
+
+    def __init__(self, server):
+        self.server = server
+
+    def __enter__(self):
+        self.server.spawn()
+        while is_at_work(self.server):
+            pass
+        return self.server
+
+    def __exit__(self, *_):
+        self.server.__exit__()
+
+
 def million_of(server, form, encoding, empty, series):
     """One line of the report, of a server that was not scraped before."""
     def work():
@@ -191,7 +213,7 @@ def million_of(server, form, encoding, empty, series):
                     client.scrape(request_of(form, encoding))
         return size
 
-    with server:
+    with Untouched(server):
         size, took = latency_beside(server, work)
         title = f"{form}, {encoding}" if encoding else "at rest"
         if size is not None:
@@ -205,7 +227,7 @@ def measure_million(arguments):
           "after six scrapes, and beside them\n   the time of /healthz, ms\n")
     print(f"{'':22} {'bytes':>8} {'median':>9} {'p99':>9} {'most':>9} "
           f"{'MB':>9}")
-    with lunex(arguments, "lunex", 0, interval=3600) as none:
+    with Untouched(lunex(arguments, "lunex", 0, interval=3600)) as none:
         empty = none.resident()
     kinds = [("", "")] + [(f, e) for f in FORMATS for e in ENCODINGS]
     for kind in kinds:
