@@ -795,10 +795,15 @@ static void a_page_that_grows_does_not_become_many_small_blocks(void **state)
 
 		snprintf(name, sizeof name, "family_%04d", f * 7 % 3000);
 		set(add(registry, name), "x", f);
+		if (f % 4)
+			continue;
 		two = expose(registry, one);
 		exposition_unref(one);
 		one = two;
 	}
+	two = expose(registry, one);
+	exposition_unref(one);
+	one = two;
 	text = text_of(one);
 	length = strlen(text);
 	assert_true(length > EXPOSITION_BLOCK);
@@ -1105,7 +1110,7 @@ static void any_changes_leave_every_form_right(void **state)
 	struct registry *registry = new_registry();
 
 	(void)state;
-	for (int round = 0; round < 40; round++) {
+	for (int round = 0; round < 15; round++) {
 		for (uint32_t n = 1 + any(6); n; n--) {
 			struct family *family;
 			char name[40];
