@@ -27,6 +27,17 @@ static unsigned shift_for(unsigned numbers)
 	return shift;
 }
 
+/* A series counts as one, and as one more for each KiB that its sparse buckets
+ * may come to. */
+static unsigned weight_of(const struct metadata *metadata)
+{
+	size_t buckets = metadata->native_options.max_buckets;
+
+	if (metadata->nquantiles)
+		buckets = (size_t)(WINDOW_SLICES + 1) * WINDOW_BUCKETS;
+	return 1 + (unsigned)(buckets * sizeof(struct native_bucket) / 1024);
+}
+
 struct family *family_new(struct series_pool *pool, struct metadata *metadata,
 			  struct label_schema *schema,
 			  const struct family_options *options)
@@ -38,6 +49,7 @@ struct family *family_new(struct series_pool *pool, struct metadata *metadata,
 	family->schema = schema;
 	family->keep = options->keep;
 	family->exempt = options->exempt;
+	family->weight = options->exempt ? 0 : weight_of(metadata);
 	family->ttl = options->ttl;
 	family->last = UINT32_MAX;
 	family->width = metadata->width;
@@ -267,15 +279,30 @@ static bool has_bytes(struct series_pool *pool)
 	return pool->limit->bytes < max;
 }
 
+static bool refuse_series(const struct family *family, struct err *err)
+{
+	const char *name = family->metadata->name;
+	size_t max = family->pool->limit->max;
+
+	if (family->weight > 1)
+		return err_set(err, ERR_LIMIT,
+			       "%s: the limit of %zu series is reached (one "
+			       "with %s counts as %u)",
+			       name, max,
+			       family->metadata->native ? "native buckets"
+							: "quantiles",
+			       family->weight);
+	return err_set(err, ERR_LIMIT, "%s: the limit of %zu series is reached",
+		       name, max);
+}
+
 static bool check_room(const struct family *family, struct err *err)
 {
 	struct series_pool *pool = family->pool;
 
 	if ((pool->limit->used >= pool->limit->max && !family->exempt) ||
 	    family->rows >= ROW_INDEX_MAX)
-		return err_set(err, ERR_LIMIT,
-			       "%s: the limit of %zu series is reached",
-			       family->metadata->name, pool->limit->max);
+		return refuse_series(family, err);
 	if (!has_bytes(pool) && !family->exempt)
 		return err_set(err, ERR_LIMIT,
 			       "%s: the labels of all series take more than "
@@ -304,7 +331,8 @@ static uint32_t add_row(struct family *family, struct labels *labels)
 	else
 		row_index_add(&family->index, hash_of(family, labels), row);
 	family->pool->series += !family->exempt;
-	family->pool->limit->used += !family->exempt;
+	family->pool->used += family->weight;
+	family->pool->limit->used += family->weight;
 	family->moved++;
 	return row;
 }
@@ -501,7 +529,8 @@ void family_remove_row(struct family *family, uint32_t row)
 	family->holes++;
 	family->moved++;
 	family->pool->series -= !family->exempt;
-	family->pool->limit->used -= !family->exempt;
+	family->pool->used -= family->weight;
+	family->pool->limit->used -= family->weight;
 	family->pool->removed++;
 }
 

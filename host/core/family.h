@@ -35,6 +35,7 @@ enum {
 struct series_pool {
 	struct intern sets;
 	size_t series;
+	size_t used;		 /* their weight together */
 	struct series_limit own; /* where none is shared */
 	struct series_limit *limit;
 	size_t removed; /* since the sets were swept */
@@ -60,9 +61,10 @@ struct family {
 	struct label_schema *schema;
 	bool keep;
 	bool exempt;
-	bool counted; /* a row has been own */
-	bool beside;  /* rows may have extras */
-	bool more;    /* rows may have extras or times */
+	unsigned weight; /* what a series counts against the limit */
+	bool counted;	 /* a row has been own */
+	bool beside;	 /* rows may have extras */
+	bool more;	 /* rows may have extras or times */
 	double ttl;
 	unsigned width;
 	unsigned added;	  /* metadata_added() */

@@ -22,7 +22,7 @@ static const char *type_of(const struct shown_family *family)
 {
 	enum metric_type type = family->metadata->type;
 
-	if (!family->unknown)
+	if (!family->unknown || (type != METRIC_COUNTER && type != METRIC_INFO))
 		return metric_type_name(type);
 	return type == METRIC_INFO ? "gauge" : "unknown";
 }
@@ -350,7 +350,7 @@ void openmetrics_chunk(struct buf *out, struct form form,
 	struct shower shower = {
 		.metadata = m,
 		.cut = cut_of(family),
-		.created = form.created,
+		.created = form.created && !family->unknown,
 	};
 
 	buf_init(&shower.tail, SIZE_MAX / 2);

@@ -124,6 +124,9 @@ bool openmetrics_is_unknown(const struct metadata *metadata,
 	struct str family = name;
 	bool counter = metadata->type == METRIC_COUNTER;
 
+	if (metadata->type == METRIC_HISTOGRAM ||
+	    metadata->type == METRIC_SUMMARY)
+		return created_is_taken(&names, name);
 	if (!counter && metadata->type != METRIC_INFO)
 		return false;
 	if (!cut(&family, counter ? "_total" : "_info") || !family.len)

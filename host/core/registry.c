@@ -77,7 +77,7 @@ void registry_free(struct registry *registry)
 {
 	if (!registry)
 		return;
-	registry->pool.limit->used -= registry->pool.series;
+	registry->pool.limit->used -= registry->pool.used;
 	if (is_shared(&registry->pool))
 		registry->pool.limit->used -= registry->nfamilies;
 	for (uint32_t i = 0; i < registry->nfamilies; i++)

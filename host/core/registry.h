@@ -47,8 +47,9 @@ enum { REGISTRY_SERIES_MAX = 100000 };
  * the texts of labels are no part of the memory of a script. */
 enum { REGISTRY_LABELS_MEAN = 1024, REGISTRY_LABELS_LEAST = 1 << 20 };
 
-/* A ceiling that several registries of a thread share. Each series counts, and
- * each family counts as one more. It outlives them. */
+/* A ceiling that several registries of a thread share. Each series counts, one
+ * with native buckets or quantiles for each KiB that it may take, and each
+ * family counts as one more. It outlives them. */
 struct series_limit {
 	size_t used;
 	size_t max;

@@ -27,7 +27,7 @@
 struct shown_family {
 	const struct metadata *metadata;
 	unsigned part; /* 0 up to render_parts() */
-	bool unknown;  /* OpenMetrics 1: not as the counter or info that it is,
+	bool unknown;  /* OpenMetrics 1: not as all that it is,
 			* by render_is_unknown() */
 	size_t size;   /* protobuf: of all its chunks, by render_size() */
 };
@@ -57,12 +57,12 @@ size_t render_estimate(struct form form, const struct metadata *metadata,
 size_t render_size(struct form form, const struct metadata *metadata,
 		   const struct chunk *chunk);
 
-/* May METADATA, a counter or an info, not be shown as such in OpenMetrics 1,
- * because its name lacks _total or _info, or because its family or one of its
- * samples would have a name that another family has, too? Then it is shown
- * under its full name, as unknown or as a gauge, which meets nobody. ALL are
- * the N families of the exposition in name order. False for other types and
- * formats. */
+/* May METADATA not be shown as such in OpenMetrics 1, because its name lacks
+ * _total or _info, or because its family or one of its samples would have a
+ * name that another family has, too? Then it is shown under its full name, as
+ * unknown or as a gauge, which meets nobody. Nor may a histogram or a summary
+ * whose samples x_created would: it has none then. ALL are the N families of
+ * the exposition in name order. False for other types and formats. */
 bool render_is_unknown(struct form form, const struct metadata *metadata,
 		       const struct metadata *const *all, size_t n);
 

@@ -15,6 +15,17 @@ static double slice_length(const struct window *window)
 	return window->seconds / WINDOW_SLICES;
 }
 
+/* When the slice that NOW falls into ends. Slices of all windows of one length
+ * begin together: so the page changes when they do, and not at a moment of
+ * each series' own. */
+static double end_of_slice(const struct window *window, double now)
+{
+	double length = slice_length(window);
+	double end = (floor(now / length) + 1) * length;
+
+	return end > now ? end : now + length; /* rounded */
+}
+
 /* The slice that is BACK older than the present one. */
 static unsigned slice_back(const struct window *window, unsigned back)
 {
@@ -35,7 +46,7 @@ struct window *window_new(double seconds, double now)
 
 	window->refs = 1;
 	window->seconds = seconds;
-	window->next = now + slice_length(window);
+	window->next = end_of_slice(window, now);
 	return window;
 }
 
@@ -91,19 +102,17 @@ static bool drop_slice(struct window *window, unsigned i)
 
 bool window_turn(struct window *window, double now)
 {
-	double length = slice_length(window), turns;
+	double turns;
 	bool held = false;
 
 	if (now < window->next)
 		return false;
-	turns = floor((now - window->next) / length) + 1;
+	turns = floor((now - window->next) / slice_length(window)) + 1;
 	for (unsigned i = 0; i < WINDOW_SLICES && i < turns; i++) {
 		window->at = (window->at + 1) % WINDOW_SLICES;
 		held |= drop_slice(window, window->at);
 	}
-	window->next += turns * length;
-	if (window->next <= now) /* rounded */
-		window->next = now + length;
+	window->next = end_of_slice(window, now);
 	if (held)
 		forget_all(window);
 	return held;
