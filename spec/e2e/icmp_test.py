@@ -10,6 +10,7 @@ import time
 import unittest
 
 from spec.e2e.lunex import SAMPLE, TOP, Case, program
+from spec.e2e.timely import timely
 
 PINGS, INTERVAL_MS = 20, 20
 WITHIN_US = 20
@@ -202,6 +203,7 @@ class Silence(Confined):
             [True, [silent, silent.replace("0.1:", "0.2:")], ""],
             answers["sweep"])
 
+    @timely
     def test_ends_before_the_deadline(self):
         for name in ("echo", "series", "sweep"):
             answers = self.ask(SILENT, "1", "--timeout=2", f"--only={name}")
