@@ -365,35 +365,44 @@ static int l_family_set(lua_State *L)
 	return set_any(L, &target, more);
 }
 
+/* As many arguments as BEYOND are more than the labels: a number, a table, or
+ * both. */
+__attribute__((noinline)) static int inc_more(
+	lua_State *L, const struct family_object *object, int last, int beyond)
+{
+	struct target target = { object->set, object->family, NULL, 2, last };
+	double by = 1;
+	uint32_t row;
+	int more = 0;
+
+	/* one nil too many is a number that is missing, not an exemplar */
+	if ((beyond == 2 || lua_istable(L, last)) && is_more(L, last, &more)) {
+		target.last--;
+		beyond--;
+	}
+	if (beyond > 0)
+		by = check_increment(L, target.first++, target.family);
+	if (more)
+		return inc_explained(L, &target, by, more);
+	check_part(L, target.set, target.family);
+	row = check_target(L, &target);
+	family_inc(target.family, row, by);
+	return 0;
+}
+
 /* family:inc([by,] labels... [, exemplar]) */
 static int l_family_inc(lua_State *L)
 {
 	struct family_object *object = check_family_object(L, 1);
 	struct family *family = object->family;
-	int last = lua_gettop(L), more = 0;
+	int last = lua_gettop(L);
 	int beyond = last - 1 - (int)family_schema(family)->count;
-	double by = 1;
-	int first = 2;
-	uint32_t row;
 
 	check_type(L, family, WITH_INC, "inc");
-	/* one nil too many is a number that is missing, not an exemplar */
-	if ((beyond == 2 || (beyond == 1 && lua_istable(L, last))) &&
-	    is_more(L, last, &more)) {
-		last--;
-		beyond--;
-	}
 	if (beyond > 0)
-		by = check_increment(L, first++, family);
-	if (more) {
-		struct target target = { object->set, family, NULL, first,
-					 last };
-
-		return inc_explained(L, &target, by, more);
-	}
+		return inc_more(L, object, last, beyond);
 	check_part(L, object->set, family);
-	row = check_row(L, first, last, object->set, family);
-	family_inc(family, row, by);
+	family_inc(family, check_row(L, 2, last, object->set, family), 1);
 	return 0;
 }
 

@@ -605,7 +605,7 @@ describe("an exemplar", function()
     local many = {}
     for i = 1, 17 do many["l" .. i] = "" end
     says("x_total: an exemplar has at most 16 labels", t.inc, t, 1, "a", many)
-    says("x_total: expected labels (l), got 3 values", t.inc, t, 1, "a", "b",
+    says("x_total: expected labels (l), got 2 values", t.inc, t, 1, "a", "b",
       { a = "b" })
     local child = t:with("a")
     says("x_total: a kept series has its labels, got 2 values behind its " ..
