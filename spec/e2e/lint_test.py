@@ -57,6 +57,11 @@ MISTAKES = {
     "m_s_s_s": ("gauge", "{ 'x' }"),
     "m_msx": ("gauge", "{ 'x' }"),
     "m_every:Thing_oneTwo_kb_hours_gauge_count": ("counter", "{}"),
+    "m_queue_ms": ("gaugehistogram", "{ 'x', buckets = { 1 } }"),
+    "m_queue_total": ("gaugehistogram", "{}"),
+    "m_queue_of_le": ("gaugehistogram", "{ 'x', labels = { 'quantile' } }"),
+    "m_native_ms": ("histogram", "{ 'x', native = true }"),
+    "m_rank_ms": ("summary", "{ 'x', quantiles = { 0.5 } }"),
     "m_good_bytes_total": ("counter", "{ 'x' }"),
     "m_good_seconds": ("histogram", "{ 'x' }"),
     "m_good_info": ("info", "{ 'x', labels = { 'version' } }"),
@@ -66,7 +71,8 @@ MISTAKES = {
 LATER = ('non-gauge metrics should not have "_timestamp_seconds" suffix')
 
 SHOW = {"counter": "inc(1%s)", "gauge": "set(1%s)", "unknown": "set(1%s)",
-        "histogram": "observe(1%s)", "summary": "observe(1%s)",
+        "histogram": "observe(1%s)", "gaugehistogram": "observe(1%s)",
+        "summary": "observe(1%s)",
         "info": "set(1%s)", "stateset": "set('a'%s)"}
 
 
@@ -134,7 +140,8 @@ class Lint(unittest.TestCase):
         self.assertGreater(len({text for _, _, text in own}), 20)
         lines = script.split("\n")
         for line, metric, _ in own:
-            self.assertIn(f'["{metric}"] = ', lines[line - 1])
+            family = re.sub("_(gcount|gsum)$", "", metric)
+            self.assertIn(f'["{family}"] = ', lines[line - 1])
         self.assertEqual(own, sorted(own, key=lambda f: f[1:]))
 
     def test_it_says_each_thing_once(self):
