@@ -6,7 +6,7 @@ import subprocess
 
 from spec.e2e.certificates import certificates
 from spec.e2e.gateway import PASSWORD, USER, WEB_CONFIG, Gateway
-from spec.e2e.lunex import Case
+from spec.e2e.lunex import Case, eventually
 
 # What it is told to do comes as JSON, and what became of it goes back.
 PUSHER = """
@@ -107,6 +107,10 @@ class Push(Case):
     def done(self, gateway, what, **order):
         self.assertEqual({"ok": True}, self.order(gateway, what, **order))
 
+    def gone(self, gateway, **labels):
+        """A Pushgateway says 202 to DELETE, and does it when it comes to it."""
+        eventually(lambda: gateway.group(**labels) is None, labels)
+
     def refused(self, gateway, what, **order):
         """The sentence about it, and the status."""
         said = self.order(gateway, what, **order)
@@ -139,11 +143,11 @@ class Push(Case):
         self.done(gateway, "send", text=TEXT.format("a", 1))
         self.done(gateway, "send", text=TEXT.format("a", 2), options=longer)
         self.done(gateway, "delete")
-        self.assertIsNone(gateway.group(job="j"))
+        self.gone(gateway, job="j")
         self.assertEqual(2, gateway.value("a", job="j", instance="i"))
         self.done(gateway, "delete")  # nothing is there: no failure
         self.done(gateway, "delete", options=longer)
-        self.assertEqual([], gateway.groups())
+        eventually(lambda: not gateway.groups(), "no group")
 
     def test_a_gateway_below_a_path_that_checks_nothing(self):
         gateway = Gateway(self, "--push.disable-consistency-check",
@@ -174,7 +178,7 @@ class Push(Case):
         for n, name in enumerate(HOSTILE):
             self.done(gateway, "delete", options={
                 "job": name, "grouping": {"device": name, "n": n}})
-            self.assertIsNone(gateway.group(job=name, device=name, n=str(n)))
+            self.gone(gateway, job=name, device=name, n=str(n))
         self.assertEqual(len(HOSTILE), len(gateway.groups()))
 
     def test_an_empty_label_is_one(self):

@@ -78,8 +78,10 @@ class TheWireItself(Case):
                 ("prohibited", "Packet filtered",
                  "Administratively prohibited"),
                 ("too big", "Frag needed", "Packet too big: mtu=1400")):
-            self.assertRegex(self.ping("-c1", THERE), "10.9.0.1 .*" + said)
-            self.assertRegex(self.ping("-c1", THERE6), "fd09::1 .*" + said6)
+            self.assertRegex(self.ping("-c1", "-W10", THERE),
+                             "10.9.0.1 .*" + said)
+            self.assertRegex(self.ping("-c1", "-W10", THERE6),
+                             "fd09::1 .*" + said6)
 
     def test_has_names_that_move(self):
         names = Names(self.network, self.here)

@@ -244,14 +244,14 @@ static void an_answer_before_the_deadline_is_in_time_whenever_it_is_read(
 	struct peer_message request;
 
 	(void)state;
-	echo.timeout = 0.05;
+	echo.timeout = 0.4; /* of a busy machine */
 	request = send_and_see(&echo);
 	world_burn(0.01);
 	reply_to(&request);
-	world_burn(0.1);
+	world_burn(0.45);
 	world_wait(1);
 	assert_outcome(ICMP_REPLY, &echo);
-	assert_true(echo.rtt >= 0.01 && echo.rtt < 0.05);
+	assert_true(echo.rtt >= 0.01 && echo.rtt < 0.4);
 }
 
 static void an_answer_to_an_echo_that_is_forgotten_is_late(void **state)
