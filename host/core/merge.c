@@ -45,8 +45,7 @@ struct merge {
 	size_t nfamilies, families_cap;
 	struct showing *showings;
 	size_t nshowings, showings_cap;
-	const struct metadata **all; /* in name order */
-	size_t nall;
+	const struct metadata **all; /* by the names that are shown */
 
 	/* the second stage: where it is */
 	struct merge_sizes *sizes; /* NULL: this format needs none */
@@ -140,14 +139,6 @@ static void gather_pages(struct merge *merge, const struct metadata *low)
 	}
 }
 
-static void list_all(struct merge *merge)
-{
-	merge->nall = merge->nfamilies;
-	merge->all = mem_array(merge->nall, sizeof(struct metadata *));
-	for (size_t i = 0; i < merge->nfamilies; i++)
-		merge->all[i] = merge->families[i].metadata;
-}
-
 /* LEFT families have names of their own. */
 static void take_homonyms(struct merge *merge, size_t left,
 			  const struct homonyms *homonyms)
@@ -168,12 +159,12 @@ static void end_families(struct merge *merge)
 
 	free(merge->at);
 	merge->at = NULL;
-	list_all(merge);
 	left = merge_order(merge->families, merge->nfamilies,
 			   source->form.escaping, &homonyms);
 	if (left < merge->nfamilies)
 		take_homonyms(merge, left, &homonyms);
 	merge->nfamilies = left;
+	merge->all = merge_names(merge->families, left, source->form.escaping);
 	if (source->form.format == FORMAT_PROTOBUF)
 		merge->sizes = merge_sizes_new(source->former, source->nformer);
 }
@@ -339,8 +330,9 @@ static void end_family(struct merge *merge, const struct merged_family *family)
 	struct item head = { .metadata = family->metadata };
 	unsigned parts = render_parts(source->form, family->metadata);
 
-	head.unknown = render_is_unknown(source->form, family->metadata,
-					 merge->all, merge->nall);
+	head.unknown =
+		render_is_unknown(source->form, merge->all[merge->family],
+				  merge->all, merge->nfamilies);
 	for (; head.part < parts; head.part++)
 		push_part(merge, &head);
 	merge->ngathered = 0;
@@ -469,9 +461,9 @@ void merge_free(struct merge *merge)
 	checked_free(merge->checked);
 	free(merge->duplicates.series);
 	free(merge->at);
+	merge_names_free(merge->all, merge->families, merge->nfamilies);
 	free(merge->families);
 	free(merge->showings);
-	free(merge->all);
 	free(merge->gathered);
 	free(merge->made);
 	free(merge->items);

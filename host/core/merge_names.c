@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/merge_names.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,48 @@ static void tell(const struct named *kept, const struct named *dropped,
 	err_set(&homonyms->why, ERR_USAGE, "%s: is shown as '%s', as is '%s'",
 		dropped->family.metadata->name, dropped->shown,
 		kept->family.metadata->name);
+}
+
+/* A copy of METADATA that knows its type and the name that SCHEME shows. */
+static const struct metadata *renamed(const struct metadata *metadata,
+				      enum escaping scheme)
+{
+	struct metadata *copy = mem_alloc(sizeof *copy);
+	struct str name = { metadata->name, metadata->name_len };
+	struct buf text;
+
+	buf_init(&text, SIZE_MAX / 2);
+	name_escape(&text, name, scheme);
+	*copy = (struct metadata){ .type = metadata->type };
+	copy->name = buf_take(&text, &copy->name_len);
+	return copy;
+}
+
+const struct metadata **merge_names(const struct merged_family *families,
+				    size_t n, enum escaping scheme)
+{
+	const struct metadata **names = mem_array(n, sizeof *names);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct metadata *metadata = families[i].metadata;
+
+		names[i] = metadata->quoted && scheme != ESCAPING_NONE
+				   ? renamed(metadata, scheme)
+				   : metadata;
+	}
+	return names;
+}
+
+void merge_names_free(const struct metadata **names,
+		      const struct merged_family *families, size_t n)
+{
+	for (size_t i = 0; names && i < n; i++) {
+		if (names[i] == families[i].metadata)
+			continue;
+		free(names[i]->name);
+		free((struct metadata *)(uintptr_t)names[i]);
+	}
+	free(names);
 }
 
 size_t merge_order(struct merged_family *families, size_t n,

@@ -31,4 +31,13 @@ struct homonyms {
 size_t merge_order(struct merged_family *families, size_t n,
 		   enum escaping scheme, struct homonyms *homonyms);
 
+/* The N families in the order that they have by then, with the
+ * names that SCHEME shows: their own metadata, or what knows the type and the
+ * name alone where that is another one. Freed by merge_names_free() before the
+ * families are. */
+const struct metadata **merge_names(const struct merged_family *families,
+				    size_t n, enum escaping scheme);
+void merge_names_free(const struct metadata **names,
+		      const struct merged_family *families, size_t n);
+
 #endif

@@ -7,7 +7,6 @@
 #include "core/openmetrics.h"
 #include "core/openmetrics2.h"
 #include "core/openmetrics_names.h"
-#include "core/openmetrics_names.h"
 #include "core/text.h"
 
 unsigned render_parts(struct form form, const struct metadata *metadata)

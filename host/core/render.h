@@ -62,7 +62,8 @@ size_t render_size(struct form form, const struct metadata *metadata,
  * name that another family has, too? Then it is shown under its full name, as
  * unknown or as a gauge, which meets nobody. Nor may a histogram or a summary
  * whose samples x_created would: it has none then. ALL are the N families of
- * the exposition in name order. False for other types and formats. */
+ * the exposition, METADATA one of them, with the names that they have in FORM
+ * and in the order of these. False for other types and formats. */
 bool render_is_unknown(struct form form, const struct metadata *metadata,
 		       const struct metadata *const *all, size_t n);
 

@@ -1137,6 +1137,24 @@ static void any_changes_leave_every_form_right(void **state)
 	registry_free(registry);
 }
 
+/* EXPECTED: what its TYPE lines say, as a list. */
+static void assert_heads(struct exposition *exposition, const char *expected)
+{
+	char *text = text_of(exposition), *rest = text, *line;
+	struct buf heads;
+
+	buf_init(&heads, 1024);
+	while ((line = strsep(&rest, "\n"))) {
+		if (strncmp(line, "# TYPE ", 7) != 0)
+			continue;
+		buf_addstr(&heads, heads.len ? ", " : "");
+		buf_addstr(&heads, line + 7);
+	}
+	assert_string_equal(buf_text(&heads), expected);
+	buf_release(&heads);
+	free(text);
+}
+
 /* In one registry they may not. */
 static void names_that_are_escaped_may_meet(void **state)
 {
@@ -1172,6 +1190,34 @@ static void names_that_are_escaped_may_meet(void **state)
 		page_unref(pages[i]);
 		registry_free(r[i]);
 	}
+}
+
+static void what_meets_by_escaping_alone_is_unknown(void **state)
+{
+	const struct form dots = { FORMAT_OPENMETRICS, ESCAPING_DOTS, false };
+	const struct form all = { FORMAT_OPENMETRICS, ESCAPING_NONE, false };
+	struct form form = { FORMAT_OPENMETRICS, ESCAPING_UNDERSCORES, false };
+	struct registry *registry = new_registry();
+	struct exposition *exposition;
+
+	(void)state;
+	change(try_add(registry, "a.b", METRIC_GAUGE), 1);
+	change(try_add(registry, "a_b_total", METRIC_COUNTER), 1);
+	change(try_add(registry, "c.d_total", METRIC_COUNTER), 1);
+	change(try_add(registry, "c_d_created", METRIC_GAUGE), 1);
+	exposition = expose_in(form, registry, NULL);
+	assert_heads(exposition, "a_b gauge, a_b_total unknown, "
+				 "c_d_created gauge, c_d_total unknown");
+	exposition_unref(exposition);
+	exposition = expose_in(dots, registry, NULL);
+	assert_heads(exposition, "a_b counter, a_dot_b gauge, "
+				 "c_d_created gauge, c_dot_d_ counter");
+	exposition_unref(exposition);
+	exposition = expose_in(all, registry, NULL);
+	assert_heads(exposition, "\"a.b\" gauge, a_b counter, "
+				 "\"c.d\" counter, c_d_created gauge");
+	exposition_unref(exposition);
+	registry_free(registry);
 }
 
 static void what_was_measured_is_not_measured_again(void **state)
@@ -1401,6 +1447,7 @@ int main(void)
 		cmocka_unit_test(an_exposition_without_series_has_its_end),
 		cmocka_unit_test(any_changes_leave_every_form_right),
 		cmocka_unit_test(names_that_are_escaped_may_meet),
+		cmocka_unit_test(what_meets_by_escaping_alone_is_unknown),
 		cmocka_unit_test(what_was_measured_is_not_measured_again),
 		cmocka_unit_test(one_of_another_form_is_of_no_use),
 		cmocka_unit_test(expositions_can_be_made_side_by_side),
