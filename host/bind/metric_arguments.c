@@ -111,9 +111,6 @@ void check_metric_labels(lua_State *L, int first, int last,
 
 /* ---- times ---- */
 
-/* The end of the year 9999; milliseconds are beyond it. */
-#define TIME_MAX 253402300799.0
-
 /* Field KEY of the table at ARG: seconds since the epoch, 0 when absent. */
 static double check_time(lua_State *L, int arg, const struct family *family,
 			 const char *key)
@@ -131,7 +128,7 @@ static double check_time(lua_State *L, int arg, const struct family *family,
 	else
 		luaL_error(L, "%s: %s is a %s, not seconds since the epoch",
 			   name_of(family), key, luaL_typename(L, -1));
-	if (!(time >= 0 && time <= TIME_MAX))
+	if (!(time >= 0 && time <= METADATA_TIME_MAX))
 		luaL_error(L,
 			   "%s: %s is seconds since the epoch, and cannot be "
 			   "%f",

@@ -13,10 +13,6 @@
 #include "core/label_text.h"
 #include "core/number.h"
 
-/* Seconds beyond which a time is not one: milliseconds and nanoseconds of less
- * fit into 64 bits. */
-static const double time_max = 9e9;
-
 static inline char *put(char *p, const char *s, size_t n)
 {
 	size_t i = 0;
@@ -342,7 +338,8 @@ void lines_simple(struct lines *lines, const struct chunk *chunk,
 
 static bool row_at(const double *row, unsigned place, double *out)
 {
-	if (!place || row[place] == 0 || !(fabs(row[place]) < time_max))
+	if (!place || row[place] == 0 ||
+	    !(fabs(row[place]) <= METADATA_TIME_MAX))
 		return false;
 	*out = row[place];
 	return true;

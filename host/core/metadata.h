@@ -78,6 +78,10 @@ struct metadata {
 
 enum { METADATA_WINDOW = 600 };
 
+/* The last second of the year 9999, beyond which a time is not one: what a
+ * protobuf Timestamp can say. Milliseconds as seconds are beyond it. */
+#define METADATA_TIME_MAX 253402300799.0
+
 /* A declaration; everything is copied. NULL for absent texts. */
 struct metadata_desc {
 	enum metric_type type;

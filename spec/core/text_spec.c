@@ -472,6 +472,8 @@ static void times_are_milliseconds(void **state)
 		{ 1520879607, "# TYPE a counter\na 1 1520879607000\n" },
 		{ -0.0015, "# TYPE a counter\na 1 -2\n" },
 		{ 0, "# TYPE a counter\na 1\n" },
+		{ 253402300799, "# TYPE a counter\na 1 253402300799000\n" },
+		{ 253402300800, "# TYPE a counter\na 1\n" },
 		{ 1e300, "# TYPE a counter\na 1\n" },
 	};
 
