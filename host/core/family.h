@@ -39,6 +39,7 @@ struct series_pool {
 	struct series_limit own; /* where none is shared */
 	struct series_limit *limit;
 	size_t removed; /* since the sets were swept */
+	bool quoted;	/* as of a page; stays true */
 	double (*clock)(void);
 	uint64_t seed;
 };

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "core/family.h"
+#include "core/label_text.h"
 
 /* Does the row show what was counted here, with nothing staged over it? */
 static bool is_own(const struct segment *segment, uint32_t place)
@@ -144,6 +145,16 @@ static uint32_t slot_for(const struct metadata *m, const struct exemplars *list,
 	return m->classic ? family_bucket(m, value) : oldest(list);
 }
 
+/* The family has EXEMPLAR, or will have it. */
+static void expect_exemplar(struct family *family,
+			    const struct exemplar *exemplar)
+{
+	struct str text = { exemplar->text, exemplar->len };
+
+	family->beside = family->more = true;
+	family->pool->quoted |= label_text_quoted(text);
+}
+
 void family_exemplify(struct family *family, uint32_t row, double value,
 		      struct exemplar *exemplar)
 {
@@ -152,8 +163,8 @@ void family_exemplify(struct family *family, uint32_t row, double value,
 	uint32_t place = family_place(family, row);
 	struct exemplars **list = extras_exemplars(&segment->extras, place);
 
+	expect_exemplar(family, exemplar);
 	exemplars_put(list, slots_of(m), slot_for(m, *list, value), exemplar);
-	family->beside = family->more = true;
 	if (!(segment->states[place] & ROW_STAGED))
 		segment->changed = family->changed = true;
 }
@@ -183,7 +194,7 @@ static void add_exemplars(struct family *family, struct segment *segment,
 		to = m->le && !m->classic ? oldest(*list) : i;
 		if (!*list || is_later(slot, (*list)->slots[to]))
 			exemplars_put(list, n, to, exemplar_ref(slot));
-		family->beside = family->more = true;
+		expect_exemplar(family, slot);
 	}
 }
 

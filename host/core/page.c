@@ -135,6 +135,7 @@ struct page *page_pick(const struct page *page, const char *name)
 	struct page *picked = page_new(from ? 1 : 0);
 	struct page_family *to = picked->families;
 
+	picked->quoted = page->quoted;
 	if (page->constant)
 		picked->constant = labels_ref(page->constant);
 	if (!from)

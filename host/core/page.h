@@ -61,6 +61,9 @@ struct page {
 	uint32_t nfamilies;
 	size_t series;
 	struct labels *constant; /* those of every series; NULL: none */
+	bool quoted; /* a name may be one that is not legacy: of a family, a
+		      * label, a label of an exemplar. Else all escapings show
+		      * the same. */
 	struct page_family families[];
 };
 

@@ -323,6 +323,7 @@ struct family *registry_add(struct registry *registry,
 		label_schema_unref(schema);
 		return NULL;
 	}
+	registry->pool.quoted |= metadata->quoted || schema->quoted;
 	family = family_new(&registry->pool, metadata, schema, options);
 	insert(registry, place_of(registry, m->name, &found), family);
 	return family;
@@ -381,6 +382,7 @@ struct page *registry_publish(struct registry *registry, double now)
 		used += shown[i] > 0;
 	}
 	page = page_new(used);
+	page->quoted = registry->pool.quoted;
 	if (registry->constant)
 		page->constant = labels_ref(registry->constant);
 	for (uint32_t i = 0, k = 0; i < n; i++) {

@@ -88,6 +88,15 @@ static void read_wish(struct serve *serve, const struct request *request,
 	wish->encoding = openable(serve, negotiate_encoding(accepted), request);
 }
 
+/* Where all escapings show the same, one form is made for all of them. */
+static void join_escapings(const struct serve_order *order, struct form *form)
+{
+	for (size_t i = 0; i < order->n; i++)
+		if (order->pages[i]->quoted)
+			return;
+	form->escaping = ESCAPING_UNDERSCORES;
+}
+
 double serve_timeout(const struct request *request)
 {
 	const char *text =
@@ -333,6 +342,7 @@ void serve_pages(struct serve *serve, const struct serve_order *order)
 	struct wish wish;
 
 	read_wish(serve, order->request, &wish);
+	join_escapings(order, &wish.page.form);
 	exposition = find_exposition(serve, order, &wish, &response);
 	making = find_making(serve, exposition, wish.encoding);
 	if (response) {

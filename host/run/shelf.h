@@ -17,7 +17,7 @@
 
 /* Of one set of pages: the forms that are kept, the one that was asked for
  * longest ago goes; and the names of types that a form may have. */
-enum { SHELF_FORMS_MAX = 4, SHELF_TYPES_MAX = 4 };
+enum { SHELF_FORMS_MAX = 4, SHELF_TYPES_MAX = 8 };
 
 struct shelf;
 

@@ -205,6 +205,52 @@ static void a_family_may_be_picked_from_a_page(void **state)
 	page_unref(none);
 }
 
+/* Of a registry with one series, whose exemplar has the label EXPLAINED. */
+static bool is_quoted(enum metric_type type, const char *name,
+		      const char *label, const char *constant,
+		      const char *explained)
+{
+	const struct label_pair site = { constant, "a" };
+	struct registry *registry = registry_new(
+		&(struct registry_options){ .labels = &site, .nlabels = 1 });
+	struct family_options options = {
+		.metadata = { .name = name, .type = type },
+		.labels = &label,
+		.nlabels = 1,
+	};
+	const struct label_pair pair = { explained, "1" };
+	struct err err = { 0 };
+	struct family *family = registry_add(registry, &options, &err);
+	struct page *page, *picked;
+	bool quoted;
+
+	assert_string_equal(err.text, "");
+	set(family, 1, REGISTRY_LIVE, 1);
+	if (explained)
+		family_exemplify(family, 0, 1,
+				 exemplar_new(&pair, 1, 1, 1, NULL));
+	page = registry_publish(registry, 0);
+	picked = page_pick(page, name);
+	quoted = page->quoted;
+	assert_true(picked->quoted == quoted);
+	page_unref(picked);
+	page_unref(page);
+	registry_free(registry);
+	return quoted;
+}
+
+static void a_page_says_whether_names_may_be_escaped(void **state)
+{
+	(void)state;
+	assert_false(is_quoted(METRIC_GAUGE, "a", "b", "c", NULL));
+	assert_false(is_quoted(METRIC_GAUGE, "a:b", "b", "c", NULL));
+	assert_false(is_quoted(METRIC_COUNTER, "a", "b", "c", "d"));
+	assert_true(is_quoted(METRIC_GAUGE, "a.b", "b", "c", NULL));
+	assert_true(is_quoted(METRIC_GAUGE, "a", "b.b", "c", NULL));
+	assert_true(is_quoted(METRIC_GAUGE, "a", "b", "c.c", NULL));
+	assert_true(is_quoted(METRIC_COUNTER, "a", "b", "c", "d.d"));
+}
+
 static void a_page_outlives_its_registry(void **state)
 {
 	struct registry *registry = new_registry();
@@ -562,6 +608,7 @@ int main(void)
 		cmocka_unit_test(changed_values_share_the_label_sets),
 		cmocka_unit_test(families_with_equal_labels_share_the_sets),
 		cmocka_unit_test(a_family_may_be_picked_from_a_page),
+		cmocka_unit_test(a_page_says_whether_names_may_be_escaped),
 		cmocka_unit_test(a_page_outlives_its_registry),
 		cmocka_unit_test(a_page_does_not_change_any_more),
 		cmocka_unit_test(an_empty_slot_gives_nothing),

@@ -394,6 +394,63 @@ static void an_unchanged_page_costs_nothing(void **state)
 	free(text);
 }
 
+static struct answer get_escaped(const char *scheme)
+{
+	struct answer answer;
+	char header[100], type[100];
+
+	snprintf(header, sizeof header, "Accept: text/plain;escaping=%s\r\n",
+		 scheme);
+	answer = get("/metrics", header);
+	snprintf(type, sizeof type, "; escaping=%s\r\n", scheme);
+	assert_non_null(strstr(answer.text, type));
+	return answer;
+}
+
+static void escapings_are_one_form_where_they_show_the_same(void **state)
+{
+	static const char *const schemes[] = { "underscores", "dots", "values",
+					       "allow-utf-8" };
+	char *text = expected();
+	unsigned before;
+
+	(void)state;
+	assert_page(get_escaped("underscores"), text);
+	before = rendered();
+	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+		assert_page(get_escaped(schemes[i]), text);
+	assert_int_equal(rendered(), before);
+	free(text);
+}
+
+static void escapings_differ_where_a_name_does(void **state)
+{
+	struct family_options options = {
+		.metadata = { .type = METRIC_COUNTER, .name = "a.b" },
+	};
+	struct family *family;
+	struct answer answer;
+	struct err err;
+	uint32_t row;
+
+	(void)state;
+	free(get_escaped("underscores").text);
+	family = registry_add(fixture.registry, &options, &err);
+	assert_non_null(family);
+	assert_true(family_row(family, NULL, &row, &err));
+	family_inc(family, row, 1);
+	publish();
+	answer = get_escaped("allow-utf-8");
+	assert_non_null(strstr(answer.body, "{\"a.b\"} 1\n"));
+	free(answer.text);
+	answer = get_escaped("underscores");
+	assert_non_null(strstr(answer.body, "\na_b 1\n"));
+	free(answer.text);
+	answer = get_escaped("values");
+	assert_non_null(strstr(answer.body, "\nU__a_2e_b 1\n"));
+	free(answer.text);
+}
+
 static void a_changed_value_costs_a_block(void **state)
 {
 	unsigned before[2], after[2];
@@ -592,6 +649,8 @@ int main(void)
 #define SPEC(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		SPEC(an_unchanged_page_costs_nothing),
+		SPEC(escapings_are_one_form_where_they_show_the_same),
+		SPEC(escapings_differ_where_a_name_does),
 		SPEC(a_changed_value_costs_a_block),
 		SPEC(what_is_shown_for_once_is_not_kept),
 		SPEC(memory_is_given_back),
