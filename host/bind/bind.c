@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/number.h"
 #include "vm/state.h"
 #include "vm/task.h"
 
@@ -52,6 +53,13 @@ void *push_object(lua_State *L, size_t size, const char *name, int uservalues)
 	memset(object, 0, size);
 	luaL_setmetatable(L, name);
 	return object;
+}
+
+const char *push_number(lua_State *L, double number)
+{
+	char text[NUMBER_MAX];
+
+	return lua_pushlstring(L, text, number_format(text, number));
 }
 
 int push_failure(lua_State *L, const struct err *err)

@@ -36,6 +36,10 @@ void push_strict(lua_State *L, int values);
  * on the stack before anything is acquired: owner before resource. */
 void *push_object(lua_State *L, size_t size, const char *name, int uservalues);
 
+/* NUMBER for a sentence, in as few digits as tell it, whole ones without a dot:
+ * "5", "0.1", "NaN". Leaves and returns it. */
+const char *push_number(lua_State *L, double number);
+
 /* nil, message: the world failed. Returns 2, for `return push_failure(...)`. */
 int push_failure(lua_State *L, const struct err *err);
 

@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 
+#include "bind/bind.h"
 #include "bind/metric_set.h"
 #include "core/nearest.h"
 #include "core/number.h"
@@ -131,8 +132,8 @@ static double check_time(lua_State *L, int arg, const struct family *family,
 	if (!(time >= 0 && time <= METADATA_TIME_MAX))
 		luaL_error(L,
 			   "%s: %s is seconds since the epoch, and cannot be "
-			   "%f",
-			   name_of(family), key, time);
+			   "%s",
+			   name_of(family), key, push_number(L, time));
 	lua_pop(L, 1);
 	return time;
 }
@@ -173,10 +174,11 @@ struct metric_times check_metric_times(lua_State *L, int arg,
 	times.time = check_time(L, arg, family, "timestamp");
 	times.created = check_time(L, arg, family, "created");
 	if (times.time > 0 && !m->time)
-		luaL_error(L,
-			   "%s: a sample has a timestamp where the metric is "
-			   "declared with timestamps = true",
-			   m->name);
+		luaL_error(
+			L,
+			"%s: timestamp is for metrics that are declared with "
+			"timestamps = true",
+			m->name);
 	if (times.created > 0 && !m->created)
 		luaL_error(L, "%s: a %s has no 'created'", m->name,
 			   type_of(family));

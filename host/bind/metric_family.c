@@ -221,8 +221,8 @@ static void check_meaning(lua_State *L, const struct family *family,
 	if (type == METRIC_COUNTER && !(value >= 0))
 		luaL_error(L,
 			   "%s: a counter counts from 0 on, and cannot be set "
-			   "to %f",
-			   name_of(family), value);
+			   "to %s",
+			   name_of(family), push_number(L, value));
 }
 
 /* The number at 2, which becomes the value of a simple metric. */

@@ -6,6 +6,7 @@
 
 #include <lauxlib.h>
 
+#include "bind/bind.h"
 #include "core/nearest.h"
 #include "core/number.h"
 
@@ -53,8 +54,8 @@ static double check_count(lua_State *L, int index, const struct family *family,
 	if (!(count >= 0 && count <= COUNT_MAX && floor(count) >= count))
 		luaL_error(L,
 			   "%s: %s%s is a whole number from 0 to 2^53, and "
-			   "cannot be %f",
-			   name_of(family), what, of, count);
+			   "cannot be %s",
+			   name_of(family), what, of, push_number(L, count));
 	return count;
 }
 
@@ -214,26 +215,30 @@ static void check_rising(lua_State *L, const struct keys *keys, double *counts,
 
 	if (!isnan(counts[keys->n]) &&
 	    (counts[keys->n] < total || counts[keys->n] > total))
-		luaL_error(L, "%s: bucket +Inf is %f, and count is %f",
-			   name_of(keys->family), counts[keys->n], total);
+		luaL_error(L, "%s: bucket +Inf is %s, and count is %s",
+			   name_of(keys->family),
+			   push_number(L, counts[keys->n]),
+			   push_number(L, total));
 	for (unsigned i = 0; i < keys->n; i++) {
 		double count = counts[i];
 
 		if (count < below)
 			luaL_error(L,
 				   "%s: counts of buckets are cumulative, but "
-				   "bucket %s is %f, less than the %f before "
+				   "bucket %s is %s, less than the %s before "
 				   "it",
-				   name_of(keys->family), keys->texts[i], count,
-				   below);
+				   name_of(keys->family), keys->texts[i],
+				   push_number(L, count),
+				   push_number(L, below));
 		counts[i] = count - below;
 		below = count;
 	}
 	if (total < below)
 		luaL_error(L,
-			   "%s: count is %f, less than the %f of the last "
+			   "%s: count is %s, less than the %s of the last "
 			   "bucket",
-			   name_of(keys->family), total, below);
+			   name_of(keys->family), push_number(L, total),
+			   push_number(L, below));
 	counts[keys->n] = total - below;
 }
 

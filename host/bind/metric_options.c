@@ -98,6 +98,20 @@ static void check_text(lua_State *L, const char *key, int i, int type)
 			   i);
 }
 
+/* The table on top of the stack has N elements, and must have no other keys. */
+static void check_no_keys(lua_State *L, const char *key, lua_Integer n)
+{
+	lua_Integer count = 0;
+
+	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+		count++;
+	if (count != n)
+		luaL_error(L,
+			   "option '%s': expected a list, got a table with "
+			   "keys",
+			   key);
+}
+
 /* Field KEY must be absent or a list of TYPE. */
 static void check_list(lua_State *L, int table, const char *key, int type)
 {
@@ -116,6 +130,7 @@ static void check_list(lua_State *L, int table, const char *key, int type)
 			check_text(L, key, (int)i, type);
 			lua_pop(L, 1);
 		}
+		check_no_keys(L, key, n);
 	} else if (given != LUA_TNIL) {
 		luaL_error(L, "option '%s': expected a list of %ss, got %s",
 			   key, lua_typename(L, type), luaL_typename(L, -1));
@@ -203,18 +218,18 @@ static void check_native_table(lua_State *L, struct native_options *native)
 	if (!(factor > 1))
 		luaL_error(L,
 			   "option 'native': the factor from one bucket to "
-			   "the next is greater than 1, got %f",
-			   factor);
+			   "the next is greater than 1, got %s",
+			   push_number(L, factor));
 	if (!(max >= 1 && max <= NATIVE_BUCKETS_MAX && floor(max) >= max))
 		luaL_error(L,
 			   "option 'native': max_buckets is a whole number "
-			   "from 1 to %d, got %f",
-			   NATIVE_BUCKETS_MAX, max);
+			   "from 1 to %d, got %s",
+			   NATIVE_BUCKETS_MAX, push_number(L, max));
 	if (!(threshold >= 0 && isfinite(threshold)))
 		luaL_error(L,
 			   "option 'native': zero_threshold is a finite "
-			   "number from 0 on, got %f",
-			   threshold);
+			   "number from 0 on, got %s",
+			   push_number(L, threshold));
 	native->schema = native_schema_for(factor);
 	native->max_buckets = (unsigned)max;
 	native->zero_threshold = threshold;

@@ -20,6 +20,24 @@ static size_t count_characters(const char *s)
 	return n;
 }
 
+static bool check_escaped(const struct label_pair *labels, unsigned n,
+			  struct err *err)
+{
+	const char *names[EXEMPLAR_PAIRS_MAX];
+	struct names_met met;
+
+	for (unsigned i = 0; i < n; i++)
+		names[i] = labels[i].name;
+	if (!names_meet(names, n, &met))
+		return true;
+	err_set(err, ERR_USAGE,
+		"the exemplar's labels '%s' and '%s' are both '%s' to readers "
+		"that know no UTF-8 names",
+		met.a, met.b ? met.b : "__name__", met.escaped);
+	free(met.escaped);
+	return false;
+}
+
 static bool check(const struct label_pair *labels, unsigned n, struct err *err)
 {
 	size_t characters = 0;
@@ -44,7 +62,7 @@ static bool check(const struct label_pair *labels, unsigned n, struct err *err)
 			      count_characters(labels[i].value);
 	}
 	if (characters <= EXEMPLAR_LABELS_MAX)
-		return true;
+		return check_escaped(labels, n, err);
 	return err_set(err, ERR_USAGE,
 		       "the labels of an exemplar have at most %d characters, "
 		       "names and values together, got %zu",

@@ -141,7 +141,7 @@ static bool is_taken(const char *label, const char *taken)
 {
 	const char *const names[] = { label, taken };
 	struct names_met met;
-	bool meet = *taken && names_meet(names, 2, &met);
+	bool meet = names_meet(names, 2, &met);
 
 	if (meet)
 		free(met.escaped);
@@ -152,7 +152,7 @@ static bool is_taken(const char *label, const char *taken)
 static bool check_label(const struct metadata_desc *m, const char *label,
 			struct err *err)
 {
-	const char *taken = "";
+	const char *taken = NULL;
 
 	switch (m->type) {
 	case METRIC_HISTOGRAM:
@@ -162,7 +162,7 @@ static bool check_label(const struct metadata_desc *m, const char *label,
 	default: break;
 	}
 
-	if (strcmp(label, taken) != 0 && !is_taken(label, taken))
+	if (!taken || (strcmp(label, taken) != 0 && !is_taken(label, taken)))
 		return true;
 	return err_set(err, ERR_USAGE, "%s: a %s has the label '%s' already",
 		       m->name, metric_type_name(m->type), taken);

@@ -45,6 +45,9 @@ describe("a declaration", function()
     local err = assert.has_error(function()
       metric.gauge { "Help.", labels = "a" }
     end, "option 'labels': expected a list of strings, got string")
+    assert.has_error(function()
+      metric.gauge { "X.", labels = { site = "north" } }
+    end, "option 'labels': expected a list, got a table with keys")
     assert.matches("metric_spec%.lua:%d+: ", err)
   end)
 
@@ -105,6 +108,8 @@ return { name = "spec", metrics = { %s }, collect = function() end }
       "x.a: a stateset has the label 'x.a' already")
     refused([[x_a = metric.gauge { "A.", labels = { "__b" } }]],
       "x_a: label name '__b' is reserved")
+    refused([[x_a = metric.gauge { "A.", labels = { "" } }]],
+      "x_a: the name of a label is empty")
     refused([[x_a = metric.gauge { "A.", labels = { "b", "b" } }]],
       "x_a: label name 'b' is given twice")
     refused([[x_a = metric.histogram { "A.", labels = { "le" } }]],

@@ -75,15 +75,15 @@ describe("an option", function()
     says("unknown option 'faktor'; did you mean 'factor'?", { faktor = 2 })
     says("unknown option '[1]'", { 2 })
     says("factor is a string, not a number", { factor = "2" })
-    says("the factor from one bucket to the next is greater than 1, got 1.0",
+    says("the factor from one bucket to the next is greater than 1, got 1",
       { factor = 1 })
-    says("the factor from one bucket to the next is greater than 1, got nan",
+    says("the factor from one bucket to the next is greater than 1, got NaN",
       { factor = math.abs(0 / 0) })
     for _, max in ipairs { 0, 4097, 1.5, math.huge } do
       assert.matches("max_buckets is a whole number from 1 to 4096, got",
         mistake(metric.histogram, { "H.", native = { max_buckets = max } }))
     end
-    says("zero_threshold is a finite number from 0 on, got -1.0",
+    says("zero_threshold is a finite number from 0 on, got -1",
       { zero_threshold = -1 })
     metric.histogram { "H.", native = false }
     metric.histogram { "H.", native = {} }
@@ -297,13 +297,13 @@ describe("set of a distribution", function()
     says("sum: expected a number, got nil", { count = 1 })
     says("sum: expected a number, got string", with("sum", "much"))
     says("count: expected a number, got table", with("count", {}))
-    says("count is a whole number from 0 to 2^53, and cannot be -1.0",
+    says("count is a whole number from 0 to 2^53, and cannot be -1",
       with("count", -1))
     says("count is a whole number from 0 to 2^53, and cannot be 1.5",
       with("count", 1.5))
-    says("count is a whole number from 0 to 2^53, and cannot be nan",
+    says("count is a whole number from 0 to 2^53, and cannot be NaN",
       with("count", math.abs(0 / 0)))
-    says("count is a whole number from 0 to 2^53, and cannot be inf",
+    says("count is a whole number from 0 to 2^53, and cannot be +Inf",
       with("count", math.huge))
     says("buckets: expected a table, got number", with("buckets", 5))
     says("buckets: expected a table, got nil", { sum = 3.5, count = 17 })
@@ -325,15 +325,15 @@ describe("set of a distribution", function()
       with(nil, nil, { [0.1] = 8, one = 9 }))
     says("bucket is given by a boolean that is no number",
       with(nil, nil, { [true] = 8 }))
-    says("bucket 1 is a whole number from 0 to 2^53, and cannot be -1.0",
+    says("bucket 1 is a whole number from 0 to 2^53, and cannot be -1",
       with(nil, nil, { [0.1] = 0, [1] = -1 }))
     says("bucket 1: expected a number, got table",
       with(nil, nil, { [0.1] = 0, [1] = {} }))
-    says("counts of buckets are cumulative, but bucket 1 is 7.0, less than " ..
-      "the 8.0 before it", with(nil, nil, { [0.1] = 8, [1] = 7 }))
-    says("count is 17.0, less than the 18.0 of the last bucket",
+    says("counts of buckets are cumulative, but bucket 1 is 7, less than " ..
+      "the 8 before it", with(nil, nil, { [0.1] = 8, [1] = 7 }))
+    says("count is 17, less than the 18 of the last bucket",
       with(nil, nil, { [0.1] = 8, [1] = 18 }))
-    says("bucket +Inf is 16.0, and count is 17.0",
+    says("bucket +Inf is 16, and count is 17",
       with(nil, nil, { [0.1] = 8, [1] = 12, [math.huge] = 16 }))
   end)
 
@@ -379,8 +379,8 @@ describe("times", function()
     local function says(message, family, ...)
       assert.equal(message, mistake(family.set, family, ...))
     end
-    says("x_plain: a sample has a timestamp where the metric is declared " ..
-      "with timestamps = true", registry.x_plain, 1, { timestamp = 1 })
+    says("x_plain: timestamp is for metrics that are declared with " ..
+      "timestamps = true", registry.x_plain, 1, { timestamp = 1 })
     says("x_plain: a gauge has no 'created'", registry.x_plain, 1,
       { created = 1 })
     says("x_g: behind the labels of set stand timestamp and created, not " ..
@@ -390,10 +390,10 @@ describe("times", function()
       "'[1]'", registry.x_g, 1, "a", { 5 })
     says("x_g: timestamp is a string, not seconds since the epoch",
       registry.x_g, 1, "a", { timestamp = "now" })
-    says("x_g: timestamp is seconds since the epoch, and cannot be -1.0",
+    says("x_g: timestamp is seconds since the epoch, and cannot be -1",
       registry.x_g, 1, "a", { timestamp = -1 })
     says("x_g: timestamp is seconds since the epoch, and cannot be " ..
-      "1520430000000.0", registry.x_g, 1, "a", { timestamp = 1520430000000 })
+      "1764738103218", registry.x_g, 1, "a", { timestamp = 1764738103218 })
     says("x_g: label 'l' expected a string, got table", registry.x_g, 1,
       { timestamp = 1 })
     says("x_g: expected labels (l), got 3 values", registry.x_g, 1, "a", {},
@@ -468,8 +468,8 @@ end)
 describe("a counter", function()
   it("is not set to what no counter shows", function()
     local registry = metric.registry { x_total = metric.counter "C." }
-    for value, shown in pairs { [-1] = "-1.0", ["-0.5"] = "-0.5",
-      ["nan"] = "nan" } do
+    for value, shown in pairs { [-1] = "-1", ["-0.5"] = "-0.5",
+      ["nan"] = "NaN" } do
       assert.equal("x_total: a counter counts from 0 on, and cannot be set " ..
         "to " .. shown, mistake(registry.x_total.set, registry.x_total, value))
     end

@@ -72,6 +72,8 @@ static void wrong_labels_are_refused(void **state)
 	const struct label_pair twice[] = { { "a", "1" },
 					    { "b", "1" },
 					    { "a", "2" } };
+	const struct label_pair met[] = { { "trace-id", "1" },
+					  { "trace_id", "2" } };
 	static const struct label_pair many[EXEMPLAR_PAIRS_MAX + 1];
 
 	(void)state;
@@ -79,6 +81,9 @@ static void wrong_labels_are_refused(void **state)
 		       "the exemplar's label name '__x' is not valid");
 	assert_refused(&empty, 1, "the exemplar's label name '' is not valid");
 	assert_refused(twice, 3, "the exemplar has the label 'a' twice");
+	assert_refused(met, 2,
+		       "the exemplar's labels 'trace-id' and 'trace_id' are "
+		       "both 'trace_id' to readers that know no UTF-8 names");
 	assert_refused(many, EXEMPLAR_PAIRS_MAX + 1,
 		       "an exemplar has at most 16 labels, got 17");
 }
