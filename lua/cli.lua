@@ -64,8 +64,8 @@ Usage: lunex SCRIPT.lua|NAME [flags]        run one exporter
 Bundled exporters:
 %s
 Common flags: --web.listen-address, --web.telemetry-path, --web.enable-lifecycle,
---interval, --timeout, --config.file-path, --watch, --log.level; lunex help NAME
-tells more.
+--web.disable-created-samples, --interval, --timeout, --config.file-path, --watch,
+--log.level; lunex help NAME tells more.
 ]]
 
 -- Loaded by those who have such a file: it is a third of the command line.
