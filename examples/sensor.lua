@@ -11,11 +11,11 @@ local files = require "files"
 local metric = require "metric"
 
 local LABELS <const> = { "sensor" }
-local CHANNELS <const> = { -- file: metric, how many of Linux's units are one
-  in_temp_input = { "prom_express_temperature", 1000 },
-  in_humidityrelative_input = { "prom_express_humidity", 1000 },
-  in_pressure_input = { "prom_express_pressure", 0.1 },
-  in_resistance_input = { "prom_express_gas", 1 },
+local CHANNELS <const> = { -- file: metric, and Linux's unit in its unit
+  in_temp_input = { "prom_express_temperature", 1, 1000 },
+  in_humidityrelative_input = { "prom_express_humidity", 1, 1000 },
+  in_pressure_input = { "prom_express_pressure", 10, 1 },
+  in_resistance_input = { "prom_express_gas", 1, 1 },
 }
 local climate
 
@@ -23,7 +23,7 @@ local function measure(m, path, channel, sensor)
   local started = clock.monotonic()
   local value = tonumber(files.read(path) or "")
   if value then
-    m[channel[1]]:set(value / channel[2], sensor)
+    m[channel[1]]:set(value * channel[2] / channel[3], sensor)
     m.prom_express_reading_seconds:observe(clock.monotonic() - started, sensor)
   end
   m.prom_express_failures_total:inc(value and 0 or 1, sensor)
