@@ -360,7 +360,14 @@ static int read_bounds(lua_State *L, int table, bool native, double *list)
 	return (int)(sizeof default_buckets / sizeof *default_buckets);
 }
 
-static bool read_lists(lua_State *L, int table, struct metric_options *o)
+static bool refuse_more(const char *name, int max, const char *what,
+			struct err *err)
+{
+	return err_set(err, ERR_LIMIT, "%s: more than %d %s", name, max, what);
+}
+
+static bool read_lists(lua_State *L, int table, struct metric_options *o,
+		       struct err *err)
 {
 	struct metadata_desc *m = &o->family.metadata;
 	int labels = check_strings(L, table, "labels", o->labels, LABELS_MAX);
@@ -370,8 +377,16 @@ static bool read_lists(lua_State *L, int table, struct metric_options *o)
 	int quantiles = read_numbers(L, table, "quantiles", o->quantiles,
 				     METADATA_QUANTILES_MAX);
 
-	if (labels < 0 || states < 0 || bounds < 0 || quantiles < 0)
-		return false;
+	if (labels < 0)
+		return refuse_more(m->name, LABELS_MAX, "labels", err);
+	if (states < 0)
+		return refuse_more(m->name, METADATA_STATES_MAX, "states", err);
+	if (bounds < 0)
+		return refuse_more(m->name, METADATA_BUCKETS_MAX, "buckets",
+				   err);
+	if (quantiles < 0)
+		return refuse_more(m->name, METADATA_QUANTILES_MAX, "quantiles",
+				   err);
 	o->family.labels = o->labels;
 	o->family.nlabels = (unsigned)labels;
 	m->states = o->states;
@@ -404,11 +419,5 @@ bool check_metric_family_options(lua_State *L, int table, const char *name,
 	lua_getfield(L, table, "ttl");
 	o->family.ttl = lua_tonumber(L, -1);
 	lua_pop(L, 3);
-	if (read_lists(L, table, o))
-		return true;
-	return err_set(err, ERR_LIMIT,
-		       "%s: more than %d labels, %d states, %d buckets or %d "
-		       "quantiles",
-		       name, LABELS_MAX, METADATA_STATES_MAX,
-		       METADATA_BUCKETS_MAX, METADATA_QUANTILES_MAX);
+	return read_lists(L, table, o, err);
 }

@@ -117,7 +117,20 @@ describe("an option", function()
     refused({ 0.5, 0.5 }, "x_s: quantiles must rise, but quantile 2 does not")
     local many = {}
     for i = 1, 33 do many[i] = i / 33 end
-    refused(many, "x_s: more than 1024 labels, 256 states, 256 buckets or 32 ")
+    refused(many, "x_s: more than 32 quantiles$")
+    for i = 34, 257 do many[i] = i / 33 end
+    for message, declare in pairs {
+      ["x_s: more than 256 buckets$"] = function()
+        return metric.histogram { "S.", buckets = many }
+      end,
+      ["x_s: more than 256 states$"] = function()
+        local states = {}
+        for i = 1, 257 do states[i] = "s" .. i end
+        return metric.stateset { "S.", states = states }
+      end,
+    } do
+      assert.matches(message, mistake(metric.registry, { x_s = declare() }))
+    end
   end)
 
   it("is looked at again when a script has changed it", function()
