@@ -33,13 +33,14 @@ local metric = {}
 ---@field keep? boolean a failed part leaves the former values
 ---@field ttl? number seconds that a value outlives its last set
 ---@field timestamps? boolean `set` may say when the value was true
----@field buckets? number[] histograms: upper bounds, rising, without +Inf
+---@field buckets? number[] histograms: upper bounds, rising, without +Inf; 256 at
+--- most
 ---@field native? boolean|metric.native histogram: buckets that come as they are
 --- needed; without `buckets` no others
----@field quantiles? number[] summary: 0 to 1, rising
+---@field quantiles? number[] summary: 0 to 1, rising; 32 at most
 ---@field window? number|string summary: how long its quantiles look back, in
 --- seconds or "10m", which is the default
----@field states? string[] stateset: the names of all states
+---@field states? string[] stateset: the names of all states; 256 at most
 
 ---Native buckets: each is wider than the one before it by the same factor.
 ---@class (exact) metric.native
