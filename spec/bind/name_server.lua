@@ -134,10 +134,25 @@ local function with_files(options, fn)
   fn(resolv_conf, nsswitch)
 end
 
+-- Of one port, which somebody else may have for UDP.
+local function listen()
+  local socket, message
+  for _ = 1, 100 do
+    local listener = assert(tcp.listen())
+    socket, message = udp.listen("127.0.0.1", listener:port())
+    if socket then
+      return listener, socket
+    end
+    listener:close()
+  end
+  error(message)
+end
+
 local function name_server(handler, body, options)
   options = options or {}
-  local listener <close> = assert(tcp.listen())
-  local socket <close> = assert(udp.listen("127.0.0.1", listener:port()))
+  local tcp_socket, udp_socket = listen()
+  local listener <close> = tcp_socket
+  local socket <close> = udp_socket
   local server = { questions = {}, handler = handler, port = socket:port() }
   function server.answer(question, answer)
     question.reply(pack_answer(question, answer))

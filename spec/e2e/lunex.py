@@ -6,10 +6,12 @@ so, or until a deadline says that it never will be.
 """
 
 import contextlib
+import errno
 import gzip
 import http.client
 import itertools
 import os
+import random
 import re
 import resource
 import signal
@@ -46,10 +48,17 @@ def eventually(condition, what, seconds=DEADLINE):
 
 
 def free_port(kind=socket.SOCK_STREAM):
-    """A port that nobody listens on, for programs that cannot choose one."""
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody listens on, for programs that cannot choose one; not
+    one of those that Linux gives to connections, which might take it first."""
+    while True:
+        port = random.randrange(10000, 32768)
+        with socket.socket(socket.AF_INET, kind) as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError as e:
+                if e.errno != errno.EADDRINUSE:
+                    raise
 
 
 class Answer:
