@@ -445,6 +445,25 @@ static bool apart_under(enum escaping scheme, const struct metadata *a,
 	return apart;
 }
 
+static bool is_plain(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9');
+}
+
+/* Do the names of A and B, both not legacy, differ first by a letter or digit
+ * each? No scheme changes these, and what is before them is written alike: so
+ * neither is the other, or begins it. Most pairs are told apart by this. */
+static bool surely_apart(const struct metadata *a, const struct metadata *b)
+{
+	size_t i = 0;
+
+	while (a->name[i] && a->name[i] == b->name[i])
+		i++;
+	return a->quoted && b->quoted && i > 0 && is_plain(a->name[i]) &&
+	       is_plain(b->name[i]);
+}
+
 bool metadata_apart(const struct metadata *a, const struct metadata *b,
 		    struct err *err)
 {
@@ -452,7 +471,7 @@ bool metadata_apart(const struct metadata *a, const struct metadata *b,
 		return err_set(err, ERR_USAGE, "%s: declared twice", a->name);
 	if (!apart_as(a, a->name, b, b->name, err))
 		return false;
-	return (!a->quoted && !b->quoted) ||
+	return (!a->quoted && !b->quoted) || surely_apart(a, b) ||
 	       (apart_under(ESCAPING_UNDERSCORES, a, b, err) &&
 		apart_under(ESCAPING_DOTS, a, b, err) &&
 		apart_under(ESCAPING_VALUES, a, b, err));

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "core/escape.h"
 #include "core/metadata.h"
 
 static struct metadata *made(struct metadata_desc desc)
@@ -502,6 +503,77 @@ static void families_whose_samples_meet_are_named(void **state)
 	assert_apart("a_sum", METRIC_HISTOGRAM, "b_sum", METRIC_GAUGE, NULL);
 }
 
+/* A few pieces, so that names often are nearly the same. */
+static void any_name(char *name)
+{
+	static const char *const pieces[] = {
+		"a", "b", "_", ".", "dot", "_sum", "U__", "\303\251"
+	};
+
+	strcpy(name, rand() % 2 ? "a" : "a.");
+	for (int n = rand() % 5; n; n--)
+		strcat(name, pieces[rand() % 8]);
+}
+
+static bool begins_with_suffix(const struct metadata *a, const char *x,
+			       const char *y)
+{
+	const char *const *suffix = metric_type_suffixes(a->type);
+	size_t len = strlen(x);
+
+	if (strncmp(x, y, len) != 0)
+		return false;
+	while (*suffix && strcmp(y + len, *suffix) != 0)
+		suffix++;
+	return *suffix;
+}
+
+static bool apart_by_writing(const struct metadata *a, const struct metadata *b,
+			     enum escaping scheme)
+{
+	struct buf x, y;
+	bool apart;
+
+	buf_init(&x, 1000);
+	buf_init(&y, 1000);
+	name_escape(&x, (struct str){ a->name, a->name_len }, scheme);
+	name_escape(&y, (struct str){ b->name, b->name_len }, scheme);
+	apart = strcmp(buf_text(&x), buf_text(&y)) != 0 &&
+		!begins_with_suffix(a, buf_text(&x), buf_text(&y)) &&
+		!begins_with_suffix(b, buf_text(&y), buf_text(&x));
+	buf_release(&x);
+	buf_release(&y);
+	return apart;
+}
+
+static void names_are_apart_as_they_are_written(void **state)
+{
+	int together = 0;
+
+	(void)state;
+	srand(7);
+	for (int round = 0; round < 20000; round++) {
+		char one[64], other[64];
+		struct metadata *a, *b;
+		bool apart = true;
+
+		any_name(one);
+		any_name(other);
+		a = made((struct metadata_desc){ .type = METRIC_SUMMARY,
+						 .name = one });
+		b = made((struct metadata_desc){ .type = METRIC_GAUGE,
+						 .name = other });
+		for (int scheme = 0; scheme <= ESCAPING_NONE; scheme++)
+			apart &= apart_by_writing(a, b, (enum escaping)scheme);
+		if (metadata_apart(a, b, NULL) != apart)
+			fail_msg("'%s' and '%s'", one, other);
+		together += !apart;
+		metadata_unref(a);
+		metadata_unref(b);
+	}
+	assert_in_range(together, 500, 15000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -521,6 +593,7 @@ int main(void)
 		cmocka_unit_test(wrong_names_and_texts_are_refused),
 		cmocka_unit_test(a_name_that_is_not_legacy_is_quoted),
 		cmocka_unit_test(names_that_escaping_makes_equal_are_not_apart),
+		cmocka_unit_test(names_are_apart_as_they_are_written),
 		cmocka_unit_test(wrong_states_are_refused),
 		cmocka_unit_test(wrong_buckets_are_refused),
 		cmocka_unit_test(what_differs_is_named),
