@@ -12,6 +12,7 @@
 
 #include "core/mem.h"
 #include "core/merge_names.h"
+#include "core/merge_samples.h"
 #include "core/merge_sizes.h"
 #include "core/render.h"
 
@@ -159,6 +160,8 @@ static void end_families(struct merge *merge)
 
 	free(merge->at);
 	merge->at = NULL;
+	merge->nfamilies = merge_samples(merge->families, merge->nfamilies,
+					 &merge->conflicts);
 	left = merge_order(merge->families, merge->nfamilies,
 			   source->form.escaping, &homonyms);
 	if (left < merge->nfamilies)
@@ -189,6 +192,7 @@ static void find_families(struct merge *merge)
 		family->first = merge->nshowings;
 		gather_pages(merge, low->metadata);
 		family->n = merge->nshowings - family->first;
+		family->page = merge->showings[family->first].page;
 	}
 }
 

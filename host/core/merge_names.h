@@ -17,6 +17,7 @@
 struct merged_family {
 	struct metadata *metadata; /* borrowed */
 	size_t first, n;	   /* see merge.c */
+	size_t page;		   /* number of the first that has it */
 };
 
 /* Two families that are shown under one name. */

@@ -419,6 +419,46 @@ static void the_first_page_has_a_family_that_pages_disagree_about(void **state)
 	exposition_unref(exposition);
 }
 
+static void observe(struct family *family, const char *n, double value)
+{
+	struct str values[] = { { n, strlen(n) } };
+	uint32_t row;
+
+	assert_true(family_row(family, values, &row, NULL));
+	family_observe(family, row, REGISTRY_LIVE, value, 0);
+}
+
+static void the_first_page_has_a_name_that_samples_share(void **state)
+{
+	struct registry *r[] = { new_registry(), new_registry() };
+	const struct left_out *conflicts;
+	struct exposition *exposition;
+
+	(void)state;
+	set(add(r[0], "a_sum"), "x", 1);
+	set(add(r[0], "b"), "x", 2);
+	observe(add_type(r[0], "c", METRIC_SUMMARY, "Help."), "x", 5);
+	observe(add_type(r[1], "a", METRIC_SUMMARY, "Help."), "y", 6);
+	set(add(r[1], "b_sum"), "y", 3);
+	set(add(r[1], "c_count"), "y", 4);
+	exposition = merged(r, 2);
+	assert_text(exposition, "# HELP a_sum Help.\n# TYPE a_sum gauge\n"
+				"a_sum{n=\"x\"} 1\n"
+				"# HELP b Help.\n# TYPE b gauge\n"
+				"b{n=\"x\"} 2\n"
+				"# HELP b_sum Help.\n# TYPE b_sum gauge\n"
+				"b_sum{n=\"y\"} 3\n"
+				"# HELP c Help.\n# TYPE c summary\n"
+				"c_sum{n=\"x\"} 5\nc_count{n=\"x\"} 1\n");
+	conflicts = exposition_conflicts(exposition);
+	assert_int_equal(conflicts->count, 2);
+	assert_string_equal(conflicts->why.text,
+			    "a_sum: belongs to the summary 'a'");
+	assert_int_equal(conflicts->first, 0);
+	assert_int_equal(conflicts->again, 1);
+	exposition_unref(exposition);
+}
+
 /* ---- series of several pages ---- */
 
 /* A registry whose series have the constant label NAME, and its family "a" with
@@ -1421,6 +1461,7 @@ int main(void)
 		cmocka_unit_test(a_family_of_several_pages_has_one_head),
 		cmocka_unit_test(
 			the_first_page_has_a_family_that_pages_disagree_about),
+		cmocka_unit_test(the_first_page_has_a_name_that_samples_share),
 		cmocka_unit_test(a_series_of_two_pages_is_shown_once),
 		cmocka_unit_test(labels_make_a_series_in_any_order),
 		cmocka_unit_test(an_empty_value_is_no_label),

@@ -26,7 +26,7 @@ static size_t families_of(const char *const *names, struct metadata *metadata,
 			.name_len = name.len,
 			.quoted = !name_is_legacy(name),
 		};
-		families[n] = (struct merged_family){ &metadata[n], n, 1 };
+		families[n] = (struct merged_family){ &metadata[n], n, 1, 0 };
 	}
 	return n;
 }
