@@ -155,6 +155,24 @@ static void expect_exemplar(struct family *family,
 	family->pool->quoted |= label_text_quoted(text);
 }
 
+/* What is explained at TIME was counted a moment later: that is no reason to
+ * begin after it. */
+static void begin_by(struct family *family, struct segment *segment,
+		     uint32_t place, double time)
+{
+	unsigned own = ROW_OWN | ROW_STAGED;
+	double *created;
+
+	if (!family->metadata->created ||
+	    (segment->states[place] & own) != ROW_OWN)
+		return;
+	family_segment_own(family, segment);
+	created = segment->values + place * family->width +
+		  family->metadata->created;
+	if (*created > time)
+		*created = time;
+}
+
 void family_exemplify(struct family *family, uint32_t row, double value,
 		      struct exemplar *exemplar)
 {
@@ -164,6 +182,7 @@ void family_exemplify(struct family *family, uint32_t row, double value,
 	struct exemplars **list = extras_exemplars(&segment->extras, place);
 
 	expect_exemplar(family, exemplar);
+	begin_by(family, segment, place, exemplar->time);
 	exemplars_put(list, slots_of(m), slot_for(m, *list, value), exemplar);
 	if (!(segment->states[place] & ROW_STAGED))
 		segment->changed = family->changed = true;

@@ -150,6 +150,32 @@ static void assert_exemplar(const struct chunk *chunk, uint32_t i,
 	assert_near(chunk->exemplars[i]->slots[slot]->value, value);
 }
 
+static double clock_of_seven(void)
+{
+	return 7;
+}
+
+static void counting_begins_no_later_than_an_exemplar_of_it(void **state)
+{
+	struct family *f;
+
+	(void)state;
+	registry_free(registry);
+	registry = registry_new(
+		&(struct registry_options){ .clock = clock_of_seven });
+	f = add(counter);
+	family_inc(f, row(f, "a"), 1);
+	exemplify(f, "a", 1, 6.5);
+	family_inc(f, row(f, "b"), 1);
+	exemplify(f, "b", 1, 7.5);
+	family_set(f, row(f, "c"), REGISTRY_LIVE, 1, now);
+	family_set_times(f, row(f, "c"), 9, 0);
+	exemplify(f, "c", 1, 8);
+	assert_true(shown()->values[1] == 6.5);
+	assert_true(shown()->values[3] == 7);
+	assert_true(shown()->values[5] == 9);
+}
+
 /* ---- native buckets ---- */
 
 static void observations_go_into_native_buckets(void **state)
@@ -481,6 +507,7 @@ static void other_quantiles_are_another_family(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		SPEC(counting_begins_no_later_than_an_exemplar_of_it),
 		SPEC(observations_go_into_native_buckets),
 		SPEC(a_page_keeps_the_buckets_that_it_showed),
 		SPEC(what_is_mirrored_has_no_native_buckets),

@@ -643,6 +643,8 @@ static void explain(struct world *w, struct model_family *f, int key,
 	exemplar = exemplar_new(NULL, 0, value, ++w->exemplars, NULL);
 	family_exemplify(f->family, row, value, exemplar);
 	put_exemplar(b, slot_of(m, b, value), value, w->exemplars);
+	if (s->own && !s->staged && b->created > w->exemplars)
+		b->created = w->exemplars;
 }
 
 static void observe_row(struct world *w, struct model_family *f, int key,
