@@ -39,7 +39,7 @@ endfunction()
 # What ./test runs under the thread sanitizer: specs with the label, and lunex.
 add_custom_target(threads DEPENDS lunex)
 
-# lunex_c_spec(LAYER NAME [LABELS ...] [TIMEOUT SECONDS]):
+# lunex_c_spec(LAYER NAME [LABELS ...] [TIMEOUT SECONDS] [ALONE]):
 # spec/LAYER/NAME_spec.c, linked with that layer and what is below it.
 function(lunex_c_spec layer name)
   set(target ${layer}_${name}_spec)
