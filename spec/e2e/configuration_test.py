@@ -145,7 +145,7 @@ class Instances(Configured):
         self.assertEqual(404, answer.status)
         self.assertEqual("no exporter of that name; there are: a, b, c\n",
                          answer.text)
-        self.assertRegex(lunex.log, r'msg="collection failed" exporter=c ')
+        lunex.wait_log(r'msg="collection failed" exporter=c ')
 
     def test_labels_of_the_file_win_over_those_of_the_script(self):
         self.script(PLAIN % 'labels = { site = "script", rack = "1" },',
@@ -238,7 +238,7 @@ class Values(Configured):
         lunex = self.lunex("--config", path, listen=None)
         self.assertEqual(200, lunex.get("/m").status)
         self.assertEqual(404, lunex.get("/metrics").status)
-        self.assertRegex(lunex.log, r'address="?\[::1\]:\d+')
+        lunex.wait_log(r'address="?\[::1\]:\d+')
 
     def test_env_and_file_give_values_that_nobody_sees(self):
         self.write("password", SECRET + "\n")
@@ -649,5 +649,5 @@ class Time(Configured):
         self.script("while true do end\n", "stuck")
         lunex = self.serve('{ "stuck.lua" }', '{ "queue.lua" }')
         self.assertEqual(1, lunex.samples()["queue_up"])
-        self.assertRegex(lunex.log, r'exporter=stuck .*error="\S+stuck\.lua:1: '
-                         r'script ran for more than 1 s without waiting \(')
+        lunex.wait_log(r'exporter=stuck .*error="\S+stuck\.lua:1: '
+                       r'script ran for more than 1 s without waiting \(')

@@ -301,5 +301,5 @@ class TheDemo(Case):
                 demo = Demo()
                 self.addCleanup(demo.kill)
                 self.assertEqual(1, demo.wait(), demo.log)
-                self.assertIn(says, demo.log)
+                demo.wait_said(says)
                 self.assertNotIn("Ctrl-C", demo.log)

@@ -301,7 +301,7 @@ class Start(Case):
                                  listen=f"127.0.0.1:{port}")
             self.assertEqual(1, process.wait())
         self.assertEqual(1, len(process.lines), process.log)
-        self.assertIn(f"127.0.0.1:{port}", process.log)
+        process.wait_said(f"127.0.0.1:{port}")
         self.assertIn("in use", process.log.lower())
 
     def test_it_can_be_started_again_at_once_on_the_same_port(self):

@@ -135,6 +135,10 @@ class Lunex:
         except AssertionError as e:
             raise AssertionError(f"{e}\n{self.log}") from None
 
+    def wait_said(self, text):
+        """TEXT is in what was logged, or soon will be."""
+        self.wait_log(re.escape(text))
+
     @property
     def port(self):
         if self._port is None:

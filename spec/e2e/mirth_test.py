@@ -154,7 +154,7 @@ class DropIn(MirthCase):
     def test_a_file_of_variables_that_is_missing_is_told(self):
         process = self.ended("mirth", "--config.file-path=/nowhere/.env")
         self.assertEqual(2, process.wait())
-        self.assertIn("/nowhere/.env", process.log)
+        process.wait_said("/nowhere/.env")
 
     def test_takes_the_forks_variable_and_secrets_from_files(self):
         mirth = Mirth(self)

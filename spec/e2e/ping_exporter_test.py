@@ -133,7 +133,7 @@ class DropIn(PingCase):
             lambda p: p.get('ping_pushes_total{result="ok"}', 0) > 20,
             "some cycles")
         self.assertEqual(1, lunex.log.count("two jobs have one name"))
-        self.assertIn("instance=127.0.0.98 job=same", lunex.log)
+        lunex.wait_said("instance=127.0.0.98 job=same")
 
     def test_an_unknown_metric_is_told_once_and_skipped(self):
         (self.configs / "a.json").write_text(json.dumps(
@@ -186,8 +186,8 @@ class Troubles(PingCase):
                                            pass_pushgateway="wr0ng-secret"))
         self.cycles(lunex, "refused")
         self.assertEqual(1, lunex.log.count(FAILS), lunex.log)
-        self.assertRegex(lunex.log, FAILS + r'.*/metrics/job/\w+: '
-                         "401 Unauthorized")
+        lunex.wait_log(FAILS + r'.*/metrics/job/\w+: '
+                       "401 Unauthorized")
         self.assertNotIn("wr0ng", lunex.log + lunex.get().text)
         self.assertEqual([], gateway.groups())
         page = lunex.samples()
@@ -216,8 +216,8 @@ class Troubles(PingCase):
         gateway.kill()
         self.cycles(lunex, "unanswered")
         self.assertEqual(2, lunex.log.count(FAILS), lunex.log)
-        self.assertRegex(lunex.log, FAILS + r".*/metrics/job/\w+: "
-                         "(the )?connection (was closed|refused)")
+        lunex.wait_log(FAILS + r".*/metrics/job/\w+: "
+                       "(the )?connection (was closed|refused)")
 
 
 class Mistakes(PingCase):
@@ -296,7 +296,7 @@ class Mistakes(PingCase):
         self.told(f"cannot read {self.configs}: No such file or directory")
         lunex = self.ended("ping", "--configs", self.configs)
         self.assertEqual(1, lunex.wait())
-        self.assertIn("--push-config and --configs go together", lunex.log)
+        lunex.wait_said("--push-config and --configs go together")
 
     def test_they_do_not_stop_other_exporters(self):
         self.config("a.json", {"conf": conf(), "jobs": 5})
@@ -307,7 +307,7 @@ class Mistakes(PingCase):
               self.push_config(9091), self.configs))
         lunex = self.lunex("--config", path)
         lunex.page_with(lambda p: p.get("ping_up") == 1, "the other one is up")
-        self.assertIn("a.json: jobs: expected a list, got a number", lunex.log)
+        lunex.wait_said("a.json: jobs: expected a list, got a number")
 
 
 class Pull(PingCase):
@@ -342,7 +342,7 @@ class Pull(PingCase):
             lambda p: p["ping_last_success_timestamp_seconds"] > first + 0.5,
             "it collects again")
         self.assertEqual(1, lunex.log.count('msg="no ping"'))
-        self.assertIn("no.such.host.invalid: no such name", lunex.log)
+        lunex.wait_said("no.such.host.invalid: no such name")
 
     def test_the_page_pleases_promtool(self):
         lunex = self.lunex("ping", "127.0.0.1", "::1", "198.51.100.77",

@@ -289,4 +289,4 @@ class Subscription(Case):
     def test_an_address_without_a_port_is_refused(self):
         process = self.ended("powerexporter", "--meter=127.0.0.1")
         self.assertIn(process.wait(), (1, 2))
-        self.assertIn("HOST:PORT", process.log)
+        process.wait_said("HOST:PORT")

@@ -273,7 +273,7 @@ class Probe(Case):
                 return { probe = function() end,
                   metrics = { %s = metric.gauge "x" } }""" % name))
             self.assertEqual(1, lunex.wait())
-            self.assertIn(f"{name} is set by the host", lunex.log)
+            lunex.wait_said(f"{name} is set by the host")
 
     def test_a_script_with_a_probe_alone_is_ready(self):
         lunex = self.lunex(self.script("""

@@ -303,9 +303,9 @@ class Trouble(Pushed):
         begin = time.monotonic()
         self.assertEqual(0, lunex.stop())
         self.assertTrue(4.5 < time.monotonic() - begin < 8)
-        self.assertRegex(lunex.log, "the last push did not end in time.* "
-                         "count=2")
-        self.assertIn("samples are lost: the queue was in memory", lunex.log)
+        lunex.wait_log("the last push did not end in time.* "
+                       "count=2")
+        lunex.wait_said("samples are lost: the queue was in memory")
 
     def test_a_gateway_that_does_not_answer_in_time_is_told_once(self):
         slow = self.upstream()
@@ -314,7 +314,7 @@ class Trouble(Pushed):
                            'interval = 0.1, timeout = 0.2 } }' % slow.url)
         self.wait_pushes(lunex, "slow", 3)
         self.assertEqual(1, lunex.log.count("does not answer in time"))
-        self.assertIn("timed out after 0.2 s", lunex.log)
+        lunex.wait_said("timed out after 0.2 s")
 
     def test_a_script_that_is_stuck_is_left_out_and_stops_no_other(self):
         up = self.upstream()

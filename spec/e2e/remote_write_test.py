@@ -443,7 +443,7 @@ class Refusals(Written):
         begin = time.monotonic()
         self.assertEqual(0, lunex.stop(signal.SIGINT))
         self.assertLess(time.monotonic() - begin, 7)
-        self.assertIn("samples are lost: the queue was in memory", lunex.log)
+        lunex.wait_said("samples are lost: the queue was in memory")
 
     def test_a_full_queue_drops_the_oldest_and_says_so_once(self):
         up = self.upstream(Stall())
@@ -481,5 +481,5 @@ class Refusals(Written):
         up = self.upstream(Answer(204))
         lunex = self.serve(up.url + "/write", 'queue = "file",')
         up.wait_requests(2)
-        self.assertRegex(lunex.log, "level=error msg=\"the queue is in memory\""
-                         ".*file")
+        lunex.wait_log("level=error msg=\"the queue is in memory\""
+                       ".*file")

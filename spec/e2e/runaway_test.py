@@ -178,7 +178,7 @@ class Start(Case):
           return { name = "wrong", start = function() error "no" end }
         """, "wrong"), listen=None)
         self.assertEqual(1, lunex.wait())
-        self.assertIn("wrong: start failed", lunex.log)
+        lunex.wait_said("wrong: start failed")
 
     def test_a_start_that_fails_is_logged_and_tried_again(self):
         lunex = self.lunex(self.script("""

@@ -91,7 +91,7 @@ class Folder(Scripts):
                 "variable SPEC_KEY would do, too",
                 f"{self.scripts}/twin.lua:4: the name 'good' is taken by "
                 f"{self.scripts}/good.lua: give this script another name"):
-            self.assertIn(sentence, lunex.log)
+            lunex.wait_said(sentence)
 
     def test_it_stands_beside_a_configuration(self):
         self.put("a.lua", script("a"))

@@ -64,7 +64,7 @@ class SlowPart(Case):
         self.assertEqual(0, answer.samples["parts_up"])
         self.assertEqual(1, success(answer.samples, "fast"))
         self.assertEqual(0, success(answer.samples, "slow"))
-        self.assertIn(f"GET {self.up.url}/slow: ", process.log)
+        process.wait_said(f"GET {self.up.url}/slow: ")
 
     def test_on_schedule_the_fast_part_is_on_every_page(self):
         process = self.start('  interval = 0.5,\n')
