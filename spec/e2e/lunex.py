@@ -7,6 +7,7 @@ so, or until a deadline says that it never will be.
 
 import contextlib
 import errno
+import fcntl
 import gzip
 import http.client
 import itertools
@@ -14,10 +15,12 @@ import os
 import random
 import re
 import resource
+import select
 import signal
 import socket
 import subprocess
 import tempfile
+import termios
 import threading
 import time
 import unittest
@@ -101,19 +104,40 @@ class Lunex:
         self.process = subprocess.Popen(
             command, cwd=cwd, env={**os.environ, **env},
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True, errors="replace", **options)
+            stderr=subprocess.PIPE, **options)
         self.lines = []
         self._port = None
+        self._reading = threading.Lock()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self):
-        for line in self.process.stderr:
-            self.lines.append(line.rstrip("\n"))
+        fd, rest, chunk = self.process.stderr.fileno(), b"", True
+        ready = select.poll()
+        ready.register(fd, select.POLLIN)
+        while chunk:
+            ready.poll()
+            with self._reading:
+                chunk = os.read(fd, 1 << 16)
+                *lines, rest = (rest + (chunk or b"\n" * bool(rest))).split(
+                    b"\n")
+                self.lines += [line.decode(errors="replace") for line in lines]
+
+    def _is_behind(self):
+        """Was something logged that is still to be read?"""
+        if self.process.stderr.closed:
+            return False
+        size = fcntl.ioctl(self.process.stderr, termios.FIONREAD, bytes(4))
+        return size != bytes(4)
 
     @property
     def log(self):
-        return "\n".join(self.lines)
+        """All that was logged before the call."""
+        end = time.monotonic() + DEADLINE
+        while self._is_behind() and time.monotonic() < end:
+            time.sleep(0.001)
+        with self._reading:
+            return "\n".join(self.lines)
 
     def wait_log(self, pattern, seconds=DEADLINE, after=0):
         """The match of PATTERN in what was logged, as soon as it is there;
