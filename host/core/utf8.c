@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/utf8.h"
 
+#include <string.h>
+
 /* Bytes of the well-formed character at S, 0 when there is none. */
 static size_t length(const unsigned char *s, size_t len)
 {
@@ -50,16 +52,30 @@ size_t utf8_next(const char *s, size_t len, uint32_t *character)
 	return n;
 }
 
-bool utf8_valid(const char *s, size_t len)
+size_t utf8_prefix(const char *s, size_t len)
 {
-	size_t n;
+	size_t i = 0, n;
+	uint64_t word;
 
-	for (size_t i = 0; i < len; i += n) {
+	while (i < len) {
+		if (len - i >= sizeof word) {
+			memcpy(&word, s + i, sizeof word);
+			if (!(word & 0x8080808080808080U)) {
+				i += sizeof word;
+				continue;
+			}
+		}
 		n = length((const unsigned char *)s + i, len - i);
 		if (n == 0)
-			return false;
+			break;
+		i += n;
 	}
-	return true;
+	return i;
+}
+
+bool utf8_valid(const char *s, size_t len)
+{
+	return utf8_prefix(s, len) == len;
 }
 
 void utf8_repair(struct buf *out, const char *s, size_t len)

@@ -19,6 +19,9 @@ enum { UTF8_REPLACEMENT = 0xFFFD };
  * that begins none is UTF8_REPLACEMENT, one byte long. */
 size_t utf8_next(const char *s, size_t len, uint32_t *character);
 
+/* How many bytes of S are well-formed, up to the first that is not. */
+size_t utf8_prefix(const char *s, size_t len);
+
 bool utf8_valid(const char *s, size_t len);
 
 /* Copies S to OUT, each byte that is not UTF-8 replaced by U+FFFD. */

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "core/utf8.h"
+
 void wire_init(struct wire *wire, struct str bytes)
 {
 	/* An empty reader points at something, so that p - start is defined. */
@@ -157,54 +159,9 @@ bool wire_skip(struct wire *wire, struct wire_tag tag, unsigned depth)
 	}
 }
 
-/* Bytes of the well-formed character at S, 0 when there is none. */
-static size_t utf8_char(const unsigned char *s, size_t len)
-{
-	unsigned char low = 0x80, high = 0xBF;
-	size_t n;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] < 0xC2 || s[0] > 0xF4)
-		return 0;
-	n = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-	/* No overlong forms, no surrogates, nothing above U+10FFFF. */
-	if (s[0] == 0xE0)
-		low = 0xA0;
-	else if (s[0] == 0xED)
-		high = 0x9F;
-	else if (s[0] == 0xF0)
-		low = 0x90;
-	else if (s[0] == 0xF4)
-		high = 0x8F;
-	if (len < n || s[1] < low || s[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if ((s[i] & 0xC0) != 0x80)
-			return 0;
-	return n;
-}
-
 size_t wire_utf8(struct str text)
 {
-	const unsigned char *s = (const unsigned char *)text.data;
-	size_t i = 0, n;
-	uint64_t word;
-
-	while (i < text.len) {
-		if (text.len - i >= sizeof word) {
-			memcpy(&word, s + i, sizeof word);
-			if (!(word & 0x8080808080808080U)) {
-				i += sizeof word;
-				continue;
-			}
-		}
-		n = utf8_char(s + i, text.len - i);
-		if (n == 0)
-			break;
-		i += n;
-	}
-	return i;
+	return utf8_prefix(text.data, text.len);
 }
 
 size_t wire_count_varints(struct str bytes)

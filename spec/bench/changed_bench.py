@@ -158,6 +158,8 @@ def knock(port, pipe):
         client.request("GET", "/healthz")
         client.getresponse().read()
         took.append(time.perf_counter() - started)
+        if len(took) == 1:
+            pipe.send("begun")
     pipe.send(took)
 
 
@@ -166,7 +168,7 @@ def latency_beside(server, work):
     here, there = multiprocessing.Pipe()
     process = multiprocessing.Process(target=knock, args=(server.port, there))
     process.start()
-    time.sleep(0.5)  # until it has begun
+    here.recv()  # it has begun
     result = work()
     here.send("stop")
     took = here.recv()
