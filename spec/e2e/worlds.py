@@ -230,7 +230,7 @@ class Declared:
             series.observed.append(value)
             slot = self.slot(value)
         if trace is not None and self.kind != "summary":
-            if self.native and self.bounds is None:
+            if self.native_only:
                 series.traces += 1
                 series.exemplars.pop(series.traces - NATIVE_EXEMPLARS, None)
                 series.exemplars[series.traces] = (slot, trace, value)
@@ -239,6 +239,10 @@ class Declared:
             return self.call(self.verb, key, lua_number(value),
                              lua_labels(trace))
         return self.call(self.verb, key, lua_number(value), None)
+
+    @property
+    def native_only(self):
+        return self.native and not self.bounds
 
     @property
     def verb(self):
@@ -384,7 +388,7 @@ class Declared:
                        {"value": float(state == point["state"])})
                       for labels, point in series for state in self.states]
         return Family(self.name, self.kind, self.help, series=series,
-                      native=bool(self.native), classic=self.bounds is not None)
+                      native=bool(self.native), classic=not self.native_only)
 
 
 class World:
