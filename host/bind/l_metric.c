@@ -7,9 +7,11 @@
 #include "bind/l_metric.h"
 
 #include "bind/bind.h"
+#include "bind/metric_child.h"
 #include "bind/metric_declare.h"
 #include "bind/metric_family.h"
 #include "bind/metric_registry.h"
+#include "bind/metric_verb.h"
 #include "core/nearest.h"
 
 #define CLASS_SET "lunex.metrics"
@@ -159,7 +161,8 @@ static const luaL_Reg functions[] = {
 
 int luaopen_metric(lua_State *L)
 {
-	metric_family_classes(L);
+	metric_family_class(L);
+	metric_child_class(L);
 	metric_declare_class(L);
 	metric_registry_class(L);
 	luaL_newlib(L, functions);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Families and kept series as scripts have them: userdata over core/registry.h,
- * each with a reference to the set that it belongs to (bind/metric_set.h). Part
- * of the module metric.
+ * Families as scripts have them, m.NAME: userdata over core/registry.h, each
+ * with a reference to the set that it belongs to (bind/metric_set.h). Part of
+ * the module metric.
  */
 #ifndef BIND_METRIC_FAMILY_H
 #define BIND_METRIC_FAMILY_H
@@ -12,8 +12,8 @@
 
 #include "bind/metric_set.h"
 
-/* Their metatables. Leaves nothing on the stack. */
-void metric_family_classes(lua_State *L);
+/* The metatable. Leaves nothing on the stack. */
+void metric_family_class(lua_State *L);
 
 void push_metric_family(lua_State *L, struct metric_set *set,
 			struct family *family);
@@ -24,8 +24,5 @@ bool metric_is_family(lua_State *L, int index);
  * belongs to a probe that is over. */
 struct metric_set *check_metric_family(lua_State *L, int index,
 				       struct family **family);
-
-/* Raises when the registry of SET is gone. */
-void check_metric_set(lua_State *L, const struct metric_set *set);
 
 #endif

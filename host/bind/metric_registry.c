@@ -19,6 +19,7 @@
 #include "bind/metric_form.h"
 #include "bind/metric_registry_options.h"
 #include "bind/metric_room.h"
+#include "bind/metric_verb.h"
 #include "core/exposition.h"
 #include "core/mem.h"
 #include "core/nearest.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bind/metric_room.h"
 
+#include <lauxlib.h>
+
 #include "vm/state.h"
 
 bool metric_set_has_room(lua_State *L, const struct metric_set *set,
@@ -22,4 +24,12 @@ const char *metric_limit_hint(lua_State *L, const struct metric_set *set,
 		return "";
 	vm_limit_met(vm_of(L), VM_LIMIT_SERIES);
 	return VM_LIMIT_HINT("series");
+}
+
+void check_metric_room(lua_State *L, const struct metric_set *set,
+		       const struct err *err)
+{
+	if (!metric_set_has_room(L, set, err))
+		luaL_error(L, "%s%s", err->text,
+			   metric_limit_hint(L, set, err));
 }

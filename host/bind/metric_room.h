@@ -22,4 +22,9 @@ bool metric_set_has_room(lua_State *L, const struct metric_set *set,
 const char *metric_limit_hint(lua_State *L, const struct metric_set *set,
 			      const struct err *err);
 
+/* Raises ERR, the same failure, with what there is to say behind it; returns
+ * where another try is worth it. */
+void check_metric_room(lua_State *L, const struct metric_set *set,
+		       const struct err *err);
+
 #endif
