@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/escape.h"
+#include "core/label_text.h"
 #include "core/mem.h"
 
 /* ---- sets ---- */
@@ -166,103 +167,50 @@ bool labels_match(const struct labels *labels,
 	return true;
 }
 
-/* The closing quote of the string whose first byte is at P. */
-static const char *string_end(const char *p)
-{
-	while (*p != '"')
-		p += *p == '\\' ? 2 : 1;
-	return p;
-}
-
-/* The "=" of the label whose first byte is at P. */
-static const char *name_end(const char *p, size_t len)
-{
-	return *p == '"' ? string_end(p + 1) + 1
-			 : (const char *)memchr(p, '=', len);
-}
-
 bool labels_next(const struct labels *labels, size_t *at, struct str *pair)
 {
-	const char *text = labels->text + *at,
-		   *end = labels->text + labels->len;
-	const char *p;
+	size_t begin = *at;
+	struct label_text label;
 
-	if (text >= end)
+	if (!label_text_next(labels_str(labels), at, &label))
 		return false;
-	p = name_end(text, (size_t)(end - text));
-	pair->data = text;
-	pair->len = (size_t)(string_end(p + 2) + 1 - text);
-	*at += pair->len + 1; /* and the comma */
+	pair->data = labels->text + begin;
+	pair->len = *at - begin - 1; /* without the comma */
 	return true;
+}
+
+static struct label_text read_pair(struct str pair)
+{
+	struct label_text label;
+	size_t at = 0;
+
+	label_text_next(pair, &at, &label);
+	return label;
 }
 
 struct str label_name_text(struct str pair)
 {
-	pair.len = (size_t)(name_end(pair.data, pair.len) - pair.data);
-	return pair;
-}
+	struct label_text label = read_pair(pair);
 
-/* The bytes that the string P, up to END, its closing quote, stands for. */
-static struct str raw_bytes(const char *p, const char *end, char *out)
-{
-	size_t n = 0;
-
-	if (p == end || !memchr(p, '\\', (size_t)(end - p)))
-		return (struct str){ p, (size_t)(end - p) };
-	for (; p < end; p++) {
-		char c = *p;
-
-		if (c == '\\')
-			c = *++p == 'n' ? '\n' : *p;
-		out[n++] = c;
-	}
-	return (struct str){ out, n };
+	return (struct str){ pair.data, label.name.len + 2u * label.quoted };
 }
 
 struct str label_name(struct str pair, char *out)
 {
-	struct str name = label_name_text(pair);
+	struct label_text label = read_pair(pair);
 
-	if (*name.data != '"')
-		return name;
-	return raw_bytes(name.data + 1, name.data + name.len - 1, out);
+	if (!label.quoted)
+		return label.name;
+	return (struct str){ out, label_text_raw(out, label.name) };
 }
 
 struct str label_value(struct str pair, char *out)
 {
-	return raw_bytes(name_end(pair.data, pair.len) + 2,
-			 pair.data + pair.len - 1, out);
-}
+	struct label_text label = read_pair(pair);
 
-static void escape_pair(struct buf *out, struct str pair, enum escaping scheme,
-			char *raw)
-{
-	size_t len = label_name_text(pair).len;
-
-	name_escape_label(out, label_name(pair, raw), scheme);
-	buf_add(out, pair.data + len, pair.len - len);
-}
-
-void labels_escape(struct buf *out, const struct labels *labels,
-		   enum escaping scheme)
-{
-	struct str pair;
-	char *raw;
-
-	if (!labels->quoted || scheme == ESCAPING_NONE) {
-		buf_add(out, labels->text, labels->len);
-		return;
-	}
-	raw = mem_alloc(labels->len);
-	for (size_t at = 0; labels_next(labels, &at, &pair);) {
-		if (pair.data != labels->text)
-			buf_addch(out, ',');
-		if (*pair.data == '"')
-			escape_pair(out, pair, scheme, raw);
-		else
-			buf_add(out, pair.data, pair.len);
-	}
-	free(raw);
+	if (!label.escaped)
+		return label.value;
+	return (struct str){ out, label_text_raw(out, label.value) };
 }
 
 /* ---- hash ---- */

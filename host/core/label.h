@@ -3,7 +3,7 @@
  * Label sets. A set is stored as the text that the exposition shows, escaped
  * and rendered once, e.g. `core_id="e00fce",site="a"` (no braces). A name that
  * is not legacy (escape.h) is quoted, `"http.method"="GET"`: so the text is
- * what readers get that asked for such names, and labels_escape() writes it for
+ * what readers get that asked for such names; label_text_escape() writes it for
  * the others. Sets are immutable and counted; the registries that make them and
  * the pages that show them share them across threads.
  */
@@ -17,7 +17,6 @@
 
 #include "core/buf.h"
 #include "core/err.h"
-#include "core/form.h"
 #include "core/label_schema.h"
 #include "core/utf8.h"
 
@@ -27,7 +26,7 @@ struct labels {
 	_Atomic uint32_t refs;
 	uint16_t len;
 	bool escaped; /* the text differs from the raw values */
-	bool quoted;  /* a name is: labels_escape() writes another text */
+	bool quoted;  /* a name is: label_text_escape() changes the text */
 	char text[];
 };
 
@@ -38,6 +37,11 @@ struct labels *labels_new(const struct label_schema *schema,
 struct labels *labels_copy(const struct labels *labels);
 struct labels *labels_ref(struct labels *labels);
 void labels_unref(struct labels *labels);
+
+static inline struct str labels_str(const struct labels *labels)
+{
+	return (struct str){ labels->text, labels->len };
+}
 
 /* Have both the same text? */
 bool labels_same(const struct labels *a, const struct labels *b);
@@ -59,14 +63,9 @@ bool labels_next(const struct labels *labels, size_t *at, struct str *pair);
  * it is not legacy, so that equal names have equal bytes. */
 struct str label_name_text(struct str pair);
 
-/* The raw name, and the raw value, of a PAIR of labels_next(): the bytes in it
- * where none is escaped, else written to OUT, which has room for PAIR's. */
+/* The raw name, and the raw value, of a PAIR of labels_next(): the bytes in it,
+ * or written to OUT, which has room for PAIR's, where some may be escaped. */
 struct str label_name(struct str pair, char *out);
 struct str label_value(struct str pair, char *out);
-
-/* Adds the text of LABELS with names as SCHEME writes them: the same text, when
- * none is quoted or they stay as they are. */
-void labels_escape(struct buf *out, const struct labels *labels,
-		   enum escaping scheme);
 
 #endif

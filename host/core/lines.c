@@ -125,8 +125,8 @@ void lines_begin(struct lines *lines, struct buf *out, struct form form,
 	buf_init(&lines->state, SIZE_MAX / 2);
 	if (metadata->quoted)
 		set_name(lines);
-	lines->rewrite = labels && form.escaping != ESCAPING_NONE &&
-			 label_text_quoted(labels_str(labels));
+	lines->rewrite =
+		labels && form.escaping != ESCAPING_NONE && labels->quoted;
 }
 
 void lines_end(struct lines *lines)
@@ -309,10 +309,26 @@ static inline void add_all_plain(struct lines *lines, const struct chunk *chunk,
 	}
 }
 
+const double *lines_next(struct lines *lines, const struct chunk *chunk,
+			 uint32_t *i, struct line *line)
+{
+	const struct rows *rows = chunk->rows;
+
+	while (*i < rows->count && !rows->labels[*i])
+		++*i;
+	if (*i >= rows->count)
+		return NULL;
+	rows_prefetch(rows, *i + 8);
+	*line = (struct line){ .labels =
+				       lines_labels(lines, rows->labels[*i]) };
+	return chunk->values + *i * lines->metadata->width;
+}
+
 void lines_simple(struct lines *lines, const struct chunk *chunk,
 		  struct str (*tail)(struct lines *lines, const double *row))
 {
-	const struct rows *rows = chunk->rows;
+	const double *row;
+	struct line line;
 
 	if (!lines->inside && !lines->rewrite && !tail) {
 		if (lines->openmetrics)
@@ -321,13 +337,8 @@ void lines_simple(struct lines *lines, const struct chunk *chunk,
 			add_all_plain(lines, chunk, false);
 		return;
 	}
-	for (uint32_t i = 0; i < rows->count; i++) {
-		const double *row = chunk->values + i * lines->metadata->width;
-		struct line line = { .value = row[0] };
-
-		if (!rows->labels[i])
-			continue;
-		line.labels = lines_labels(lines, rows->labels[i]);
+	for (uint32_t i = 0; (row = lines_next(lines, chunk, &i, &line)); i++) {
+		line.value = row[0];
 		if (tail)
 			line.tail = tail(lines, row);
 		lines_add(lines, &line);

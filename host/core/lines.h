@@ -71,6 +71,12 @@ void lines_add(struct lines *lines, const struct line *line);
 /* Up to the blank before the value of LINE: for values that are no number. */
 void lines_start(struct lines *lines, const struct line *line);
 
+/* The next series of CHUNK from *I on, which begins with 0 and is its number
+ * then: the result has its numbers, LINE its labels and nothing else. NULL at
+ * the end. */
+const double *lines_next(struct lines *lines, const struct chunk *chunk,
+			 uint32_t *i, struct line *line);
+
 /* One line for each series of CHUNK, its first number: most lines of most
  * pages. TAIL is asked for what stands behind; NULL: nothing. */
 void lines_simple(struct lines *lines, const struct chunk *chunk,
@@ -103,11 +109,6 @@ static inline void rows_prefetch(const struct rows *rows, uint32_t i)
 
 /* The first set of CHUNK; all have the same names. NULL: none. */
 const struct labels *chunk_labels(const struct chunk *chunk);
-
-static inline struct str labels_str(const struct labels *labels)
-{
-	return (struct str){ labels->text, labels->len };
-}
 
 static inline struct str str_of(const char *s)
 {

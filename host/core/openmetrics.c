@@ -72,27 +72,36 @@ static bool shows_unit(const struct lines *lines, size_t cut)
 	return ends_with(family, "_");
 }
 
-void openmetrics_head(struct buf *out, struct form form,
-		      const struct shown_family *family)
+void openmetrics_comments(struct lines *lines, size_t cut, const char *type,
+			  bool unit)
 {
-	const struct metadata *m = family->metadata;
-	size_t cut = cut_of(family);
-	struct lines lines;
+	const struct metadata *m = lines->metadata;
+	struct buf *out = lines->out;
 
-	lines_begin(&lines, out, form, m, NULL);
-	lines_comment(&lines, "TYPE", cut, "");
-	buf_addstr(out, type_of(family));
+	lines_comment(lines, "TYPE", cut, "");
+	buf_addstr(out, type);
 	buf_addch(out, '\n');
-	if (shows_unit(&lines, cut)) {
-		lines_comment(&lines, "UNIT", cut, "");
+	if (unit) {
+		lines_comment(lines, "UNIT", cut, "");
 		buf_addstr(out, m->unit);
 		buf_addch(out, '\n');
 	}
 	if (*m->help) {
-		lines_comment(&lines, "HELP", cut, "");
+		lines_comment(lines, "HELP", cut, "");
 		lines_escape(out, m->help, true);
 		buf_addch(out, '\n');
 	}
+}
+
+void openmetrics_head(struct buf *out, struct form form,
+		      const struct shown_family *family)
+{
+	size_t cut = cut_of(family);
+	struct lines lines;
+
+	lines_begin(&lines, out, form, family->metadata, NULL);
+	openmetrics_comments(&lines, cut, type_of(family),
+			     shows_unit(&lines, cut));
 	lines_end(&lines);
 }
 
@@ -322,19 +331,13 @@ static show_series series_of(const struct shown_family *family)
 static void show_rows(struct shower *shower, const struct chunk *chunk,
 		      show_series show)
 {
-	const struct metadata *m = shower->metadata;
-	const struct rows *rows = chunk->rows;
+	struct lines *lines = &shower->lines;
+	const double *row;
+	struct line line;
 
-	for (uint32_t i = 0; i < rows->count; i++) {
-		const double *row = chunk->values + i * m->width;
-		struct line line = { .value = 0 };
-
-		rows_prefetch(rows, i + 8);
-		if (!rows->labels[i])
-			continue;
-		if (m->time)
-			line.tail = openmetrics_time(&shower->lines, row);
-		line.labels = lines_labels(&shower->lines, rows->labels[i]);
+	for (uint32_t i = 0; (row = lines_next(lines, chunk, &i, &line)); i++) {
+		if (shower->metadata->time)
+			line.tail = openmetrics_time(lines, row);
 		if (chunk->exemplars)
 			shower->exemplars = chunk->exemplars[i];
 		show(shower, line, row);

@@ -25,6 +25,11 @@ void openmetrics_chunk(struct buf *out, struct form form,
 		       const struct shown_family *family,
 		       const struct chunk *chunk);
 
+/* The lines of a head: "# TYPE", TYPE, "# UNIT" where UNIT says so, "# HELP"
+ * where there is one; of the name without its last CUT bytes. */
+void openmetrics_comments(struct lines *lines, size_t cut, const char *type,
+			  bool unit);
+
 /* Adds " # {labels} value time", the time where it is known. */
 void openmetrics_exemplar(const struct lines *lines, struct buf *out,
 			  const struct exemplar *exemplar);

@@ -41,19 +41,7 @@ void openmetrics2_head(struct buf *out, struct form form,
 	struct lines lines;
 
 	lines_begin(&lines, out, form, m, NULL);
-	lines_comment(&lines, "TYPE", 0, "");
-	buf_addstr(out, type_of(m));
-	buf_addch(out, '\n');
-	if (openmetrics_unit_valid(m)) {
-		lines_comment(&lines, "UNIT", 0, "");
-		buf_addstr(out, m->unit);
-		buf_addch(out, '\n');
-	}
-	if (*m->help) {
-		lines_comment(&lines, "HELP", 0, "");
-		lines_escape(out, m->help, true);
-		buf_addch(out, '\n');
-	}
+	openmetrics_comments(&lines, 0, type_of(m), openmetrics_unit_valid(m));
 	lines_end(&lines);
 }
 
@@ -247,19 +235,14 @@ static show_series series_of(const struct metadata *m)
 static void show_rows(struct shower *shower, const struct chunk *chunk,
 		      show_series show)
 {
-	const struct rows *rows = chunk->rows;
+	struct lines *lines = &shower->lines;
+	const double *row;
+	struct line line;
 
-	for (uint32_t i = 0; i < rows->count; i++) {
-		const double *row = chunk->values + i * shower->metadata->width;
-		struct line line = { .value = 0 };
-
-		rows_prefetch(rows, i + 8);
-		if (!rows->labels[i])
-			continue;
+	for (uint32_t i = 0; (row = lines_next(lines, chunk, &i, &line)); i++) {
 		shower->exemplars =
 			chunk->exemplars ? chunk->exemplars[i] : NULL;
 		shower->native = chunk->natives ? chunk->natives[i] : NULL;
-		line.labels = lines_labels(&shower->lines, rows->labels[i]);
 		line.tail = tail_of(shower, row);
 		show(shower, line, row);
 	}

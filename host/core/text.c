@@ -142,7 +142,9 @@ void text_show_chunk(struct buf *out, struct form form,
 {
 	void (*show)(struct lines *, unsigned, struct line *, const double *);
 	const struct metadata *m = family->metadata;
+	const double *row;
 	struct lines lines;
+	struct line line;
 
 	switch (m->type) {
 	case METRIC_HISTOGRAM: show = histogram; break;
@@ -154,16 +156,10 @@ void text_show_chunk(struct buf *out, struct form form,
 	lines_begin(&lines, out, form, m, chunk);
 	if (!show)
 		lines_simple(&lines, chunk, m->time ? milliseconds : NULL);
-	for (uint32_t i = 0; show && i < chunk->rows->count; i++) {
-		const double *row = chunk->values + i * m->width;
-		struct line line = { .value = 0 };
-
-		rows_prefetch(chunk->rows, i + 8);
-		if (!chunk->rows->labels[i])
-			continue;
+	for (uint32_t i = 0;
+	     show && (row = lines_next(&lines, chunk, &i, &line)); i++) {
 		if (m->time)
 			line.tail = milliseconds(&lines, row);
-		line.labels = lines_labels(&lines, chunk->rows->labels[i]);
 		show(&lines, family->part, &line, row);
 	}
 	lines_end(&lines);

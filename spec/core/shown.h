@@ -18,6 +18,8 @@
 
 #include <cmocka.h>
 
+#include "core/label_text.h"
+#include "core/lines.h"
 #include "core/mem.h"
 #include "core/page.h"
 #include "core/render.h"
@@ -60,6 +62,7 @@ static inline struct labels *shown_labels(const char *text)
 	for (size_t i = 0; i < len; i++, raw++)
 		i += text[i] == '\\';
 	labels->escaped = raw != len;
+	labels->quoted = label_text_quoted(str_of(text));
 	memcpy(labels->text, text, len);
 	return labels;
 }
