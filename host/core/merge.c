@@ -244,8 +244,9 @@ static void begin_doubtful(struct merge *merge,
 		series += count_series(showings[i].family);
 	}
 	if (series && !checked_before(merge->checked, merge->source.checked))
-		merge->finder = duplicate_finder_new(family->metadata, series,
-						     &merge->duplicates);
+		merge->finder = duplicate_finder_new(
+			family->metadata, merge->source.form.escaping, series,
+			&merge->duplicates);
 }
 
 static void end_doubtful(struct merge *merge)

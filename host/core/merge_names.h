@@ -2,7 +2,9 @@
 /*
  * Families by the names under which a form shows them. Two names may be escaped
  * to the same one: then a name that need not be escaped has it, else the first
- * in the order of the names themselves. One thread.
+ * in the order of the names themselves. One may be escaped to the name of a
+ * sample of another, m_x_sum of the summary "m.x": then the first page has it.
+ * One thread.
  */
 #ifndef CORE_MERGE_NAMES_H
 #define CORE_MERGE_NAMES_H
@@ -20,7 +22,8 @@ struct merged_family {
 	size_t page;		   /* number of the first that has it */
 };
 
-/* Two families that are shown under one name. */
+/* Two families that are shown under one name, or one as a sample of the other.
+ */
 struct homonyms {
 	struct err why; /* begins with the name of the one that is dropped */
 	struct merged_family kept, dropped;

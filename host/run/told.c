@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/buf.h"
+#include "core/escape.h"
 #include "core/log.h"
 #include "core/mem.h"
 
@@ -96,22 +97,47 @@ static void tell_homonyms(struct told *told,
 	     left, owners);
 }
 
+/* Was TEXT told of another form? */
+static bool was_told(const struct told *told, const char *text)
+{
+	for (int i = 0; i <= ESCAPING_NONE; i++)
+		if (told->duplicates[i] &&
+		    strcmp(told->duplicates[i], text) == 0)
+			return true;
+	return false;
+}
+
+static void log_duplicates(const struct duplicates *d, enum escaping scheme,
+			   const struct exporter *const *owners)
+{
+	char count[32];
+
+	snprintf(count, sizeof count, "%zu", d->count);
+	log_warn(d->escaped ? "series are left out: another exporter shows "
+			      "them once names are escaped"
+			    : "series are left out: another exporter shows "
+			      "them",
+		 "exporter", name_of(owners[d->again]), "other",
+		 name_of(owners[d->first]), "series", d->series, "count", count,
+		 "escaping", d->escaped ? escaping_name(scheme) : NULL);
+}
+
 static void tell_duplicates(struct told *told,
 			    const struct exposition *exposition,
 			    const struct exporter *const *owners)
 {
 	const struct duplicates *d = exposition_duplicates(exposition);
-	char count[32];
+	enum escaping scheme = exposition_form(exposition).escaping;
 	struct buf text;
+	bool before;
 
-	snprintf(count, sizeof count, "%zu", d->count);
 	buf_init(&text, SIZE_MAX / 2);
-	buf_addf(&text, "%s %s", count, d->count ? d->series : "");
-	if (is_news(&told->duplicates, d->count ? buf_text(&text) : NULL))
-		log_warn("series are left out: another exporter shows them",
-			 "exporter", name_of(owners[d->again]), "other",
-			 name_of(owners[d->first]), "series", d->series,
-			 "count", count);
+	buf_addf(&text, "%zu %s", d->count, d->count ? d->series : "");
+	before = was_told(told, buf_text(&text));
+	if (is_news(&told->duplicates[scheme],
+		    d->count ? buf_text(&text) : NULL) &&
+	    !before)
+		log_duplicates(d, scheme, owners);
 	buf_release(&text);
 }
 
@@ -126,6 +152,7 @@ void told_tell(struct told *told, const struct exposition *exposition,
 void told_release(struct told *told)
 {
 	free(told->conflicts);
-	free(told->duplicates);
+	for (int i = 0; i <= ESCAPING_NONE; i++)
+		free(told->duplicates[i]);
 	*told = (struct told){ 0 };
 }

@@ -16,7 +16,7 @@
 struct told {
 	char *conflicts; /* private: sentences, NULL: there was nothing to say
 			  */
-	char *duplicates;
+	char *duplicates[ESCAPING_NONE + 1]; /* they may differ */
 	unsigned homonyms;
 };
 

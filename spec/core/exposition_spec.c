@@ -606,6 +606,47 @@ static void names_that_are_quoted_are_told_apart_too(void **state)
 	exposition_unref(exposition);
 }
 
+/* Readers that know no other names get them once, the others both. */
+static void names_that_meet_when_escaped_make_one_series(void **state)
+{
+	const struct form all = { FORMAT_TEXT, ESCAPING_NONE, false };
+	const struct form dots = { FORMAT_TEXT, ESCAPING_DOTS, false };
+	struct registry *r[] = { instance(NULL, NULL, "n_m", "x"),
+				 instance("o/", "", "n.m", "x"),
+				 instance("n-m", "k", "x", NULL) };
+	struct exposition *exposition;
+	struct page *pages[3];
+
+	(void)state;
+	set_both(r[0], "k", "v", 1);
+	set_both(r[1], "k", "v", 2);
+	set_both(r[1], "l", "v", 3);
+	set(registry_find(r[2], "a"), "v", 4);
+	set(registry_find(r[2], "a"), "w", 5);
+	for (int i = 0; i < 3; i++)
+		pages[i] = registry_publish(r[i], 0);
+	exposition = exposition_new(pages, 3, form_plain, NULL);
+	assert_text(exposition, "# HELP a A.\n# TYPE a gauge\n"
+				"a{n_m=\"k\",x=\"v\"} 1\n"
+				"a{n_m=\"l\",x=\"v\",o_=\"\"} 3\n"
+				"a{x=\"w\",n_m=\"k\"} 5\n");
+	assert_int_equal(exposition_duplicates(exposition)->count, 2);
+	assert_true(exposition_duplicates(exposition)->escaped);
+	assert_string_equal(exposition_duplicates(exposition)->series,
+			    "a{n_m=\"k\",x=\"v\",o_=\"\"}");
+	exposition_unref(exposition);
+	exposition = exposition_new(pages, 3, all, NULL);
+	assert_int_equal(exposition_duplicates(exposition)->count, 0);
+	exposition_unref(exposition);
+	exposition = exposition_new(pages, 3, dots, NULL);
+	assert_int_equal(exposition_duplicates(exposition)->count, 0);
+	exposition_unref(exposition);
+	for (int i = 0; i < 3; i++) {
+		page_unref(pages[i]);
+		registry_free(r[i]);
+	}
+}
+
 /* With many series in several chunks, and from one exposition to the next. */
 static void what_is_left_out_comes_back_when_the_other_is_gone(void **state)
 {
@@ -1232,6 +1273,42 @@ static void names_that_are_escaped_may_meet(void **state)
 	}
 }
 
+/* A family that is called like a sample of another, once both are escaped. */
+static void samples_that_meet_when_escaped_are_of_the_first_page(void **state)
+{
+	const struct form all = { FORMAT_TEXT, ESCAPING_NONE, false };
+	struct registry *r[] = { new_registry(), new_registry() };
+	struct exposition *exposition;
+	struct page *pages[2];
+
+	(void)state;
+	observe(add_type(r[0], "a.b", METRIC_SUMMARY, "Help."), "x", 5);
+	set(add(r[0], "c.d_sum"), "x", 1);
+	set(add(r[1], "a_b_sum"), "y", 2);
+	observe(add_type(r[1], "c/d", METRIC_SUMMARY, "Help."), "y", 6);
+	for (int i = 0; i < 2; i++)
+		pages[i] = registry_publish(r[i], 0);
+	exposition = exposition_new(pages, 2, form_plain, NULL);
+	assert_text(exposition, "# HELP a_b Help.\n# TYPE a_b summary\n"
+				"a_b_sum{n=\"x\"} 5\na_b_count{n=\"x\"} 1\n"
+				"# HELP c_d_sum Help.\n# TYPE c_d_sum gauge\n"
+				"c_d_sum{n=\"x\"} 1\n");
+	assert_int_equal(exposition_homonyms(exposition)->count, 2);
+	assert_string_equal(exposition_homonyms(exposition)->why.text,
+			    "a_b_sum: the summary 'a.b' has a sample "
+			    "'a_b_sum', as which 'a_b_sum' is shown");
+	assert_int_equal(exposition_homonyms(exposition)->first, 0);
+	assert_int_equal(exposition_homonyms(exposition)->again, 1);
+	exposition_unref(exposition);
+	exposition = exposition_new(pages, 2, all, NULL);
+	assert_int_equal(exposition_homonyms(exposition)->count, 0);
+	exposition_unref(exposition);
+	for (int i = 0; i < 2; i++) {
+		page_unref(pages[i]);
+		registry_free(r[i]);
+	}
+}
+
 static void what_meets_by_escaping_alone_is_unknown(void **state)
 {
 	const struct form dots = { FORMAT_OPENMETRICS, ESCAPING_DOTS, false };
@@ -1467,6 +1544,7 @@ int main(void)
 		cmocka_unit_test(an_empty_value_is_no_label),
 		cmocka_unit_test(constant_labels_tell_pages_apart),
 		cmocka_unit_test(names_that_are_quoted_are_told_apart_too),
+		cmocka_unit_test(names_that_meet_when_escaped_make_one_series),
 		cmocka_unit_test(
 			what_is_left_out_comes_back_when_the_other_is_gone),
 		cmocka_unit_test(a_series_that_comes_later_is_found),
@@ -1488,6 +1566,8 @@ int main(void)
 		cmocka_unit_test(an_exposition_without_series_has_its_end),
 		cmocka_unit_test(any_changes_leave_every_form_right),
 		cmocka_unit_test(names_that_are_escaped_may_meet),
+		cmocka_unit_test(
+			samples_that_meet_when_escaped_are_of_the_first_page),
 		cmocka_unit_test(what_meets_by_escaping_alone_is_unknown),
 		cmocka_unit_test(what_was_measured_is_not_measured_again),
 		cmocka_unit_test(one_of_another_form_is_of_no_use),

@@ -384,6 +384,27 @@ class Clashes(Configured):
             rf"at={self.folder}/b.lua:6 other=a other_at={self.folder}/a.lua "
             r"""error="a.b: is shown as 'a_b', as is 'a_b'" count=1""")
 
+    def test_series_that_meet_when_they_are_escaped_are_told(self):
+        """Once, whoever asks in between with names as they are."""
+        for name, label in (("dotted", '"ho.st"'), ("lined", '"ho_st"')):
+            self.script(OTHER.replace('"host"', label) % (
+                "gauge", "Jobs that wait."), name)
+        lunex = self.serve('{ "dotted.lua" }', '{ "lined.lua" }')
+        for _ in range(3):
+            page = lunex.get().text
+            self.assertEqual(1, page.count("queue_jobs{"), page)
+            page = lunex.get(headers={
+                "Accept": "text/plain;escaping=allow-utf-8"}).text
+            self.assertEqual(2, page.count("queue_jobs{"), page)
+        lunex.wait_log("series are left out")
+        self.assertEqual([(
+            "lined", "dotted", r'"queue_jobs{ho_st=\"elsewhere\"}"', "1",
+            "underscores")],
+            re.findall(r'series are left out: another exporter shows them once '
+                       r'names are escaped" exporter=(\S+) other=(\S+) '
+                       r'series=(\S+) count=(\d+) escaping=(\S+)', lunex.log))
+        self.assertEqual(1, lunex.log.count("series are left out"))
+
     def test_a_broken_script_among_three_does_not_stop_the_others(self):
         self.script(BROKEN, "broken")
         samples, told = self.failures(
