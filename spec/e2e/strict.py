@@ -45,6 +45,13 @@ SUFFIXES = {
 
 COMPOSITE = {"histogram", "gaugehistogram", "summary"}
 
+# What may have exemplars, and of how many characters at most their labels are
+# in OpenMetrics 1.
+EXEMPLARS = {"counter", "histogram", "gaugehistogram"}
+EXEMPLAR_CHARACTERS = 128
+
+UNITLESS = {"info", "stateset"}
+
 
 class Malformed(ValueError):
     pass
@@ -367,6 +374,8 @@ class Open:
         if name not in labels:
             cursor.fail(f"no {name}")
         text = labels.pop(name)
+        if not NUMBER.fullmatch(text):
+            cursor.fail(f"{name}={text} is no number")
         value = number(text)
         plain = self.form == OPENMETRICS and math.isfinite(value)
         if plain and "." not in text and "e" not in text:
@@ -387,9 +396,20 @@ class Open:
             self.state(point, "created", cursor.time(), cursor)
         while cursor.skip(" # "):
             found = cursor.exemplar(self.form == OPENMETRICS)
+            self.check_exemplar(extra, found[0], cursor)
             self.exemplars.append((key, extra, found))
             if self.form == OPENMETRICS:
                 break
+
+    def check_exemplar(self, extra, labels, cursor):
+        if self.type not in EXEMPLARS:
+            cursor.fail(f"an exemplar of type {self.type}")
+        if self.form != OPENMETRICS:
+            return
+        if extra != "value" and extra[0] != "bucket":
+            cursor.fail(f"an exemplar of a {extra}")
+        if sum(len(n) + len(v) for n, v in labels) > EXEMPLAR_CHARACTERS:
+            cursor.fail("an exemplar that is too long")
 
     def time(self, point, time, cursor):
         if point.setdefault("timestamp", time) != time:
@@ -406,6 +426,8 @@ class Open:
         if unit and self.form == OPENMETRICS and \
                 not self.name.endswith("_" + unit):
             raise Malformed(f"{self.name} does not end in its unit {unit}")
+        if unit and self.type in UNITLESS:
+            raise Malformed(f"{self.name}: a unit of type {self.type}")
         for labels, point in self.points.items():
             self.check(labels, point)
             for what, value in point.items():
@@ -428,6 +450,9 @@ class Open:
 
     def check(self, labels, point):
         where = f"{self.name}{dict(labels)}"
+        if self.type in ("counter", "info", "stateset") and \
+                "value" not in point:
+            raise Malformed(f"{where}: no value")
         if self.type == "counter" and not point["value"] >= 0:
             raise Malformed(f"{where}: a counter of {point['value']}")
         if self.type == "info" and point["value"] != 1:
@@ -437,6 +462,35 @@ class Open:
                 raise Malformed(f"{where}: no state")
         if "histogram" in self.type:
             self.check_buckets(where, point)
+        if self.form != TEXT and self.type in COMPOSITE:
+            self.check_counts(where, point)
+        if self.form == OPENMETRICS and self.type in COMPOSITE:
+            self.check_sum(where, point)
+
+    def check_counts(self, where, point):
+        """What counts is a number from 0 on, and what a quantile is of is
+        none beyond 1."""
+        for what, value in point.items():
+            if (what == "count" or what[0] == "bucket") and not value >= 0:
+                raise Malformed(f"{where}: {what} is {value}")
+            if what[0] == "quantile" and not 0 <= what[1] <= 1:
+                raise Malformed(f"{where}: no such quantile")
+
+    def check_sum(self, where, point):
+        """A sum is one of what may be negative only where buckets say so, and
+        then a counter has none."""
+        total = point.get("sum", 0)
+        negative = any(w[0] == "bucket" and w[1] < 0 for w in point)
+        if math.isnan(total) or (total < 0 and not negative):
+            raise Malformed(f"{where}: a sum of {total}")
+        if any(w[0] == "quantile" and v < 0 for w, v in point.items()):
+            raise Malformed(f"{where}: a negative quantile")
+        if self.type == "summary":
+            return
+        if ("sum" in point) != ("count" in point):
+            raise Malformed(f"{where}: a sum or a count alone")
+        if self.type == "histogram" and negative and "sum" in point:
+            raise Malformed(f"{where}: a sum beside negative buckets")
 
     def check_buckets(self, where, point):
         buckets = [(w[1], v) for w, v in point.items() if w[0] == "bucket"]

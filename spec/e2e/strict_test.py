@@ -10,6 +10,8 @@ NONE = frozenset()
 COUNTER = "# TYPE a counter\n"
 HISTOGRAM = "# TYPE a histogram\n"
 SUMMARY = "# TYPE a summary\n"
+GAUGEHISTOGRAM = "# TYPE a gaugehistogram\n"
+INF = 'a_bucket{le="+Inf"} 1\n'
 
 MALFORMED = {
     TEXT: [
@@ -39,7 +41,30 @@ MALFORMED = {
         HISTOGRAM + 'a_bucket{b="1",le="+Inf"} 0\na_bucket{b="2",le="+Inf"} 0\n'
         'a_count{b="1"} 0\n# EOF\n',
         HISTOGRAM + 'a_bucket{le="1.0"} 1 # {} 2\na_bucket{le="+Inf"} 1\n'
-        "# EOF\n"],
+        "# EOF\n",
+        COUNTER + "a_created 1\n# EOF\n",
+        GAUGEHISTOGRAM + 'a_bucket{le="+Inf"} -1\n# EOF\n',
+        GAUGEHISTOGRAM + INF + "a_gcount 1\na_gsum NaN\n# EOF\n",
+        GAUGEHISTOGRAM + INF + "a_gcount 1\na_gsum -1\n# EOF\n",
+        GAUGEHISTOGRAM + INF + "a_gsum 1\n# EOF\n",
+        GAUGEHISTOGRAM + INF + "a_gcount 1\n# EOF\n",
+        SUMMARY + "a_sum NaN\n# EOF\n", SUMMARY + "a_sum -1\n# EOF\n",
+        SUMMARY + "a_count NaN\n# EOF\n", SUMMARY + "a_count -1\n# EOF\n",
+        SUMMARY + 'a{quantile="0.5"} -1\n# EOF\n',
+        SUMMARY + 'a{quantile="1.01"} 0\n# EOF\n',
+        SUMMARY + 'a{quantile="NaN"} 0\n# EOF\n',
+        HISTOGRAM + 'a_bucket{le="-1.0"} 0\n' + INF
+        + "a_count 1\na_sum 1\n# EOF\n",
+        HISTOGRAM + INF + "a_count 1\na_sum -1\n# EOF\n",
+        HISTOGRAM + INF + "a_sum 1\n# EOF\n",
+        HISTOGRAM + INF + "a_count 1\n# EOF\n",
+        HISTOGRAM + 'a_bucket{le="+INF"} 0\n# EOF\n',
+        HISTOGRAM + f'a_bucket{{le="+Inf"}} 1 # {{é="{128 * "x"}"}} 1\n# EOF\n',
+        HISTOGRAM + INF + "a_count 1 # {} 1\na_sum 1\n# EOF\n",
+        "# TYPE a gauge\na 1 # {} 1\n# EOF\n", "a 1 # {} 1\n# EOF\n",
+        '# TYPE a info\na_info{b="c"} 1 # {} 1\n# EOF\n',
+        "# TYPE a_b info\n# UNIT a_b b\n# EOF\n",
+        "# TYPE a_b stateset\n# UNIT a_b b\n# EOF\n"],
     OPENMETRICS2: [
         "# EOF", HISTOGRAM + "a 1\n# EOF\n",
         HISTOGRAM + "a {sum:1,count:1,bucket:[+Inf:1]}\n# EOF\n",
@@ -56,7 +81,11 @@ MALFORMED = {
         SUMMARY + "a {count:1,sum:1}\n# EOF\n",
         "# TYPE a gaugehistogram\na {count:1,sum:1,bucket:[+Inf:1]}\n# EOF\n",
         "# TYPE a gauge\na {count:1,sum:1,quantile:[]}\n# EOF\n",
-        COUNTER + "a 1 # {} 1\n# EOF\n", COUNTER + "a 1 st@1 2\n# EOF\n"],
+        COUNTER + "a 1 # {} 1\n# EOF\n", COUNTER + "a 1 st@1 2\n# EOF\n",
+        "# TYPE a gauge\na 1 # {} 1 1\n# EOF\n",
+        HISTOGRAM + "a {count:-1,sum:1,bucket:[+Inf:-1]}\n# EOF\n",
+        SUMMARY + "a {count:1,sum:1,quantile:[2:1]}\n# EOF\n",
+        "# TYPE a info\n# UNIT a b\n# EOF\n"],
 }
 
 
@@ -67,6 +96,19 @@ class Strict(unittest.TestCase):
                 with self.subTest(form, text=text), \
                         self.assertRaises((Malformed, ValueError)):
                     read(text, form)
+
+    def test_takes_what_is_almost_malformed(self):
+        for text in (
+                SUMMARY + "a_sum 0\n# EOF\n", SUMMARY + "a_count 1\n# EOF\n",
+                SUMMARY + 'a{quantile="0.5"} NaN\n# EOF\n',
+                GAUGEHISTOGRAM + 'a_bucket{le="-1.0"} 0\n' + INF
+                + "a_gcount 1\na_gsum -1\n# EOF\n",
+                GAUGEHISTOGRAM + 'a_bucket{le="+Inf"} 1 # {} 1\n# EOF\n',
+                HISTOGRAM + 'a_bucket{le="-1.0"} 0\n' + INF + "# EOF\n",
+                HISTOGRAM + f'a_bucket{{le="+Inf"}} 1 # {{e="{127 * "é"}"}} 1\n'
+                "# EOF\n"):
+            with self.subTest(text=text):
+                self.assertTrue(read(text, OPENMETRICS))
 
     def test_reads_text(self):
         self.assertEqual({
