@@ -24,7 +24,8 @@
   A plan is a table with a `command`:
 
     run, once   listen, telemetry_path, log_level, lifecycle, watch,
-                without_created; and script, name, config, interval, timeout,
+                without_created; of once the format and the escaping of
+                the page; and script, name, config, interval, timeout,
                 lua_path, lua_cpath, sandbox, allow (a list; nil: nowhere), or
                 a list `exporters` of tables with those and labels, profiles,
                 where, mistake; the
@@ -65,7 +66,7 @@ Bundled exporters:
 %s
 Common flags: --web.listen-address, --web.telemetry-path, --web.enable-lifecycle,
 --web.disable-created-samples, --interval, --timeout, --config.file-path, --watch,
---log.level; lunex help NAME tells more.
+--log.level; lunex help NAME tells more. lunex once has --format and --escaping.
 ]]
 
 -- Loaded by those who have such a file: it is a third of the command line.
@@ -182,6 +183,17 @@ local function env_file_of(parsed)
   return path ~= "" and path or nil
 end
 
+-- Gives SCRIPT the flags that COMMAND alone has; its own come first.
+local function add_flags(script, command)
+  local taken = {}
+  for _, list in ipairs { config.all_flags(script.offer), script.common } do
+    for _, flag in ipairs(list) do
+      taken[flag.name] = true
+    end
+  end
+  script.common = flags.for_command(command, script.common, taken)
+end
+
 -- Where a script that runs alone is served when no flag says it.
 local function listen_of(script)
   local listen = script.declared.listen
@@ -195,6 +207,7 @@ local function plan_script(command, path, program, arguments, host)
     return nil, message, status
   end
   script.program = program
+  add_flags(script, command)
   local hint = "see " .. program .. " --help"
   local all = config.all_flags(script.offer)
   table.move(script.common, 1, #script.common, #all + 1, all)
@@ -309,7 +322,8 @@ end
 -- "lunex --config FILE", "lunex --scripts FOLDER", "lunex once" with those: a
 -- plan, or one that prints what is wrong with the file or folder.
 local function plan_configuration(command, parsed, host)
-  local flagged, message = add_common({}, parsed, flags.common)
+  local common = flags.for_command(command, flags.common)
+  local flagged, message = add_common({}, parsed, common)
   if not flagged then
     return nil, message, USAGE
   end
@@ -325,7 +339,7 @@ local function plan_configuration(command, parsed, host)
     return nil, plan.configuration .. ": there is no script", USAGE
   end
   plan.command = command
-  for _, flag in ipairs(flags.common) do
+  for _, flag in ipairs(common) do
     local value = flag.target and flagged[flag.target]
     if value ~= nil and not PER_EXPORTER[flag.target] then
       plan[flag.target] = value
@@ -342,8 +356,9 @@ end
 -- What is to be done without a word: the flags in ARGUMENTS alone. MISSING is
 -- the sentence when they do not say it.
 local function plan_flags(command, arguments, missing, host)
+  local all = flags.for_command(command, flags.leading)
   local parsed, message =
-    flags.parse({ flags = flags.leading, hint = HINT }, arguments, host)
+    flags.parse({ flags = all, hint = HINT }, arguments, host)
   if not parsed then
     return nil, message, USAGE
   elseif wants(parsed, "version") then
@@ -437,7 +452,7 @@ local verbs = {}
 
 function verbs.once(arguments, host)
   local word, rest, message, before =
-    flags.first_word(arguments, host, HINT)
+    flags.first_word("once", arguments, host, HINT)
   if not rest then
     return nil, message, USAGE
   elseif not word then
@@ -482,7 +497,7 @@ function verbs.test(arguments, host)
 end
 
 function verbs.help(arguments, host)
-  local word, rest = flags.first_word(arguments, host, HINT)
+  local word, rest = flags.first_word("help", arguments, host, HINT)
   if not word or verbs[word] then
     return print_plan(overview(host))
   end
@@ -501,7 +516,7 @@ function M.main(argv0, arguments, host)
     return plan_script("run", linked, program, arguments, host)
   end
   local word, rest, message, before =
-    flags.first_word(arguments, host, HINT)
+    flags.first_word("run", arguments, host, HINT)
   if not rest then
     return nil, message, USAGE
   elseif not word and #rest == 0 then

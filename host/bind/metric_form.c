@@ -8,14 +8,6 @@
 #include "core/escape.h"
 #include "core/nearest.h"
 
-static const char *const formats[] = {
-	[FORMAT_TEXT] = "text",
-	[FORMAT_OPENMETRICS] = "openmetrics",
-	[FORMAT_OPENMETRICS2] = "openmetrics2",
-	[FORMAT_PROTOBUF] = "protobuf",
-	NULL,
-};
-
 /* "format 'txt': expected text, openmetrics, ...; did you mean 'text'?" */
 static void unknown_word(lua_State *L, int arg, const char *what,
 			 const char *word, const char *const *words)
@@ -38,13 +30,17 @@ static void unknown_word(lua_State *L, int arg, const char *what,
 
 static enum format opt_format(lua_State *L, int arg)
 {
-	const char *word = luaL_optstring(L, arg, formats[FORMAT_TEXT]);
+	enum { N = FORMAT_PROTOBUF + 1 };
+	const char *word = luaL_optstring(L, arg, format_name(FORMAT_TEXT));
+	enum format format = FORMAT_TEXT;
+	const char *all[N + 1] = { NULL };
 
-	for (int i = 0; formats[i]; i++)
-		if (strcmp(formats[i], word) == 0)
-			return (enum format)i;
-	unknown_word(L, arg, "format", word, formats);
-	return FORMAT_TEXT;
+	if (format_parse(word, &format))
+		return format;
+	for (unsigned i = 0; i < N; i++)
+		all[i] = format_name(i);
+	unknown_word(L, arg, "format", word, all);
+	return format;
 }
 
 static enum escaping opt_escaping(lua_State *L, int arg)

@@ -2,8 +2,33 @@
 #include "core/form.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "core/escape.h"
+
+static const char *const names[] = {
+	[FORMAT_TEXT] = "text",
+	[FORMAT_OPENMETRICS] = "openmetrics",
+	[FORMAT_OPENMETRICS2] = "openmetrics2",
+	[FORMAT_PROTOBUF] = "protobuf",
+	NULL,
+};
+
+const char *format_name(unsigned format)
+{
+	return names[format];
+}
+
+bool format_parse(const char *word, enum format *format)
+{
+	for (int i = 0; names[i]; i++) {
+		if (strcmp(names[i], word) != 0)
+			continue;
+		*format = (enum format)i;
+		return true;
+	}
+	return false;
+}
 
 /* `escaping` is said always, as client_golang does since 2024: readers that do
  * not know it ignore it. */

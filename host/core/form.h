@@ -24,6 +24,10 @@ enum escaping {
 	ESCAPING_NONE, /* allow-utf-8 */
 };
 
+/* "text", "openmetrics", "openmetrics2", "protobuf"; NULL behind the last. */
+const char *format_name(unsigned format);
+bool format_parse(const char *word, enum format *format);
+
 struct form {
 	enum format format;
 	enum escaping escaping;

@@ -58,7 +58,7 @@ static void print_exposition(struct exposition *exposition)
 	fflush(stdout);
 }
 
-void once_print(struct exporter *const *exporters, size_t n)
+void once_print(struct exporter *const *exporters, size_t n, struct form form)
 {
 	struct page **pages = mem_array(n, sizeof *pages);
 	const struct exporter **owners = mem_array(n, sizeof *owners);
@@ -71,7 +71,7 @@ void once_print(struct exporter *const *exporters, size_t n)
 		pages[shown] = exporter_page(exporters[i]);
 		shown += pages[shown] != NULL;
 	}
-	exposition = exposition_new(pages, shown, form_plain, NULL);
+	exposition = exposition_new(pages, shown, form, NULL);
 	print_exposition(exposition);
 	told_tell(&told, exposition, owners);
 	told_release(&told);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "core/err.h"
+#include "core/form.h"
 #include "net/loop.h"
 #include "run/exporter.h"
 
@@ -17,8 +18,8 @@
 void once_collect(struct loop *loop, struct exporter *const *exporters,
 		  size_t n);
 
-/* Prints what they show now. */
-void once_print(struct exporter *const *exporters, size_t n);
+/* Prints what they show now, in FORM. */
+void once_print(struct exporter *const *exporters, size_t n, struct form form);
 
 /* False and ERR, a sentence, when something of one of them has failed. */
 bool once_succeeded(struct exporter *const *exporters, size_t n,

@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 
 #include "bind/modules.h"
+#include "core/escape.h"
 #include "core/mem.h"
 #include "net/loop.h"
 #include "run/command_host.h"
@@ -105,6 +106,25 @@ static enum plan_watch take_watch(lua_State *L)
 	}
 	lua_pop(L, 1);
 	return watch;
+}
+
+/* Both words were checked in Lua. */
+static struct form take_form(lua_State *L, const struct plan *plan)
+{
+	struct form form = form_plain;
+	size_t len;
+
+	if (lua_getfield(L, -1, "format") == LUA_TSTRING)
+		format_parse(lua_tostring(L, -1), &form.format);
+	if (lua_getfield(L, -2, "escaping") == LUA_TSTRING) {
+		const char *word = lua_tolstring(L, -1, &len);
+
+		escaping_parse((struct str){ word, len }, &form.escaping);
+	}
+	lua_pop(L, 2);
+	form.created =
+		form.format == FORMAT_OPENMETRICS && !plan->without_created;
+	return form;
 }
 
 static size_t count_keys(lua_State *L)
@@ -253,6 +273,7 @@ static void take_plan(lua_State *L, struct plan *plan)
 	plan->lifecycle = take_boolean(L, "lifecycle");
 	plan->without_created = take_boolean(L, "without_created");
 	plan->watch = take_watch(L);
+	plan->form = take_form(L, plan);
 	take_list(L, "files", &plan->files);
 	plan->text = take_string(L, "text");
 	plan->good = take_string(L, "good");

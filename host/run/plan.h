@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "core/err.h"
+#include "core/form.h"
 #include "net/seen.h"
 #include "run/entry.h"
 
@@ -36,6 +37,7 @@ struct plan {
 	bool lifecycle;	      /* POST /-/reload is allowed */
 	bool without_created; /* no x_created in OpenMetrics 1 */
 	enum plan_watch watch;
+	struct form form;      /* of the page that "once" prints */
 	char **files;	       /* of "test" */
 	char *text;	       /* to print, or NULL */
 	char *good;	       /* of "check": to print when all can run */

@@ -485,7 +485,7 @@ static bool run_once(struct supervisor *s, struct err *err)
 	exporters = fleet_running(s->fleet, &n);
 	fleet_start(s->fleet);
 	once_collect(s->loop, exporters, n);
-	once_print(exporters, n);
+	once_print(exporters, n, s->plan->form);
 	ok = check_once(s, exporters, n, err);
 	free(exporters);
 	return ok;

@@ -11,6 +11,8 @@ local values = require "cli.values"
 
 local M = {}
 
+M.FORMATS = { "text", "openmetrics", "openmetrics2", "protobuf" }
+M.ESCAPINGS = { "underscores", "dots", "values", "allow-utf-8" }
 M.LEVELS = { "debug", "info", "warn", "error" }
 M.WATCHES = { "auto", "poll", "off" }
 
@@ -122,8 +124,41 @@ M.common = {
   { name = "version", kind = "boolean", help = "Show the version." },
 }
 
-for _, flag in ipairs(M.common) do
-  flag.common = true
+-- What a page looks like that nobody negotiates.
+M.once = {
+  {
+    name = "format",
+    target = "format",
+    kind = "value",
+    argname = "FORMAT",
+    help = "Print text, openmetrics, openmetrics2 or protobuf. "
+      .. "(default: text)",
+    convert = one_of(M.FORMATS),
+  },
+  {
+    name = "escaping",
+    target = "escaping",
+    kind = "value",
+    argname = "SCHEME",
+    help = "Names beyond [a-zA-Z0-9_:]: underscores, dots, values or "
+      .. "allow-utf-8. (default: underscores)",
+    convert = one_of(M.ESCAPINGS),
+  },
+}
+
+for _, list in ipairs { M.common, M.once } do
+  for _, flag in ipairs(list) do
+    flag.common = true
+  end
+end
+
+-- ALL, and what COMMAND has besides: those that are not TAKEN, names -> true.
+function M.for_command(command, all, taken)
+  all = table.move(all, 1, #all, 1, {})
+  for _, flag in ipairs(command == "once" and M.once or {}) do
+    all[#all + 1] = not (taken and taken[flag.name]) and flag or nil
+  end
+  return all
 end
 
 -- The common flags, and once more those to which a script gives a name of its
@@ -223,8 +258,9 @@ end
 -- The first word of ARGUMENTS, the rest, nil, and the names of the leading flags
 -- in front of the word, which are moved behind it. Without a word there is only
 -- the rest; nil, nil and a sentence for a mistake.
-function M.first_word(arguments, host, hint)
-  local by_name, before, i = index(M.leading), {}, 1
+function M.first_word(command, arguments, host, hint)
+  local by_name = index(M.for_command(command, M.leading))
+  local before, i = {}, 1
   while arguments[i] and arguments[i] ~= "--" do
     local flag, text, next_i = take(arguments, i, by_name, host, hint)
     if not flag then

@@ -792,6 +792,35 @@ describe("a command", function()
       "lunex once meter --xyz")
   end)
 
+  it("once alone says what the page looks like", function()
+    files["s/a.lua"] = "return {}"
+    local result = plan "lunex once meter --format=protobuf --escaping dots"
+    assert.equal("protobuf", result.format)
+    assert.equal("dots", result.escaping)
+    assert.equal("openmetrics",
+      plan("lunex once --format openmetrics meter").format)
+    assert.equal("openmetrics2",
+      plan("lunex once --scripts s --format=openmetrics2").format)
+    assert.is_nil(plan("lunex once meter").format)
+    refused(2, "--format: expected one of text, openmetrics, openmetrics2, "
+      .. "protobuf, got 'json'", "lunex once meter --format json")
+    refused(2, "--escaping: expected one of underscores, dots, values, "
+      .. "allow-utf-8, got ''", "lunex once --scripts s --escaping=")
+    for _, line in ipairs { "lunex meter --format=text",
+      "lunex --format=text meter", "lunex --scripts s --format text" } do
+      assert.is_nil((main(line)))
+    end
+  end)
+
+  it("once leaves a script its own flag", function()
+    files["s/own.lua"] = [[return { config = { format = "x" } }]]
+    local result = plan "lunex once s/own.lua --format pretty --escaping dots"
+    assert.equal("pretty", result.config.format)
+    assert.equal("dots", result.escaping)
+    assert.is_nil(result.format)
+    assert.equal("json", plan("lunex once --format=json s/own.lua").config.format)
+  end)
+
   it("check prints advice, and ok where there is none", function()
     local result = plan "lunex check meter"
     assert.equal("/data/exporters/meter.lua:3: advice\n", result.text)

@@ -11,6 +11,8 @@ import unittest
 import urllib.request
 from pathlib import Path
 
+from spec.e2e import metric_proto
+
 LUNEX = os.path.abspath(os.environ["LUNEX"])
 SECONDS = 20
 
@@ -57,6 +59,30 @@ return {
   metrics = { cloud_token_length_bytes = metric.gauge { "Its length." } },
   collect = function(m, config)
     m.cloud_token_length_bytes:set(#config.token)
+  end,
+}
+"""
+
+DOTTED = """\
+local metric = require "metric"
+
+return {
+  metrics = {
+    ["dotted.words_info"] = metric.info { "Words.", labels = { "word" } },
+  },
+  collect = function(m)
+    m["dotted.words_info"]:set(1, "x")
+  end,
+}
+"""
+
+COUNT = """\
+local metric = require "metric"
+
+return {
+  metrics = { count_total = metric.counter { "Things." } },
+  collect = function(m)
+    m.count_total:inc()
   end,
 }
 """
@@ -295,6 +321,41 @@ class Failures(Command):
                                "--log.level", "error")
         self.assertEqual(1, done.returncode)
         self.assertRegex(done.stderr, rf"^lunex: .*{address}.*in use\n$")
+
+    def test_once_prints_the_form_that_is_asked_for(self):
+        self.write("dotted.lua", DOTTED)
+        for form, head in (("text", "# TYPE dotted_words_info gauge\n"),
+                           ("openmetrics", "# TYPE dotted_words info\n"),
+                           ("openmetrics2", "# TYPE dotted_words_info info\n")):
+            page = self.good("once", "dotted.lua", "--format", form)
+            self.assertIn(head, page)
+            self.assertEqual(form != "text", page.endswith("# EOF\n"))
+            page = self.good("once", "dotted.lua", "--format=" + form,
+                             "--escaping=allow-utf-8")
+            self.assertIn('\n{"dotted.words_info",word="x"} 1\n', page)
+        done = subprocess.run(
+            [LUNEX, "once", "dotted.lua", "--format=protobuf"],
+            cwd=self.folder, capture_output=True, check=True, timeout=SECONDS)
+        self.assertIn(("dotted_words_info", "type"),
+                      metric_proto.read(done.stdout))
+
+    def test_once_may_leave_created_samples_out(self):
+        self.write("count.lua", COUNT)
+        page = self.good("once", "count.lua", "--format=openmetrics")
+        self.assertIn("\ncount_created ", page)
+        self.assertNotIn("_created", self.good(
+            "once", "count.lua", "--format=openmetrics",
+            "--web.disable-created-samples"))
+
+    def test_the_manual_has_every_flag(self):
+        manual = Path(__file__).parents[2].joinpath("docs/lunex.1").read_text(
+            encoding="utf-8")
+        self.write("plain.lua", "return { collect = function() end }")
+        flags = set(re.findall(r"^ +--([a-z.-]+)", self.good(
+            "once", "plain.lua", "--help"), re.M))
+        self.assertLessEqual({"interval", "format", "escaping"}, flags)
+        told = set(re.findall(r"^\.It Fl Fl ([a-z.-]+)", manual, re.M))
+        self.assertEqual(flags, told)
 
     def test_failed_collection_of_once(self):
         self.write("bad.lua", METER.replace(
