@@ -150,7 +150,8 @@ local function help_plan(script)
     places = script.offer.places,
   }
   -- What a script says of itself is for a terminal to show, not to obey.
-  return print_plan((text:gsub("[\0-\8\11-\31\127]", "?")))
+  return print_plan((text:gsub("[\0-\8\11-\31\127]", "?"):gsub(
+    "\xC2[\x80-\x9F]", "?")))
 end
 
 -- Those of the COMMON flags that are in PARSED into PLAN; nil and a sentence.
@@ -402,6 +403,15 @@ local function check_configuration(plan, path, lines, host)
   return true
 end
 
+-- A line of what scripts say, which is for a terminal to show, not to obey.
+local function shown(line)
+  return (line:gsub("\n", "\\n"):gsub("[\0-\31\127]", function(c)
+    return ("\\x%02x"):format(c:byte())
+  end):gsub("\xC2([\x80-\x9F])", function(c)
+    return ("\\u%04x"):format(c:byte())
+  end))
+end
+
 local function check_script(plan, path, lines, host, fenced)
   local script, message, status = script_of.load(path, host, true, fenced)
   if script then
@@ -476,8 +486,10 @@ function verbs.check(arguments, host)
       return nil, message, USAGE
     end
   end
-  lines[#lines + 1] = #lines > 0 and "" or nil
-  plan.text = table.concat(lines, "\n")
+  for i, line in ipairs(lines) do
+    lines[i] = shown(line) .. "\n"
+  end
+  plan.text = table.concat(lines)
   return plan
 end
 

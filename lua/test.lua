@@ -303,7 +303,10 @@ local function load_specs(file)
 end
 
 local function report(where, name, message)
-  io.stderr:write(string.format("FAIL %s: %s: %s\n", where, name, message))
+  local text = string.format("FAIL %s: %s: %s\n", where, name, message)
+  -- What a page says is for a terminal to show, not to obey.
+  io.stderr:write((text:gsub("[\0-\8\11-\31\127]", "?"):gsub(
+    "\xC2[\x80-\x9F]", "?")))
 end
 
 return function(files)

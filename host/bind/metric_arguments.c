@@ -188,42 +188,63 @@ struct metric_times check_metric_times(lua_State *L, int arg,
 /* ---- exemplars ---- */
 
 struct pairs {
-	struct label_pair pairs[EXEMPLAR_PAIRS_MAX];
+	struct exemplar_label pairs[EXEMPLAR_PAIRS_MAX];
 	unsigned n;
 	char numbers[EXEMPLAR_PAIRS_MAX][NUMBER_MAX + 1];
 };
 
-static void check_text(lua_State *L, int index, const struct family *family)
+/* The key below the top of the stack. */
+static const char *check_exemplar_name(lua_State *L,
+				       const struct family *family)
 {
-	if (strlen(lua_tostring(L, index)) != lua_rawlen(L, index))
-		luaL_error(L, "%s: a label of the exemplar has a zero byte",
+	const char *name;
+	size_t len;
+
+	if (lua_type(L, -2) != LUA_TSTRING)
+		luaL_error(L,
+			   "%s: the labels of an exemplar have names, got a %s "
+			   "as key",
+			   name_of(family), luaL_typename(L, -2));
+	name = lua_tolstring(L, -2, &len);
+	if (strlen(name) != len)
+		luaL_error(L,
+			   "%s: the name of a label of the exemplar has a zero "
+			   "byte",
 			   name_of(family));
+	return name;
+}
+
+static struct str str_of(const char *text)
+{
+	return (struct str){ text, strlen(text) };
 }
 
 /* The value on top of the stack as text, without a new string of Lua. */
-static const char *check_exemplar_value(lua_State *L,
-					const struct family *family,
-					const char *name, char *number)
+static struct str check_exemplar_value(lua_State *L,
+				       const struct family *family,
+				       const char *name, char *number)
 {
-	size_t len;
+	struct str text = { number, 0 };
 
 	switch (lua_type(L, -1)) {
-	case LUA_TSTRING: check_text(L, -1, family); return lua_tostring(L, -1);
-	case LUA_TBOOLEAN: return lua_toboolean(L, -1) ? "true" : "false";
-	case LUA_TNUMBER: break;
+	case LUA_TSTRING: text.data = lua_tolstring(L, -1, &text.len); break;
+	case LUA_TBOOLEAN:
+		return str_of(lua_toboolean(L, -1) ? "true" : "false");
+	case LUA_TNUMBER:
+		if (lua_isinteger(L, -1))
+			text.len = (size_t)snprintf(
+				number, NUMBER_MAX, "%lld",
+				(long long)lua_tointeger(L, -1));
+		else
+			text.len = number_format(number, lua_tonumber(L, -1));
+		break;
 	default:
 		luaL_error(L,
 			   "%s: label '%s' of the exemplar expected a string, "
 			   "got %s",
 			   name_of(family), name, luaL_typename(L, -1));
 	}
-	if (lua_isinteger(L, -1))
-		len = (size_t)snprintf(number, NUMBER_MAX, "%lld",
-				       (long long)lua_tointeger(L, -1));
-	else
-		len = number_format(number, lua_tonumber(L, -1));
-	number[len] = '\0';
-	return number;
+	return text;
 }
 
 static void check_pairs(lua_State *L, int arg, const struct family *family,
@@ -231,18 +252,12 @@ static void check_pairs(lua_State *L, int arg, const struct family *family,
 {
 	p->n = 0;
 	for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1)) {
-		struct label_pair *pair = &p->pairs[p->n];
+		struct exemplar_label *pair = &p->pairs[p->n];
 
-		if (lua_type(L, -2) != LUA_TSTRING)
-			luaL_error(L,
-				   "%s: the labels of an exemplar have names, "
-				   "got a %s as key",
-				   name_of(family), luaL_typename(L, -2));
 		if (p->n == EXEMPLAR_PAIRS_MAX)
 			luaL_error(L, "%s: an exemplar has at most %d labels",
 				   name_of(family), EXEMPLAR_PAIRS_MAX);
-		check_text(L, -2, family);
-		pair->name = lua_tostring(L, -2);
+		pair->name = check_exemplar_name(L, family);
 		pair->value = check_exemplar_value(L, family, pair->name,
 						   p->numbers[p->n]);
 		p->n++;
@@ -251,8 +266,8 @@ static void check_pairs(lua_State *L, int arg, const struct family *family,
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct label_pair *)a)->name,
-		      ((const struct label_pair *)b)->name);
+	return strcmp(((const struct exemplar_label *)a)->name,
+		      ((const struct exemplar_label *)b)->name);
 }
 
 struct exemplar *check_metric_exemplar(lua_State *L, int arg,

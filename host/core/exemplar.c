@@ -10,17 +10,17 @@
 /* ---- one of them ---- */
 
 /* Characters, of which a byte that is not UTF-8 becomes one. */
-static size_t count_characters(const char *s)
+static size_t count_characters(struct str s)
 {
-	size_t len = strlen(s), n = 0;
 	uint32_t character;
+	size_t n = 0;
 
-	for (size_t i = 0; i < len; n++)
-		i += utf8_next(s + i, len - i, &character);
+	for (size_t i = 0; i < s.len; n++)
+		i += utf8_next(s.data + i, s.len - i, &character);
 	return n;
 }
 
-static bool check_escaped(const struct label_pair *labels, unsigned n,
+static bool check_escaped(const struct exemplar_label *labels, unsigned n,
 			  struct err *err)
 {
 	const char *names[EXEMPLAR_PAIRS_MAX];
@@ -38,7 +38,8 @@ static bool check_escaped(const struct label_pair *labels, unsigned n,
 	return false;
 }
 
-static bool check(const struct label_pair *labels, unsigned n, struct err *err)
+static bool check(const struct exemplar_label *labels, unsigned n,
+		  struct err *err)
 {
 	size_t characters = 0;
 
@@ -47,6 +48,8 @@ static bool check(const struct label_pair *labels, unsigned n, struct err *err)
 			       "an exemplar has at most %d labels, got %u",
 			       EXEMPLAR_PAIRS_MAX, n);
 	for (unsigned i = 0; i < n; i++) {
+		struct str name = { labels[i].name, strlen(labels[i].name) };
+
 		if (!label_name_valid(labels[i].name))
 			return err_set(err, ERR_USAGE,
 				       "the exemplar's label name '%s' is not "
@@ -58,7 +61,7 @@ static bool check(const struct label_pair *labels, unsigned n, struct err *err)
 					       "the exemplar has the label "
 					       "'%s' twice",
 					       labels[i].name);
-		characters += count_characters(labels[i].name) +
+		characters += count_characters(name) +
 			      count_characters(labels[i].value);
 	}
 	if (characters <= EXEMPLAR_LABELS_MAX)
@@ -69,7 +72,7 @@ static bool check(const struct label_pair *labels, unsigned n, struct err *err)
 		       EXEMPLAR_LABELS_MAX, characters);
 }
 
-static void add_label(struct buf *text, const struct label_pair *label)
+static void add_label(struct buf *text, const struct exemplar_label *label)
 {
 	struct str name = { label->name, strlen(label->name) };
 	struct buf value;
@@ -81,13 +84,13 @@ static void add_label(struct buf *text, const struct label_pair *label)
 	else
 		name_quote(text, name);
 	buf_init(&value, LABELS_TEXT_MAX);
-	utf8_repair(&value, label->value, strlen(label->value));
+	utf8_repair(&value, label->value.data, label->value.len);
 	buf_addch(text, '=');
 	name_quote(text, (struct str){ buf_text(&value), value.len });
 	buf_release(&value);
 }
 
-struct exemplar *exemplar_new(const struct label_pair *labels, unsigned n,
+struct exemplar *exemplar_new(const struct exemplar_label *labels, unsigned n,
 			      double value, double time, struct err *err)
 {
 	struct exemplar *exemplar;

@@ -30,10 +30,15 @@ struct exemplar {
 		      * they are not legacy: trace_id="4bf9",x="1" */
 };
 
+struct exemplar_label {
+	const char *name;
+	struct str value; /* any bytes */
+};
+
 /* NULL and ERR (ERR_USAGE), one sentence, when a name is not valid or twice, or
  * the labels are too long. Values that are not UTF-8 are repaired. N may be 0.
  * One reference. */
-struct exemplar *exemplar_new(const struct label_pair *labels, unsigned n,
+struct exemplar *exemplar_new(const struct exemplar_label *labels, unsigned n,
 			      double value, double time, struct err *err);
 struct exemplar *exemplar_ref(struct exemplar *exemplar);
 void exemplar_unref(struct exemplar *exemplar);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/buf.h"
+#include "core/utf8.h"
 
 /* Nothing is begun in the last part of a line: a key and a quote fit there. */
 enum { LINE_MAX_BYTES = 8192, LINE_CUT = LINE_MAX_BYTES - 256 };
@@ -46,7 +47,8 @@ static bool is_plain(const char *s)
 	for (; *s; s++) {
 		unsigned char c = (unsigned char)*s;
 
-		if (c <= ' ' || c == '"' || c == '=' || c == '\\' || c == 0x7F)
+		if (c <= ' ' || c == '"' || c == '=' || c == '\\' ||
+		    c == 0x7F || utf8_is_control(s))
 			return false;
 	}
 	return true;
@@ -77,7 +79,10 @@ static void add_pair(struct buf *line, const char *key, const char *value)
 	}
 	buf_addf(line, " %s=%s", key, quote ? "\"" : "");
 	for (; *value && line->len < LINE_CUT; value++)
-		add_escaped(line, (unsigned char)*value);
+		if (utf8_is_control(value))
+			buf_addf(line, "\\u%04x", (unsigned char)*++value);
+		else
+			add_escaped(line, (unsigned char)*value);
 	if (quote)
 		buf_addch(line, '"');
 	if (*value)

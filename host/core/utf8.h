@@ -27,4 +27,12 @@ bool utf8_valid(const char *s, size_t len);
 /* Copies S to OUT, each byte that is not UTF-8 replaced by U+FFFD. */
 void utf8_repair(struct buf *out, const char *s, size_t len);
 
+/* Does S begin with a control character of U+0080 to U+009F, of two bytes?
+ * Terminals obey them as they do those below U+0020. */
+static inline bool utf8_is_control(const char *s)
+{
+	return (unsigned char)s[0] == 0xC2 && (unsigned char)s[1] >= 0x80 &&
+	       (unsigned char)s[1] < 0xA0;
+}
+
 #endif

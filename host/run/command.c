@@ -10,6 +10,7 @@
 
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/utf8.h"
 #include "run/plan.h"
 #include "run/planner.h"
 #include "run/specs.h"
@@ -27,6 +28,8 @@ static void print_error(const char *text)
 	for (char *p = line; *p; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			*p = ' ';
+		else if (utf8_is_control(p))
+			p[0] = p[1] = ' ';
 	fprintf(stderr, "lunex: %s\n", line);
 	free(line);
 }

@@ -9,7 +9,15 @@
 
 #include "core/exemplar.h"
 
-static struct exemplar *made(const struct label_pair *labels, unsigned n)
+#define LABEL(name, value)                                                     \
+	{                                                                      \
+		name,                                                          \
+		{                                                              \
+			value, sizeof value - 1                                \
+		}                                                              \
+	}
+
+static struct exemplar *made(const struct exemplar_label *labels, unsigned n)
 {
 	struct err err = { 0 };
 	struct exemplar *exemplar = exemplar_new(labels, n, 0.5, 1000, &err);
@@ -19,7 +27,7 @@ static struct exemplar *made(const struct label_pair *labels, unsigned n)
 	return exemplar;
 }
 
-static void assert_text(const struct label_pair *labels, unsigned n,
+static void assert_text(const struct exemplar_label *labels, unsigned n,
 			const char *want)
 {
 	struct exemplar *exemplar = made(labels, n);
@@ -29,7 +37,7 @@ static void assert_text(const struct label_pair *labels, unsigned n,
 	exemplar_unref(exemplar);
 }
 
-static void assert_refused(const struct label_pair *labels, unsigned n,
+static void assert_refused(const struct exemplar_label *labels, unsigned n,
 			   const char *want)
 {
 	struct err err = { 0 };
@@ -42,14 +50,20 @@ static void assert_refused(const struct label_pair *labels, unsigned n,
 
 static void labels_are_as_the_exposition_shows_them(void **state)
 {
-	const struct label_pair two[] = { { "trace_id", "4bf9" },
-					  { "x", "a\\b\"c\nd" } };
-	const struct label_pair broken = { "x", "\xC3\xA9\xFF" };
+	const struct exemplar_label two[] = { LABEL("trace_id", "4bf9"),
+					      LABEL("x", "a\\b\"c\nd") };
+	const struct exemplar_label zero = LABEL("x", "a\0b");
+	const struct exemplar_label broken = LABEL("x", "\xC3\xA9\xFF");
+	struct exemplar *exemplar;
 
 	(void)state;
 	assert_text(NULL, 0, "");
 	assert_text(two, 1, "trace_id=\"4bf9\"");
 	assert_text(two, 2, "trace_id=\"4bf9\",x=\"a\\\\b\\\"c\\nd\"");
+	exemplar = made(&zero, 1);
+	assert_int_equal(exemplar->len, 7);
+	assert_memory_equal(exemplar->text, "x=\"a\0b\"", 7);
+	exemplar_unref(exemplar);
 	assert_text(&broken, 1, "x=\"\xC3\xA9\xEF\xBF\xBD\"");
 }
 
@@ -67,14 +81,14 @@ static void value_and_time_are_kept(void **state)
 
 static void wrong_labels_are_refused(void **state)
 {
-	const struct label_pair reserved = { "__x", "" };
-	const struct label_pair empty = { "", "" };
-	const struct label_pair twice[] = { { "a", "1" },
-					    { "b", "1" },
-					    { "a", "2" } };
-	const struct label_pair met[] = { { "trace-id", "1" },
-					  { "trace_id", "2" } };
-	static const struct label_pair many[EXEMPLAR_PAIRS_MAX + 1];
+	const struct exemplar_label reserved = LABEL("__x", "");
+	const struct exemplar_label empty = LABEL("", "");
+	const struct exemplar_label twice[] = { LABEL("a", "1"),
+						LABEL("b", "1"),
+						LABEL("a", "2") };
+	const struct exemplar_label met[] = { LABEL("trace-id", "1"),
+					      LABEL("trace_id", "2") };
+	static const struct exemplar_label many[EXEMPLAR_PAIRS_MAX + 1];
 
 	(void)state;
 	assert_refused(&reserved, 1,
@@ -92,12 +106,13 @@ static void wrong_labels_are_refused(void **state)
 static void labels_have_a_ceiling(void **state)
 {
 	char text[2 * EXEMPLAR_LABELS_MAX + 1] = "";
-	struct label_pair label = { "ab", text };
+	struct exemplar_label label = { .name = "ab" };
 	struct exemplar *exemplar;
 
 	(void)state;
 	for (int i = 0; i < EXEMPLAR_LABELS_MAX - 2; i++)
 		strcat(text, "\xC3\xA9");
+	label.value = (struct str){ text, strlen(text) };
 	exemplar = made(&label, 1);
 	assert_int_equal(exemplar->len, 2 * (EXEMPLAR_LABELS_MAX - 2) + 5);
 	exemplar_unref(exemplar);

@@ -118,9 +118,9 @@ static void values_are_quoted_where_they_need_it(void **state)
 {
 	(void)state;
 	log_info("m", "a", "plain-1.5/x", "b", "two words", "c", "", "d", "x=y",
-		 "e", "\xC3\xA9");
+		 "e", "\xC3\xA9", "f", "\xC2\xA0\xC2\x9B");
 	expect_line("level=info msg=m a=plain-1.5/x b=\"two words\" c=\"\" "
-		    "d=\"x=y\" e=\xC3\xA9\n");
+		    "d=\"x=y\" e=\xC3\xA9 f=\"\xC2\xA0\\u009b\"\n");
 }
 
 static void a_pair_without_a_value_is_left_out(void **state)

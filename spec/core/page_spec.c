@@ -218,7 +218,7 @@ static bool is_quoted(enum metric_type type, const char *name,
 		.labels = &label,
 		.nlabels = 1,
 	};
-	const struct label_pair pair = { explained, "1" };
+	const struct exemplar_label pair = { explained, { "1", 1 } };
 	struct err err = { 0 };
 	struct family *family = registry_add(registry, &options, &err);
 	struct page *page, *picked;
@@ -545,7 +545,7 @@ static void *read_beside(void *arg)
 
 static void observe(struct family *family, int n)
 {
-	static const struct label_pair label = { "n", "12345" };
+	static const struct exemplar_label label = { "n", { "12345", 5 } };
 	struct exemplar *exemplar = exemplar_new(&label, 1, 3, 0, NULL);
 	char text[16];
 	struct str value = { text,

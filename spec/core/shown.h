@@ -86,7 +86,8 @@ static inline void shown_exemplar(struct shown *shown, uint32_t n, uint32_t i,
 				  const char *name, const char *value,
 				  double number, double time)
 {
-	struct label_pair label = { name, value };
+	struct exemplar_label label = { name,
+					{ value, value ? strlen(value) : 0 } };
 	struct err err = { 0 };
 	struct exemplar *exemplar =
 		exemplar_new(&label, name != NULL, number, time, &err);

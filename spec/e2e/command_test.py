@@ -276,6 +276,15 @@ class WrongUsage(Command):
     def test_control_characters_make_no_second_line(self):
         self.refused(2, "unknown flag --a b; see lunex meter --help",
                      "meter", "--a\nb")
+        self.refused(2, "unknown flag --a  b; see lunex meter --help",
+                     "meter", "--a\x9bb")
+        self.write("loud.lua", "-- Oh\x1b[2J\x9bno.\nreturn { collect = "
+                   "function() end }")
+        self.assertIn("\nOh?[2J?no.\n", self.good("help", "./loud.lua"))
+        self.write("spec.lua", "it('a\x1bb', function() error '\x9b' end)")
+        done = self.run_it("test", "spec.lua")
+        self.assertEqual("FAIL spec.lua:1: a?b: spec.lua:1: ?", (
+            done.stderr + done.stdout).splitlines()[0])
 
 
 class Failures(Command):

@@ -268,6 +268,23 @@ class Lint(unittest.TestCase):
             "lunex_m": ("gauge", "{ 'x' }"),
         }))
 
+    def test_nothing_that_a_script_says_controls_a_terminal(self):
+        self.write(script_of({
+            r"m_\n_seconds": ("gauge", "{}"),
+            r"m_\27[2J\u{9b}_seconds": ("gauge", r"{ labels = { 'l\b' } }"),
+            "m_é\u00a0_seconds": ("gauge", "{ '\x1b[2J' }"),
+        }))
+        said = self.lunex("check", "m.lua")
+        self.assertEqual([], re.findall(r"[\0-\x09\x0b-\x1f\x7f-\x9f]", said))
+        self.assertIn("m.lua:6: m_\\n_seconds: 'm_\\n_seconds' is "
+                      "'m___seconds' to readers", said)
+        self.assertIn("'m_\\x1b[2J\\u009b_seconds' is 'm___2J__seconds' to",
+                      said)
+        self.assertIn("label 'l\\x08' is 'l_'", said)
+        self.assertIn("'m_é\u00a0_seconds' is", said)
+        for line in said.splitlines():
+            self.assertRegex(line, r"^m\.lua:\d+: ")
+
     def refused(self, script):
         self.write(script)
         done = subprocess.run([LUNEX, "check", "m.lua"], cwd=self.folder,
