@@ -142,10 +142,11 @@ static const struct {
 	{ "ounces", "grams" },
 };
 
+/* In the order in which they are tried. */
 static const char *const unit_prefixes[] = {
-	"",	"pico",	 "nano", "micro", "milli", "centi", "deci",
-	"deca", "hecto", "kilo", "kibi",  "mega",  "mibi",  "giga",
-	"gibi", "tera",	 "tebi", "peta",  "pebi",
+	"pico",	 "nano", "micro", "milli", "centi", "deci", "deca",
+	"hecto", "kilo", "kibi",  "mega",  "mibi",  "giga", "gibi",
+	"tera",	 "tebi", "peta",  "pebi",  "",
 };
 
 static const char *const unit_abbreviations[] = { "s",	"ms", "us", "ns", "sec",
@@ -154,32 +155,52 @@ static const char *const unit_abbreviations[] = { "s",	"ms", "us", "ns", "sec",
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* The base unit of WORD; NULL: it is no unit. */
-static const char *base_of(const char *word, size_t len)
+/* Places in both tables. */
+struct unit {
+	size_t unit, prefix;
+};
+
+static bool is_unit(const char *word, size_t len, struct unit *found)
 {
 	for (size_t u = 0; u < COUNT(units); u++) {
 		size_t n = strlen(units[u].word);
 
 		if (n > len || memcmp(word + len - n, units[u].word, n) != 0)
 			continue;
-		for (size_t p = 0; p < COUNT(unit_prefixes); p++)
+		for (size_t p = 0; p < COUNT(unit_prefixes); p++) {
+			*found = (struct unit){ u, p };
 			if (strlen(unit_prefixes[p]) == len - n &&
 			    memcmp(word, unit_prefixes[p], len - n) == 0)
-				return units[u].base;
+				return true;
+		}
 	}
-	return NULL;
+	return false;
 }
 
+/* Of different units promlint takes one by chance: here it is the first. Of
+ * one with several prefixes that which is tried first. */
 bool lint_unit(const char *name, size_t *at, size_t *len, const char **base)
 {
-	for (*at = 0;; *at += *len + 1) {
-		*len = strcspn(name + *at, "_");
-		*base = base_of(name + *at, *len);
-		if (*base)
-			return true;
-		if (name[*at + *len] == '\0')
-			return false;
+	struct unit best = { COUNT(units), 0 }, found;
+
+	for (size_t i = 0;; i++) {
+		size_t n = strcspn(name + i, "_");
+
+		if (is_unit(name + i, n, &found) &&
+		    (best.unit == COUNT(units) ||
+		     (best.unit == found.unit && found.prefix < best.prefix))) {
+			best = found;
+			*at = i;
+			*len = n;
+		}
+		i += n;
+		if (name[i] == '\0')
+			break;
 	}
+	if (best.unit == COUNT(units))
+		return false;
+	*base = units[best.unit].base;
+	return true;
 }
 
 /* ---- the rules ---- */

@@ -44,7 +44,7 @@ void lint_promtool(struct lint *lint, const struct metadata *metadata,
 		   const struct label_schema *schema,
 		   const struct label_pair *constant, unsigned nconstant);
 
-/* The first word of NAME that is a unit, and its base unit; false: none. */
+/* The word of NAME that is a unit, and its base unit; false: none. */
 bool lint_unit(const char *name, size_t *at, size_t *len, const char **base);
 
 #endif
