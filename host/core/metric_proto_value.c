@@ -5,6 +5,7 @@
 
 #include "core/label_text.h"
 #include "core/lines.h"
+#include "core/native_proto.h"
 #include "core/openmetrics.h"
 #include "core/wire.h"
 
@@ -37,9 +38,6 @@ enum {
 	BUCKET_EXEMPLAR = 3,
 	BUCKET_COUNT_FLOAT = 4,
 
-	SPAN_OFFSET = 1,
-	SPAN_LENGTH = 2,
-
 	HISTOGRAM_COUNT = 1,
 	HISTOGRAM_SUM = 2,
 	HISTOGRAM_BUCKET = 3,
@@ -64,39 +62,14 @@ enum {
 
 /* ---- fields ---- */
 
-static void put_uint(struct buf *out, uint32_t field, uint64_t value)
-{
-	wire_put_tag(out, field, WIRE_VARINT);
-	wire_put_varint(out, value);
-}
-
-static void put_double(struct buf *out, uint32_t field, double value)
-{
-	wire_put_tag(out, field, WIRE_FIXED64);
-	wire_put_double(out, value);
-}
-
-static void put_bytes(struct buf *out, uint32_t field, struct str bytes)
-{
-	wire_put_tag(out, field, WIRE_BYTES);
-	wire_put_bytes(out, bytes);
-}
-
-/* A nested message: close() what this returns. */
-static size_t open_message(struct buf *out, uint32_t field)
-{
-	wire_put_tag(out, field, WIRE_BYTES);
-	return out->len;
-}
-
 /* A count is an integer unless it was mirrored from something odd. */
 static void put_count(struct buf *out, uint32_t field, uint32_t float_field,
 		      double count)
 {
 	if (count >= 0 && count < 0x1p64 && floor(count) == count)
-		put_uint(out, field, (uint64_t)count);
+		wire_put_uint_field(out, field, (uint64_t)count);
 	else
-		put_double(out, float_field, count);
+		wire_put_double_field(out, float_field, count);
 }
 
 /* ---- times, labels, exemplars ---- */
@@ -124,9 +97,9 @@ static void put_stamp(struct buf *out, uint32_t field, double time)
 
 	wire_put_tag(out, field, WIRE_BYTES);
 	wire_put_varint(out, stamp.size);
-	put_uint(out, STAMP_SECONDS, (uint64_t)stamp.seconds);
+	wire_put_uint_field(out, STAMP_SECONDS, (uint64_t)stamp.seconds);
 	if (stamp.nanos)
-		put_uint(out, STAMP_NANOS, stamp.nanos);
+		wire_put_uint_field(out, STAMP_NANOS, stamp.nanos);
 }
 
 static void put_created(struct buf *out, uint32_t field,
@@ -140,10 +113,10 @@ static void put_created(struct buf *out, uint32_t field,
 
 void metric_proto_label(struct buf *out, struct str name, struct str value)
 {
-	size_t mark = open_message(out, METRIC_LABEL);
+	size_t mark = wire_open(out, METRIC_LABEL);
 
-	put_bytes(out, LABEL_NAME, name);
-	put_bytes(out, LABEL_VALUE, value);
+	wire_put_bytes_field(out, LABEL_NAME, name);
+	wire_put_bytes_field(out, LABEL_VALUE, value);
 	wire_close(out, mark);
 }
 
@@ -167,7 +140,7 @@ static void put_exemplar(struct buf *out, uint32_t field,
 			 const struct exemplar *exemplar,
 			 enum escaping escaping)
 {
-	size_t mark = open_message(out, field), at = 0;
+	size_t mark = wire_open(out, field), at = 0;
 	struct str text = { exemplar->text, exemplar->len };
 	struct label_text label;
 
@@ -175,7 +148,7 @@ static void put_exemplar(struct buf *out, uint32_t field,
 		       "metric_proto_label() writes both");
 	while (label_text_next(text, &at, &label))
 		put_text_label(out, &label, escaping);
-	put_double(out, EXEMPLAR_VALUE, exemplar->value);
+	wire_put_double_field(out, EXEMPLAR_VALUE, exemplar->value);
 	if (isfinite(exemplar->time))
 		put_stamp(out, EXEMPLAR_TIME, exemplar->time);
 	wire_close(out, mark);
@@ -199,72 +172,33 @@ static void put_buckets(struct buf *out, const struct metadata *m,
 		count += row[1 + i];
 		if (last && !exemplar)
 			break;
-		mark = open_message(out, HISTOGRAM_BUCKET);
+		mark = wire_open(out, HISTOGRAM_BUCKET);
 		put_count(out, BUCKET_COUNT, BUCKET_COUNT_FLOAT, count);
-		put_double(out, BUCKET_BOUND, last ? INFINITY : m->bounds[i]);
+		wire_put_double_field(out, BUCKET_BOUND,
+				      last ? INFINITY : m->bounds[i]);
 		if (exemplar)
 			put_exemplar(out, BUCKET_EXEMPLAR, exemplar, escaping);
 		wire_close(out, mark);
 	}
 }
 
-/* A side that is being written. */
-struct side {
-	struct buf *out;
-	uint32_t span_field, delta_field;
-	unsigned spans;
-	uint64_t before; /* the last count */
-};
-
-static void put_span(void *arg, int32_t offset, uint32_t length)
-{
-	struct side *side = arg;
-	size_t mark = open_message(side->out, side->span_field);
-
-	put_uint(side->out, SPAN_OFFSET, wire_zigzag(offset));
-	put_uint(side->out, SPAN_LENGTH, length);
-	wire_close(side->out, mark);
-	side->spans++;
-}
-
-static void put_delta(void *arg, uint64_t count)
-{
-	struct side *side = arg;
-
-	put_uint(side->out, side->delta_field,
-		 wire_zigzag((int64_t)(count - side->before)));
-	side->before = count;
-}
-
-static unsigned put_side(struct buf *out, uint32_t span_field,
-			 uint32_t delta_field, const struct native_side *native)
-{
-	struct side side = { out, span_field, delta_field, 0, 0 };
-
-	native_spans(native, put_span, NULL, &side);
-	native_spans(native, NULL, put_delta, &side);
-	return side.spans;
-}
-
 /* A span tells readers that this is a native histogram, where nothing else
  * does. */
 static void put_native(struct buf *out, const struct native *native)
 {
-	unsigned spans = 0;
+	static const struct native_fields fields = {
+		.schema = HISTOGRAM_SCHEMA,
+		.zero_threshold = HISTOGRAM_ZERO_THRESHOLD,
+		.zero_count = HISTOGRAM_ZERO_COUNT,
+		.negative_span = HISTOGRAM_NEGATIVE_SPAN,
+		.negative_delta = HISTOGRAM_NEGATIVE_DELTA,
+		.positive_span = HISTOGRAM_POSITIVE_SPAN,
+		.positive_delta = HISTOGRAM_POSITIVE_DELTA,
+	};
+	unsigned spans = native_proto_put(out, &fields, native);
 
-	put_uint(out, HISTOGRAM_SCHEMA, wire_zigzag(native->schema));
-	put_double(out, HISTOGRAM_ZERO_THRESHOLD, native->zero_threshold);
-	put_uint(out, HISTOGRAM_ZERO_COUNT, native->zero_count);
-	spans += put_side(out, HISTOGRAM_NEGATIVE_SPAN,
-			  HISTOGRAM_NEGATIVE_DELTA, &native->negative);
-	spans += put_side(out, HISTOGRAM_POSITIVE_SPAN,
-			  HISTOGRAM_POSITIVE_DELTA, &native->positive);
-	if (!spans && !native->zero_count && !(native->zero_threshold > 0)) {
-		struct side side = { .out = out,
-				     .span_field = HISTOGRAM_POSITIVE_SPAN };
-
-		put_span(&side, 0, 0);
-	}
+	if (!spans && !native->zero_count && !(native->zero_threshold > 0))
+		native_proto_span(out, HISTOGRAM_POSITIVE_SPAN, 0, 0);
 }
 
 /* Those of native histograms must have a time. */
@@ -286,13 +220,13 @@ static void put_histogram(struct buf *out, const struct metadata *m,
 	const struct native *native = chunk->natives ? chunk->natives[i] : NULL;
 	const struct exemplars *exemplars =
 		chunk->exemplars ? chunk->exemplars[i] : NULL;
-	size_t mark = open_message(out, METRIC_HISTOGRAM_FIELD);
+	size_t mark = wire_open(out, METRIC_HISTOGRAM_FIELD);
 	double count = 0;
 
 	for (unsigned k = 0; k <= m->nbounds; k++)
 		count += row[1 + k];
 	put_count(out, HISTOGRAM_COUNT, HISTOGRAM_COUNT_FLOAT, count);
-	put_double(out, HISTOGRAM_SUM, row[0]);
+	wire_put_double_field(out, HISTOGRAM_SUM, row[0]);
 	if (m->classic || !native)
 		put_buckets(out, m, row, exemplars, escaping);
 	if (native)
@@ -308,16 +242,16 @@ static void put_histogram(struct buf *out, const struct metadata *m,
 static void put_summary(struct buf *out, const struct metadata *m,
 			const double *row)
 {
-	size_t mark = open_message(out, METRIC_SUMMARY_FIELD);
+	size_t mark = wire_open(out, METRIC_SUMMARY_FIELD);
 
 	if (row[1] >= 0 && row[1] < 0x1p64)
-		put_uint(out, SUMMARY_COUNT, (uint64_t)row[1]);
-	put_double(out, SUMMARY_SUM, row[0]);
+		wire_put_uint_field(out, SUMMARY_COUNT, (uint64_t)row[1]);
+	wire_put_double_field(out, SUMMARY_SUM, row[0]);
 	for (unsigned i = 0; i < m->nquantiles; i++) {
-		size_t quantile = open_message(out, SUMMARY_QUANTILE);
+		size_t quantile = wire_open(out, SUMMARY_QUANTILE);
 
-		put_double(out, QUANTILE_RANK, m->quantiles[i]);
-		put_double(out, QUANTILE_VALUE, row[2 + i]);
+		wire_put_double_field(out, QUANTILE_RANK, m->quantiles[i]);
+		wire_put_double_field(out, QUANTILE_VALUE, row[2 + i]);
 		wire_close(out, quantile);
 	}
 	put_created(out, SUMMARY_CREATED, m, row);
@@ -330,11 +264,11 @@ static void put_counter(struct buf *out, const struct metadata *m,
 {
 	const double *row = chunk->values + i * m->width;
 	const struct exemplar *exemplar = NULL;
-	size_t mark = open_message(out, METRIC_COUNTER_FIELD);
+	size_t mark = wire_open(out, METRIC_COUNTER_FIELD);
 
 	if (chunk->exemplars && chunk->exemplars[i])
 		exemplar = openmetrics_newest(chunk->exemplars[i]);
-	put_double(out, SIMPLE_VALUE, row[0]);
+	wire_put_double_field(out, SIMPLE_VALUE, row[0]);
 	if (exemplar)
 		put_exemplar(out, COUNTER_EXEMPLAR, exemplar, escaping);
 	put_created(out, COUNTER_CREATED, m, row);
@@ -356,7 +290,7 @@ static void put_simple(struct buf *out, enum metric_type type, double value)
 
 	wire_put_varint(out, metric_proto_tag(type));
 	mark = out->len;
-	put_double(out, SIMPLE_VALUE, value);
+	wire_put_double_field(out, SIMPLE_VALUE, value);
 	wire_close(out, mark);
 }
 

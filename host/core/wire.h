@@ -148,4 +148,33 @@ void wire_put_tag(struct buf *buf, uint32_t number, unsigned type);
  */
 void wire_close(struct buf *buf, size_t mark);
 
+/* Whole fields, tag and all; wire_open() is a message that wire_close() ends,
+ * given what this returns. */
+static inline void wire_put_uint_field(struct buf *buf, uint32_t number,
+				       uint64_t value)
+{
+	wire_put_tag(buf, number, WIRE_VARINT);
+	wire_put_varint(buf, value);
+}
+
+static inline void wire_put_double_field(struct buf *buf, uint32_t number,
+					 double value)
+{
+	wire_put_tag(buf, number, WIRE_FIXED64);
+	wire_put_double(buf, value);
+}
+
+static inline void wire_put_bytes_field(struct buf *buf, uint32_t number,
+					struct str bytes)
+{
+	wire_put_tag(buf, number, WIRE_BYTES);
+	wire_put_bytes(buf, bytes);
+}
+
+static inline size_t wire_open(struct buf *buf, uint32_t number)
+{
+	wire_put_tag(buf, number, WIRE_BYTES);
+	return buf->len;
+}
+
 #endif
