@@ -100,19 +100,47 @@ struct kind {
 	const char *suffix, *label, *value;
 };
 
-static struct kind kind_of(const struct metadata *m, unsigned kind)
+static bool has_native(const struct remote_series *series,
+		       const struct metadata *m)
 {
-	const char *const *suffixes = metric_type_suffixes(m->type);
+	return series->natives && m->native;
+}
 
+/* Buckets, _sum and _count; none where there are native buckets instead. */
+static unsigned classic_kinds(const struct remote_series *series,
+			      const struct metadata *m)
+{
+	return has_native(series, m) && !m->classic ? 0 : m->nbounds + 3;
+}
+
+bool remote_series_is_native(const struct remote_series *series,
+			     const struct metadata *m, unsigned kind)
+{
+	return has_native(series, m) && kind == classic_kinds(series, m);
+}
+
+static struct kind histogram_kind(const struct metadata *m, unsigned kind)
+{
+	if (kind <= m->nbounds)
+		return (struct kind){ "_bucket", "le", m->le[kind] };
+	return (struct kind){ metric_type_suffixes(m->type)[kind - m->nbounds],
+			      NULL, NULL };
+}
+
+static struct kind kind_of(const struct remote_series *series,
+			   const struct metadata *m, unsigned kind)
+{
 	switch (m->type) {
 	case METRIC_HISTOGRAM:
 	case METRIC_GAUGEHISTOGRAM:
-		if (kind <= m->nbounds)
-			return (struct kind){ "_bucket", "le", m->le[kind] };
-		return (struct kind){ suffixes[kind - m->nbounds], NULL, NULL };
+		if (remote_series_is_native(series, m, kind))
+			return (struct kind){ "", NULL, NULL };
+		return histogram_kind(m, kind);
 	case METRIC_SUMMARY:
 		if (kind < 2)
-			return (struct kind){ suffixes[kind], NULL, NULL };
+			return (struct kind){
+				metric_type_suffixes(m->type)[kind], NULL, NULL
+			};
 		return (struct kind){ "", "quantile", m->ranks[kind - 2] };
 	case METRIC_STATESET:
 		return (struct kind){ "", m->name, m->states[kind] };
@@ -120,11 +148,13 @@ static struct kind kind_of(const struct metadata *m, unsigned kind)
 	}
 }
 
-static unsigned kinds_of(const struct metadata *m)
+static unsigned kinds_of(const struct remote_series *series,
+			 const struct metadata *m)
 {
 	switch (m->type) {
 	case METRIC_HISTOGRAM:
-	case METRIC_GAUGEHISTOGRAM: return m->nbounds + 3;
+	case METRIC_GAUGEHISTOGRAM:
+		return classic_kinds(series, m) + has_native(series, m);
 	case METRIC_STATESET: return m->nstates;
 	case METRIC_SUMMARY: return m->nquantiles + 2;
 	default: return 1;
@@ -132,21 +162,24 @@ static unsigned kinds_of(const struct metadata *m)
 }
 
 /* The label that tells some kinds apart; NULL: none does. */
-static const char *kind_label(const struct metadata *m)
+static const char *kind_label(const struct remote_series *series)
 {
-	for (unsigned i = 0; i < kinds_of(m); i++)
-		if (kind_of(m, i).label)
-			return kind_of(m, i).label;
+	const struct metadata *m = series->metadata;
+
+	for (unsigned i = 0; i < series->nkinds; i++)
+		if (kind_of(series, m, i).label)
+			return kind_of(series, m, i).label;
 	return NULL;
 }
 
-bool remote_series_has_kind(const struct metadata *a, unsigned kind,
+bool remote_series_has_kind(const struct remote_series *series,
+			    const struct metadata *a, unsigned kind,
 			    const struct metadata *b)
 {
-	struct kind wanted = kind_of(a, kind);
+	struct kind wanted = kind_of(series, a, kind);
 
-	for (unsigned i = 0; i < kinds_of(b); i++) {
-		struct kind there = kind_of(b, i);
+	for (unsigned i = 0; i < kinds_of(series, b); i++) {
+		struct kind there = kind_of(series, b, i);
 
 		if (strcmp(wanted.suffix, there.suffix) != 0)
 			continue;
@@ -161,13 +194,15 @@ bool remote_series_has_kind(const struct metadata *a, unsigned kind,
 	return false;
 }
 
-void remote_series_values(const struct metadata *m, const double *numbers,
+void remote_series_values(const struct remote_series *series,
+			  const double *numbers,
 			  double values[REMOTE_KINDS_MAX])
 {
+	const struct metadata *m = series->metadata;
 	double count = 0;
 
 	if (!m->le) {
-		memcpy(values, numbers, kinds_of(m) * sizeof *values);
+		memcpy(values, numbers, series->nkinds * sizeof *values);
 		return;
 	}
 	for (unsigned i = 0; i <= m->nbounds; i++) {
@@ -185,7 +220,7 @@ unsigned remote_series_family(struct remote_series *series,
 {
 	series->metadata = metadata;
 	series->nslots = 0;
-	series->nkinds = kinds_of(metadata);
+	series->nkinds = kinds_of(series, metadata);
 	return series->nkinds;
 }
 
@@ -226,7 +261,7 @@ static void add_kinds(struct remote_series *series)
 
 	buf_init(&name, TEXT_MAX);
 	for (unsigned i = 0; i < series->nkinds; i++) {
-		struct kind kind = kind_of(m, i);
+		struct kind kind = kind_of(series, m, i);
 
 		buf_clear(&name);
 		name_escape(&name, (struct str){ m->name, m->name_len },
@@ -323,7 +358,7 @@ static void make_slots(struct remote_series *series,
 		       const struct labels *labels)
 {
 	const struct metadata *m = series->metadata;
-	const char *label = kind_label(m);
+	const char *label = kind_label(series);
 
 	buf_clear(&series->text);
 	buf_clear(&series->names);
@@ -459,30 +494,53 @@ static char *put_labels(const struct remote_series *series, char *p,
 	return p;
 }
 
+/* Begins a series that has LEN bytes behind its labels, which the caller puts
+ * where the result says; NULL when there is no room. */
+static char *begin(struct remote_series *series, struct buf *out, unsigned kind,
+		   size_t len)
+{
+	char *p;
+
+	len += series->row_len + series->kind_names[kind].len +
+	       (series->kind_slot < 0 ? 0 : series->kind_labels[kind].len);
+	if (!buf_reserve(out, 1 + varint_len(len) + len))
+		return NULL;
+	p = out->data + out->len;
+	*p++ = TIMESERIES;
+	p = put_varint(p, len);
+	return put_labels(series, p, kind);
+}
+
+/* P is behind the series. */
+static void end(struct buf *out, char *p)
+{
+	*p = '\0';
+	out->len = (size_t)(p - out->data);
+}
+
 void remote_series_put(struct remote_series *series, struct buf *out,
 		       unsigned kind, double value)
 {
 	size_t sample = 1 + sizeof value + series->tail_len;
-	size_t len =
-		series->row_len + series->kind_names[kind].len +
-		(series->kind_slot < 0 ? 0 : series->kind_labels[kind].len) +
-		2 + sample;
+	char *p = begin(series, out, kind, 2 + sample);
 	uint64_t bits;
-	char *p;
 
-	if (!buf_reserve(out, 1 + varint_len(len) + len))
+	if (!p)
 		return;
-	p = out->data + out->len;
-	*p++ = TIMESERIES;
-	p = put_varint(p, len);
-	p = put_labels(series, p, kind);
 	*p++ = SAMPLE;
 	*p++ = (char)sample;
 	*p++ = SAMPLE_VALUE;
 	memcpy(&bits, &value, sizeof bits);
 	for (unsigned i = 0; i < sizeof bits; i++)
 		*p++ = (char)(bits >> (8 * i));
-	p = put(p, series->tail, series->tail_len);
-	*p = '\0';
-	out->len = (size_t)(p - out->data);
+	end(out, put(p, series->tail, series->tail_len));
+}
+
+void remote_series_put_point(struct remote_series *series, struct buf *out,
+			     unsigned kind, struct str point)
+{
+	char *p = begin(series, out, kind, point.len);
+
+	if (p)
+		end(out, put(p, point.data, point.len));
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The series of a family as messages prometheus.TimeSeries of one sample each,
- * with the names and labels that the text format shows (core/text.h), those
- * that are not legacy with underscores, as receivers may not know them: a
- * histogram is a series for each bucket and two more. What is the same for all
- * series of the family is encoded once. One thread.
+ * The series of a family as messages prometheus.TimeSeries of one sample,
+ * native histogram or exemplar each, with the names and labels that the text
+ * format shows (core/text.h), those that are not legacy with underscores, as
+ * receivers may not know them: a histogram is a series for each bucket and two
+ * more. What is the same for all series of the family is encoded once. One
+ * thread.
  */
 #ifndef CORE_REMOTE_SERIES_H
 #define CORE_REMOTE_SERIES_H
@@ -17,8 +18,9 @@
 #include "core/metadata.h"
 
 enum {
-	/* Series that a row becomes, at most: buckets, _sum and _count. */
-	REMOTE_KINDS_MAX = METADATA_BUCKETS_MAX + 3,
+	/* Series that a row becomes, at most: buckets, _sum and _count, and the
+	 * native histogram. */
+	REMOTE_KINDS_MAX = METADATA_BUCKETS_MAX + 4,
 	REMOTE_SLOTS_MAX = 2 * LABELS_MAX + 2,
 };
 
@@ -34,8 +36,9 @@ struct remote_slot {
 	struct remote_span fixed; /* else, or where its value is "" */
 };
 
-/* Private. */
+/* Private, but for `natives`, which the owner sets behind init. */
 struct remote_series {
+	bool natives; /* native histograms are written, too */
 	const struct metadata *metadata;
 	const struct label_pair *added;
 	unsigned nadded;
@@ -77,13 +80,19 @@ void remote_series_time(struct remote_series *series, int64_t time);
 unsigned remote_series_family(struct remote_series *series,
 			      const struct metadata *metadata);
 
-/* What the kinds show of a row, cumulative buckets for one. */
-void remote_series_values(const struct metadata *metadata,
+/* Is this kind the native histogram? It has the plain name of the family. */
+bool remote_series_is_native(const struct remote_series *series,
+			     const struct metadata *metadata, unsigned kind);
+
+/* What the kinds show of a row, cumulative buckets for one, but for the native
+ * histogram. */
+void remote_series_values(const struct remote_series *series,
 			  const double *numbers,
 			  double values[REMOTE_KINDS_MAX]);
 
 /* Do both families have a series of the same name and label for KIND of A? */
-bool remote_series_has_kind(const struct metadata *a, unsigned kind,
+bool remote_series_has_kind(const struct remote_series *series,
+			    const struct metadata *a, unsigned kind,
 			    const struct metadata *b);
 
 /* From here on it is about the row with LABELS, which live meanwhile. */
@@ -93,5 +102,9 @@ void remote_series_row(struct remote_series *series,
 /* Adds one series, with the sample VALUE as it is, to a WriteRequest. */
 void remote_series_put(struct remote_series *series, struct buf *out,
 		       unsigned kind, double value);
+
+/* Adds one series with POINT, a field of a TimeSeries (remote_point.h). */
+void remote_series_put_point(struct remote_series *series, struct buf *out,
+			     unsigned kind, struct str point);
 
 #endif

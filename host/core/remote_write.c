@@ -12,21 +12,25 @@
 
 #include "core/escape.h"
 #include "core/mem.h"
+#include "core/openmetrics.h"
+#include "core/remote_exemplars.h"
+#include "core/remote_point.h"
+#include "core/remote_requests.h"
 #include "core/remote_series.h"
 #include "core/snappy.h"
 #include "core/wire.h"
 
 enum {
-	/* Raw bytes of a request: what crosses REMOTE_WRITE_BYTES is the last,
-	 * and it is no longer than its labels. */
-	RAW_MAX = REMOTE_WRITE_BYTES + (1 << 24),
 	TEXT_MAX = 1 << 16, /* of a help text; a longer one stays at home */
+	POINT_MAX = 1 << 24,
 };
 
 struct remote_write {
 	struct label_pair *labels;
 	unsigned nlabels;
+	bool native_histograms, exemplars;
 	struct page *page; /* the one before; NULL: none */
+	struct page *seen; /* the last that was one: its exemplars are known */
 	int64_t time;	   /* of that */
 	int64_t metadata;  /* when all were written */
 	bool begun;
@@ -34,14 +38,15 @@ struct remote_write {
 
 /* A page on its way into requests. */
 struct writing {
-	const struct snappy *snappy;
+	struct remote_requests requests;
 	struct remote_series series;
 	int64_t time;
-	struct buf raw, packed;
-	size_t samples;
+	int64_t row_time; /* of the row at hand */
+	struct buf point;
 	bool all_metadata;
-	remote_write_request *request;
-	void *arg;
+	bool exemplars;
+	const struct page *seen;       /* NULL: none */
+	struct remote_exemplars known; /* of the family at hand */
 };
 
 /* ---- the writer ---- */
@@ -62,25 +67,33 @@ static bool check_legacy(const struct label_pair *labels, unsigned n,
 	return true;
 }
 
-struct remote_write *remote_write_new(const struct label_pair *labels,
-				      unsigned nlabels, struct err *err)
+static void copy_labels(struct remote_write *writer,
+			const struct label_pair *labels, unsigned n)
 {
-	struct label_schema *schema =
-		label_schema_new(NULL, 0, labels, nlabels, err);
+	writer->labels = mem_array(n, sizeof *writer->labels);
+	writer->nlabels = n;
+	for (unsigned i = 0; i < n; i++) {
+		writer->labels[i].name = mem_string(labels[i].name);
+		writer->labels[i].value = mem_string(labels[i].value);
+	}
+}
+
+struct remote_write *remote_write_new(
+	const struct remote_write_options *options, struct err *err)
+{
+	struct label_schema *schema = label_schema_new(NULL, 0, options->labels,
+						       options->nlabels, err);
 	struct remote_write *writer;
 
 	if (!schema)
 		return NULL;
 	label_schema_unref(schema);
-	if (!check_legacy(labels, nlabels, err))
+	if (!check_legacy(options->labels, options->nlabels, err))
 		return NULL;
 	writer = mem_alloc(sizeof *writer);
-	writer->labels = mem_array(nlabels, sizeof *writer->labels);
-	writer->nlabels = nlabels;
-	for (unsigned i = 0; i < nlabels; i++) {
-		writer->labels[i].name = mem_string(labels[i].name);
-		writer->labels[i].value = mem_string(labels[i].value);
-	}
+	copy_labels(writer, options->labels, options->nlabels);
+	writer->native_histograms = options->native_histograms;
+	writer->exemplars = options->exemplars;
 	return writer;
 }
 
@@ -94,32 +107,57 @@ void remote_write_free(struct remote_write *writer)
 	}
 	free(writer->labels);
 	page_unref(writer->page);
+	page_unref(writer->seen);
 	free(writer);
 }
 
-/* ---- requests ---- */
-
-static void flush(struct writing *w)
-{
-	if (w->raw.len == 0)
-		return;
-	buf_clear(&w->packed);
-	snappy_pack(w->snappy, &w->packed,
-		    (struct str){ w->raw.data, w->raw.len });
-	w->request(w->arg, (struct str){ w->packed.data, w->packed.len },
-		   w->samples);
-	buf_clear(&w->raw);
-	w->samples = 0;
-}
+/* ---- points ---- */
 
 static void put(struct writing *w, unsigned kind, double value)
 {
-	remote_series_put(&w->series, &w->raw, kind, value);
-	w->samples++;
-	if (w->samples == REMOTE_WRITE_SAMPLES ||
-	    w->raw.len >= REMOTE_WRITE_BYTES)
-		flush(w);
+	remote_series_put(&w->series, &w->requests.raw[REMOTE_SAMPLES], kind,
+			  value);
+	remote_requests_added(&w->requests, REMOTE_SAMPLES);
 }
+
+/* What is in `point`. */
+static void put_point(struct writing *w, unsigned kind,
+		      enum remote_content content)
+{
+	remote_series_put_point(&w->series, &w->requests.raw[content], kind,
+				(struct str){ w->point.data, w->point.len });
+	remote_requests_added(&w->requests, content);
+}
+
+/* NATIVE is NULL where nothing was observed. */
+static void put_histogram(struct writing *w, unsigned kind,
+			  const struct metadata *m, const struct native *native)
+{
+	const struct native empty = {
+		.schema = m->native_options.schema,
+		.zero_threshold = m->native_options.zero_threshold,
+	};
+
+	buf_clear(&w->point);
+	remote_point_histogram(&w->point, native ? native : &empty,
+			       w->row_time);
+	put_point(w, kind, REMOTE_HISTOGRAMS);
+}
+
+static void put_end(struct writing *w, const struct metadata *m, unsigned kind)
+{
+	const double stale = wire_double(REMOTE_WRITE_STALE);
+
+	if (!remote_series_is_native(&w->series, m, kind)) {
+		put(w, kind, stale);
+		return;
+	}
+	buf_clear(&w->point);
+	remote_point_end(&w->point, stale, w->time);
+	put_point(w, kind, REMOTE_HISTOGRAMS);
+}
+
+/* ---- metadata ---- */
 
 static void put_text(struct buf *out, uint32_t number, const char *text)
 {
@@ -163,6 +201,97 @@ static void put_metadata(struct buf *out, const struct metadata *m)
 	wire_close(out, mark);
 }
 
+/* ---- exemplars ---- */
+
+/* Milliseconds of a time of its own, or else OTHERWISE. */
+static int64_t time_or(double seconds, int64_t otherwise)
+{
+	double ms = round(seconds * 1000);
+
+	if (!(fabs(ms) >= 1 && fabs(ms) < 0x1p53))
+		return otherwise;
+	return (int64_t)ms;
+}
+
+/* A row of the page. */
+struct place {
+	const struct page_family *family;
+	uint32_t chunk, row;
+};
+
+static const struct exemplars *exemplars_at(const struct place *at)
+{
+	const struct chunk *chunk = at->family->chunks[at->chunk];
+
+	return chunk->exemplars ? chunk->exemplars[at->row] : NULL;
+}
+
+static bool is_new(struct writing *w, const struct place *at,
+		   const struct exemplar *exemplar)
+{
+	return exemplar &&
+	       remote_exemplars_is_new(&w->known, at->family->chunks[at->chunk],
+				       at->chunk, at->row, exemplar);
+}
+
+static void put_exemplar(struct writing *w, unsigned kind,
+			 const struct exemplar *exemplar)
+{
+	buf_clear(&w->point);
+	remote_point_exemplar(&w->point, exemplar,
+			      time_or(exemplar->time, w->time));
+	put_point(w, kind, REMOTE_EXEMPLARS);
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct exemplar *x = *(const struct exemplar *const *)a;
+	const struct exemplar *y = *(const struct exemplar *const *)b;
+
+	if (x->time < y->time || x->time > y->time)
+		return x->time < y->time ? -1 : 1;
+	return (x->value > y->value) - (x->value < y->value);
+}
+
+/* Those of a native histogram are of one series, which takes them in order of
+ * time; so they must have one. */
+static void put_native_exemplars(struct writing *w, unsigned kind,
+				 const struct place *at)
+{
+	const struct exemplars *list = exemplars_at(at);
+	const struct exemplar *found[REMOTE_KINDS_MAX];
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < list->n && n < REMOTE_KINDS_MAX; i++)
+		if (is_new(w, at, list->slots[i]) &&
+		    isfinite(list->slots[i]->time))
+			found[n++] = list->slots[i];
+	qsort(found, n, sizeof *found, by_time);
+	for (size_t i = 0; i < n; i++)
+		put_exemplar(w, kind, found[i]);
+}
+
+/* The series of a bucket has its own, and that of a counter the newest. */
+static void write_exemplars(struct writing *w, const struct place *at,
+			    unsigned kinds)
+{
+	const struct metadata *m = at->family->metadata;
+	const struct exemplars *list = exemplars_at(at);
+
+	for (unsigned k = 0; k < kinds; k++) {
+		const struct exemplar *exemplar = NULL;
+
+		if (remote_series_is_native(&w->series, m, k))
+			put_native_exemplars(w, k, at);
+		else if (m->le && k <= m->nbounds)
+			exemplar = openmetrics_bucket_exemplar(m, list, k);
+		else if (m->type == METRIC_COUNTER)
+			exemplar = openmetrics_newest(list);
+		if (is_new(w, at, exemplar))
+			put_exemplar(w, k, exemplar);
+	}
+}
+
 /* ---- what a page shows ---- */
 
 static double normal(double value)
@@ -170,45 +299,47 @@ static double normal(double value)
 	return isnan(value) ? wire_double(REMOTE_WRITE_NAN) : value;
 }
 
-/* Milliseconds of the sample's own time, or else that of the page. */
-static int64_t time_of(const struct writing *w, double seconds)
+static void write_row(struct writing *w, const struct place *at, unsigned kinds)
 {
-	double ms = round(seconds * 1000);
-
-	if (!(fabs(ms) >= 1 && fabs(ms) < 0x1p53))
-		return w->time;
-	return (int64_t)ms;
-}
-
-static void write_row(struct writing *w, const struct metadata *metadata,
-		      const struct labels *labels, const double *numbers,
-		      unsigned kinds)
-{
+	const struct metadata *m = at->family->metadata;
+	const struct chunk *chunk = at->family->chunks[at->chunk];
+	const double *numbers = chunk->values + at->row * m->width;
 	double values[REMOTE_KINDS_MAX];
 
-	remote_series_row(&w->series, labels);
-	remote_series_values(metadata, numbers, values);
-	if (metadata->time)
-		remote_series_time(&w->series,
-				   time_of(w, numbers[metadata->time]));
+	remote_series_row(&w->series, chunk->rows->labels[at->row]);
+	remote_series_values(&w->series, numbers, values);
+	w->row_time = w->time;
+	if (m->time) {
+		w->row_time = time_or(numbers[m->time], w->time);
+		remote_series_time(&w->series, w->row_time);
+	}
 	for (unsigned k = 0; k < kinds; k++)
-		put(w, k, normal(values[k]));
+		if (remote_series_is_native(&w->series, m, k))
+			put_histogram(w, k, m,
+				      chunk->natives ? chunk->natives[at->row]
+						     : NULL);
+		else
+			put(w, k, normal(values[k]));
+	if (w->exemplars && exemplars_at(at))
+		write_exemplars(w, at, kinds);
 }
 
 static void write_family(struct writing *w, const struct page_family *family)
 {
 	unsigned kinds = remote_series_family(&w->series, family->metadata);
-	unsigned width = family->metadata->width;
+	struct place at = { .family = family };
 
-	for (uint32_t c = 0; c < family->nchunks; c++) {
-		const struct chunk *chunk = family->chunks[c];
+	remote_exemplars_init(
+		&w->known,
+		w->seen ? page_find(w->seen, family->metadata->name) : NULL);
+	for (; at.chunk < family->nchunks; at.chunk++) {
+		const struct rows *rows = family->chunks[at.chunk]->rows;
 
-		for (uint32_t i = 0; i < chunk->rows->count; i++)
-			if (chunk->rows->labels[i])
-				write_row(w, family->metadata,
-					  chunk->rows->labels[i],
-					  chunk->values + i * width, kinds);
+		for (at.row = 0; at.row < rows->count; at.row++)
+			if (rows->labels[at.row])
+				write_row(w, &at, kinds);
 	}
+	remote_exemplars_release(&w->known);
 	if (family->metadata->time)
 		remote_series_time(&w->series, w->time);
 }
@@ -310,14 +441,16 @@ static struct sets gone_sets(const struct page_family *before,
 	return gone;
 }
 
-static void end_kinds(struct writing *w, const struct sets *sets,
+/* Those of the rows of SETS that BEFORE, the family, had. */
+static void end_kinds(struct writing *w, const struct page_family *before,
+		      const struct sets *sets,
 		      const bool ends[REMOTE_KINDS_MAX], unsigned kinds)
 {
 	for (size_t i = 0; i < sets->count; i++) {
 		remote_series_row(&w->series, sets->labels[i]);
 		for (unsigned k = 0; k < kinds; k++)
 			if (ends[k])
-				put(w, k, wire_double(REMOTE_WRITE_STALE));
+				put_end(w, before->metadata, k);
 	}
 }
 
@@ -331,13 +464,13 @@ static void end_lost_kinds(struct writing *w, const struct page_family *before,
 	struct sets rows;
 
 	for (unsigned k = 0; k < kinds; k++)
-		any |= lost[k] = !remote_series_has_kind(before->metadata, k,
-							 after->metadata);
+		any |= lost[k] = !remote_series_has_kind(
+			&w->series, before->metadata, k, after->metadata);
 	if (!any)
 		return;
 	rows = sets_of(before, NULL);
 	part(&rows, gone, by_text);
-	end_kinds(w, &rows, lost, kinds);
+	end_kinds(w, before, &rows, lost, kinds);
 	free(rows.labels);
 }
 
@@ -350,7 +483,7 @@ static void end_family(struct writing *w, const struct page_family *before,
 	bool every[REMOTE_KINDS_MAX];
 
 	memset(every, true, sizeof every);
-	end_kinds(w, &gone, every, kinds);
+	end_kinds(w, before, &gone, every, kinds);
 	if (after && after->metadata != before->metadata)
 		end_lost_kinds(w, before, after, &gone, kinds);
 	free(gone.labels);
@@ -362,7 +495,8 @@ static void write_new(struct writing *w, const struct page_family *family,
 		      const struct page_family *before)
 {
 	if (w->all_metadata || !before || before->metadata != family->metadata)
-		put_metadata(&w->raw, family->metadata);
+		put_metadata(&w->requests.raw[REMOTE_SAMPLES],
+			     family->metadata);
 	write_family(w, family);
 }
 
@@ -401,32 +535,48 @@ static bool metadata_due(struct remote_write *writer, int64_t time)
 	return true;
 }
 
+static void begin(struct remote_write *writer, struct writing *w)
+{
+	remote_series_init(&w->series, writer->labels, writer->nlabels,
+			   w->time);
+	w->series.natives = writer->native_histograms;
+	w->exemplars = writer->exemplars;
+	w->seen = writer->seen;
+	buf_init(&w->point, POINT_MAX);
+}
+
+/* Gives up PLACE's page for PAGE, which may be NULL. */
+static void keep(struct page **place, struct page *page)
+{
+	if (page)
+		page_ref(page);
+	page_unref(*place);
+	*place = page;
+}
+
 bool remote_write_page(struct remote_write *writer, struct page *page,
 		       int64_t time, remote_write_request *request, void *arg,
 		       struct err *err)
 {
-	struct writing w = { .snappy = snappy_get(err),
-			     .request = request,
-			     .arg = arg };
+	const struct snappy *snappy = snappy_get(err);
+	struct writing w = { 0 };
 
-	if (!w.snappy)
+	if (!snappy)
 		return false;
 	if (writer->begun && time == writer->time)
 		time++;
 	w.all_metadata = metadata_due(writer, time);
 	w.time = time;
-	remote_series_init(&w.series, writer->labels, writer->nlabels, time);
-	buf_init(&w.raw, RAW_MAX);
-	buf_init(&w.packed, 2 * (size_t)RAW_MAX);
+	remote_requests_init(&w.requests, snappy, request, arg);
+	begin(writer, &w);
 	write_page(&w, writer->page, page);
-	flush(&w);
-	buf_release(&w.raw);
-	buf_release(&w.packed);
+	remote_requests_flush(&w.requests);
+	remote_requests_release(&w.requests);
+	buf_release(&w.point);
 	remote_series_release(&w.series);
-	if (page)
-		page_ref(page);
-	page_unref(writer->page);
-	writer->page = page;
+	keep(&writer->page, page);
+	if (page && writer->exemplars)
+		keep(&writer->seen, page);
 	writer->time = time;
 	writer->begun = true;
 	return true;

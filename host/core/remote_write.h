@@ -27,21 +27,43 @@
 #define REMOTE_WRITE_NAN UINT64_C(0x7ff8000000000001)
 
 enum {
-	REMOTE_WRITE_SAMPLES = 2000,   /* of one request, at most */
+	/* Samples, native histograms, exemplars of one request, at most. */
+	REMOTE_WRITE_SAMPLES = 2000,
 	REMOTE_WRITE_BYTES = 1 << 20,  /* a request ends when it is as large */
 	REMOTE_WRITE_METADATA = 60000, /* milliseconds until they go again */
 };
 
+/* What is in a request; each has its own, as not every receiver takes all. The
+ * numbers are kept on disk. */
+enum remote_content {
+	REMOTE_SAMPLES, /* and metadata */
+	REMOTE_HISTOGRAMS,
+	REMOTE_EXEMPLARS,
+	REMOTE_CONTENTS,
+};
+
+struct remote_write_options {
+	/* Added to each series (job, instance); copied. One whose value is ""
+	 * is none. */
+	const struct label_pair *labels;
+	unsigned nlabels;
+	/* Native histograms are written, under the plain name of the family,
+	 * and with them the classic buckets only where it has those, too. Else
+	 * the family shows what it shows to readers of text. */
+	bool native_histograms;
+	bool exemplars;
+};
+
 struct remote_write;
 
-/* LABELS (job, instance) are added to each series; copied. One whose value is
- * "" is none. NULL and ERR when one is not valid. */
-struct remote_write *remote_write_new(const struct label_pair *labels,
-				      unsigned nlabels, struct err *err);
+/* NULL and ERR when a label is not valid. */
+struct remote_write *remote_write_new(
+	const struct remote_write_options *options, struct err *err);
 void remote_write_free(struct remote_write *writer);
 
 /* A finished request, compressed; borrowed during the call. */
-typedef void remote_write_request(void *arg, struct str body, size_t samples);
+typedef void remote_write_request(void *arg, struct str body, size_t samples,
+				  enum remote_content content);
 
 /*
  * Writes PAGE as of TIME (milliseconds since the epoch), in as many requests as
@@ -50,6 +72,9 @@ typedef void remote_write_request(void *arg, struct str body, size_t samples);
  * should rise, a receiver may refuse what is older than what it has; a second
  * page of the same time is written one millisecond later. False and ERR when
  * snappy is not there; then nothing was written.
+ *
+ * An exemplar is written once: when the page shows it and the one before, NULL
+ * not counted, did not. One without a time has that of the page.
  *
  * The writer keeps a reference to the page, to know what it has to end: that is
  * no memory but for the numbers that have changed in the next page.

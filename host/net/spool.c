@@ -17,7 +17,7 @@ enum {
 struct node {
 	struct node *next;
 	size_t len;
-	uint32_t samples;
+	struct spool_tag tag;
 	char data[];
 };
 
@@ -34,20 +34,21 @@ struct spool {
 
 /* ---- in memory ---- */
 
-static void add_node(struct spool *spool, struct str record, uint32_t samples)
+static void add_node(struct spool *spool, struct str record,
+		     struct spool_tag tag)
 {
 	struct node *node = mem_alloc(sizeof *node + record.len);
 
 	node->len = record.len;
-	node->samples = samples;
+	node->tag = tag;
 	if (record.len)
 		memcpy(node->data, record.data, record.len);
 	*spool->last = node;
 	spool->last = &node->next;
 	spool->counts.records++;
 	spool->counts.bytes += SPOOL_RECORD + record.len;
-	spool->counts.samples += samples;
-	spool->counts.in_memory += samples;
+	spool->counts.samples += tag.samples;
+	spool->counts.in_memory += tag.samples;
 }
 
 static void drop_node(struct spool *spool)
@@ -56,8 +57,8 @@ static void drop_node(struct spool *spool)
 
 	spool->counts.records--;
 	spool->counts.bytes -= SPOOL_RECORD + node->len;
-	spool->counts.samples -= node->samples;
-	spool->counts.in_memory -= node->samples;
+	spool->counts.samples -= node->tag.samples;
+	spool->counts.in_memory -= node->tag.samples;
 	spool->first = node->next;
 	if (!spool->first)
 		spool->last = &spool->first;
@@ -66,16 +67,15 @@ static void drop_node(struct spool *spool)
 
 /* ---- both ---- */
 
-/* What the oldest record counts for; false when there is none. */
-static bool first(struct spool *spool, uint32_t *samples)
+/* The tag of the oldest record; false when there is none. */
+static bool first(struct spool *spool, struct spool_tag *tag)
 {
-	spool->stored =
-		spool->folder && spool_folder_first(spool->folder, samples);
+	spool->stored = spool->folder && spool_folder_first(spool->folder, tag);
 	if (spool->stored)
 		return true;
 	if (!spool->first)
 		return false;
-	*samples = spool->first->samples;
+	*tag = spool->first->tag;
 	return true;
 }
 
@@ -98,11 +98,10 @@ static void drop_first(struct spool *spool)
 
 static void push_out(struct spool *spool)
 {
-	uint32_t samples;
+	struct spool_tag tag;
 
-	while (spool->counts.bytes > spool->bytes_max &&
-	       first(spool, &samples)) {
-		spool->counts.dropped_samples += samples;
+	while (spool->counts.bytes > spool->bytes_max && first(spool, &tag)) {
+		spool->counts.dropped_samples += tag.samples;
 		drop_first(spool);
 	}
 }
@@ -115,7 +114,7 @@ static void store(struct spool *spool)
 	while (spool->folder && (node = spool->first) &&
 	       spool_folder_add(spool->folder,
 				(struct str){ node->data, node->len },
-				node->samples, &spool->trouble))
+				node->tag, &spool->trouble))
 		drop_node(spool);
 }
 
@@ -165,26 +164,26 @@ void spool_close(struct spool *spool)
 	free(spool);
 }
 
-bool spool_put(struct spool *spool, struct str record, uint32_t samples,
+bool spool_put(struct spool *spool, struct str record, struct spool_tag tag,
 	       struct err *err)
 {
 	if (record.len >= UINT32_MAX ||
 	    SPOOL_RECORD + record.len > spool->bytes_max) {
-		spool->counts.dropped_samples += samples;
+		spool->counts.dropped_samples += tag.samples;
 		return err_set(err, ERR_LIMIT,
 			       "a record of %zu bytes is larger than the "
 			       "queue, which has %zu",
 			       record.len, spool->bytes_max);
 	}
-	add_node(spool, record, samples);
+	add_node(spool, record, tag);
 	store(spool);
 	push_out(spool);
 	return true;
 }
 
-bool spool_peek(struct spool *spool, struct str *record, uint32_t *samples)
+bool spool_peek(struct spool *spool, struct str *record, struct spool_tag *tag)
 {
-	while (first(spool, samples)) {
+	while (first(spool, tag)) {
 		if (read_first(spool, record)) {
 			spool->shown = spool->head;
 			return true;
@@ -197,9 +196,9 @@ bool spool_peek(struct spool *spool, struct str *record, uint32_t *samples)
 
 void spool_take(struct spool *spool)
 {
-	uint32_t samples;
+	struct spool_tag tag;
 
-	if (spool->shown == spool->head && first(spool, &samples))
+	if (spool->shown == spool->head && first(spool, &tag))
 		drop_first(spool);
 	spool->shown = 0;
 }

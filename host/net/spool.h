@@ -30,6 +30,12 @@ struct spool_options {
  * may take an eighth more than `bytes_max` for a while: files go as a whole. */
 enum { SPOOL_RECORD = 16 };
 
+/* What is known of a record beside its bytes. */
+struct spool_tag {
+	uint32_t samples; /* what it counts for, below 2^24 */
+	uint8_t kind;	  /* the owner's */
+};
+
 struct spool_counts {
 	size_t records, bytes;
 	uint64_t samples;	  /* of the records in it */
@@ -49,14 +55,14 @@ void spool_close(struct spool *spool);
  * none. Borrowed until the next call. */
 const char *spool_trouble(const struct spool *spool);
 
-/* Adds a record; SAMPLES is what it counts for. False and ERR when it is larger
- * than the queue; then it counts as dropped. */
-bool spool_put(struct spool *spool, struct str record, uint32_t samples,
+/* Adds a record. False and ERR when it is larger than the queue; then it counts
+ * as dropped. */
+bool spool_put(struct spool *spool, struct str record, struct spool_tag tag,
 	       struct err *err);
 
 /* The oldest record, borrowed until the next call; false when there is none.
  * Records that cannot be read back are dropped, and counted. */
-bool spool_peek(struct spool *spool, struct str *record, uint32_t *samples);
+bool spool_peek(struct spool *spool, struct str *record, struct spool_tag *tag);
 
 /* Takes away the record that spool_peek() showed. It may have been pushed out
  * meanwhile; then it does nothing. */

@@ -288,7 +288,7 @@ static bool open_first(struct spool_folder *folder)
 	return true;
 }
 
-bool spool_folder_first(struct spool_folder *folder, uint32_t *samples)
+bool spool_folder_first(struct spool_folder *folder, struct spool_tag *tag)
 {
 	while (!folder->known) {
 		if (!folder->nsegments || !folder->segments[0].records)
@@ -303,7 +303,7 @@ bool spool_folder_first(struct spool_folder *folder, uint32_t *samples)
 		folder->counts->damaged += folder->segments[0].records;
 		remove_first(folder);
 	}
-	*samples = folder->head.samples;
+	*tag = folder->head.tag;
 	return true;
 }
 
@@ -337,10 +337,10 @@ void spool_folder_drop(struct spool_folder *folder)
 	folder->known = false;
 	segment->records--;
 	segment->bytes -= bytes;
-	segment->samples -= folder->head.samples;
+	segment->samples -= folder->head.tag.samples;
 	folder->counts->records--;
 	folder->counts->bytes -= bytes;
-	folder->counts->samples -= folder->head.samples;
+	folder->counts->samples -= folder->head.tag.samples;
 	if (segment->records == 0)
 		end_first(folder);
 	else /* where this fails, a restart gives some records again */
@@ -387,7 +387,7 @@ static bool has_room(const struct spool_folder *folder, size_t bytes)
 }
 
 bool spool_folder_add(struct spool_folder *folder, struct str record,
-		      uint32_t samples, struct err *err)
+		      struct spool_tag tag, struct err *err)
 {
 	size_t bytes = SPOOL_RECORD + record.len;
 	struct spool_segment *segment;
@@ -396,7 +396,7 @@ bool spool_folder_add(struct spool_folder *folder, struct str record,
 	if (!has_room(folder, bytes) && !start_segment(folder, err))
 		return false;
 	segment = &folder->segments[folder->nsegments - 1];
-	if (!spool_segment_put(folder->out, segment->end, record, samples)) {
+	if (!spool_segment_put(folder->out, segment->end, record, tag)) {
 		spool_segment_name(segment->number, name);
 		fail(folder, name, err);
 		/* Else the next record is written over it. */
@@ -406,9 +406,9 @@ bool spool_folder_add(struct spool_folder *folder, struct str record,
 	segment->end += bytes;
 	segment->records++;
 	segment->bytes += bytes;
-	segment->samples += samples;
+	segment->samples += tag.samples;
 	folder->counts->records++;
 	folder->counts->bytes += bytes;
-	folder->counts->samples += samples;
+	folder->counts->samples += tag.samples;
 	return true;
 }

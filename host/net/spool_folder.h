@@ -23,10 +23,10 @@ void spool_folder_close(struct spool_folder *folder);
 
 /* False and ERR when it cannot be written; the folder is as before. */
 bool spool_folder_add(struct spool_folder *folder, struct str record,
-		      uint32_t samples, struct err *err);
+		      struct spool_tag tag, struct err *err);
 
-/* What the oldest record counts for; false when there is none. */
-bool spool_folder_first(struct spool_folder *folder, uint32_t *samples);
+/* The tag of the oldest record; false when there is none. */
+bool spool_folder_first(struct spool_folder *folder, struct spool_tag *tag);
 
 /* The bytes of the record that spool_folder_first() found, borrowed until the
  * next call; false when they are not what was written. */

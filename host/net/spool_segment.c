@@ -146,7 +146,7 @@ enum spool_scan spool_segment_scan(int fd, size_t size,
 		if (at >= position) {
 			segment->records++;
 			segment->bytes += HEAD + head.length;
-			segment->samples += head.samples;
+			segment->samples += head.tag.samples;
 		}
 		at += HEAD + head.length;
 	}
@@ -156,12 +156,14 @@ enum spool_scan spool_segment_scan(int fd, size_t size,
 
 /* ---- records ---- */
 
-bool spool_segment_put(int fd, size_t at, struct str record, uint32_t samples)
+bool spool_segment_put(int fd, size_t at, struct str record,
+		       struct spool_tag tag)
 {
 	unsigned char head[HEAD];
 
 	put_le(head, record.len, 4);
-	put_le(head + 4, samples, 4);
+	put_le(head + 4, tag.samples, 3);
+	put_le(head + 7, tag.kind, 1);
 	put_le(head + 8, checksum(record.data, record.len), 4);
 	put_le(head + 12, checksum(head, 12), 4);
 	return write_at(fd, head, HEAD, at) &&
@@ -175,7 +177,8 @@ bool spool_segment_head(int fd, size_t at, size_t end, struct spool_head *head)
 	if (end < HEAD || at > end - HEAD || !read_at(fd, bytes, HEAD, at))
 		return false;
 	head->length = (uint32_t)get_le(bytes, 4);
-	head->samples = (uint32_t)get_le(bytes + 4, 4);
+	head->tag.samples = (uint32_t)get_le(bytes + 4, 3);
+	head->tag.kind = (uint8_t)get_le(bytes + 7, 1);
 	head->crc = (uint32_t)get_le(bytes + 8, 4);
 	return get_le(bytes + 12, 4) == checksum(bytes, 12) &&
 	       head->length <= end - at - HEAD;

@@ -4,8 +4,8 @@
  *
  *	"lunex spool 1", padded with zeros to 16 bytes
  *	where the first record begins that was not taken, 8 bytes
- *	records: length, samples, CRC-32 of the bytes, CRC-32 of these three
- *	numbers (4 bytes each), then the bytes
+ *	records: length (4 bytes), samples (3), kind (1), CRC-32 of the bytes,
+ *	CRC-32 of these four numbers (4 each), then the bytes
  *
  * Numbers are little-endian. A record was added when all of it is in the file:
  * a process that is killed leaves at most one that is cut off, at the end. That
@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "core/buf.h"
+#include "net/spool.h"
 
 enum {
 	SPOOL_SEGMENT_START = 24, /* of the first record */
@@ -37,7 +38,8 @@ struct spool_segment {
 
 /* What stands before the bytes of a record. */
 struct spool_head {
-	uint32_t length, samples, crc;
+	uint32_t length, crc;
+	struct spool_tag tag;
 };
 
 enum spool_scan {
@@ -64,7 +66,8 @@ size_t spool_segment_position(int fd, size_t end);
 bool spool_segment_take(int fd, size_t position);
 
 /* Writes a record at AT. When it fails, what is there is no record. */
-bool spool_segment_put(int fd, size_t at, struct str record, uint32_t samples);
+bool spool_segment_put(int fd, size_t at, struct str record,
+		       struct spool_tag tag);
 
 /* The head of the record at AT; false when no whole one is there. */
 bool spool_segment_head(int fd, size_t at, size_t end, struct spool_head *head);

@@ -44,24 +44,40 @@ static const char *label_text(lua_State *L, int index, const char *what)
 	return text;
 }
 
-/* remote.writer(labels) -> writer */
-static int l_writer(lua_State *L)
+/* The pairs of the table at argument ARG, borrowed from it. */
+static unsigned check_labels(lua_State *L, int arg,
+			     struct label_pair labels[LABELS_MAX])
 {
-	struct label_pair labels[LABELS_MAX];
-	struct remote_write **writer;
 	unsigned n = 0;
-	struct err err;
 
-	luaL_checktype(L, 1, LUA_TTABLE);
-	lua_settop(L, 1);
-	for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
+	luaL_checktype(L, arg, LUA_TTABLE);
+	for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1)) {
 		if (n == LABELS_MAX)
-			return luaL_error(L, "more than %d labels", LABELS_MAX);
+			luaL_error(L, "more than %d labels", LABELS_MAX);
 		labels[n].name = label_text(L, -2, "name");
 		labels[n++].value = label_text(L, -1, "value");
 	}
+	return n;
+}
+
+/* remote.writer(labels [, { native_histograms =, exemplars = }]) -> writer */
+static int l_writer(lua_State *L)
+{
+	static const char *const known[] = { "exemplars", "native_histograms",
+					     NULL };
+	struct label_pair labels[LABELS_MAX];
+	struct remote_write_options options = { .labels = labels };
+	struct remote_write **writer;
+	struct err err;
+
+	lua_settop(L, 2);
+	options.nlabels = check_labels(L, 1, labels);
+	check_options(L, 2, known);
+	options.native_histograms =
+		opt_boolean(L, 2, "native_histograms", false);
+	options.exemplars = opt_boolean(L, 2, "exemplars", false);
 	writer = push_object(L, sizeof *writer, WRITER, 0);
-	*writer = remote_write_new(labels, n, &err);
+	*writer = remote_write_new(&options, &err);
 	if (!*writer)
 		return luaL_error(L, "%s", err.text);
 	return 1;
@@ -74,12 +90,15 @@ struct spooling {
 	struct err err; /* of the first that failed */
 };
 
-static void on_request(void *arg, struct str body, size_t samples)
+static void on_request(void *arg, struct str body, size_t samples,
+		       enum remote_content content)
 {
 	struct spooling *spooling = arg;
 	struct err *err = spooling->failed ? NULL : &spooling->err;
+	struct spool_tag tag = { .samples = (uint32_t)samples,
+				 .kind = (uint8_t)content };
 
-	if (spool_put(spooling->spool, body, (uint32_t)samples, err))
+	if (spool_put(spooling->spool, body, tag, err))
 		spooling->samples += samples;
 	else
 		spooling->failed = true;
@@ -134,20 +153,28 @@ static int l_spool(lua_State *L)
 	return *spool ? 1 : push_failure(L, &err);
 }
 
-/* spool:peek() -> body, samples | nil */
+/* spool:peek() -> body, samples, content | nil: a word of remote_content; what
+ * else a newer lunex may have written is nil */
 static int l_peek(lua_State *L)
 {
+	static const char *const contents[REMOTE_CONTENTS] = {
+		[REMOTE_SAMPLES] = "samples",
+		[REMOTE_HISTOGRAMS] = "native histograms",
+		[REMOTE_EXEMPLARS] = "exemplars",
+	};
 	struct spool *spool = check_spool(L, 1);
-	uint32_t samples;
+	struct spool_tag tag;
 	struct str body;
 
-	if (!spool_peek(spool, &body, &samples)) {
+	if (!spool_peek(spool, &body, &tag)) {
 		lua_pushnil(L);
 		return 1;
 	}
 	lua_pushlstring(L, body.data, body.len);
-	lua_pushinteger(L, samples);
-	return 2;
+	lua_pushinteger(L, tag.samples);
+	lua_pushstring(L,
+		       tag.kind < REMOTE_CONTENTS ? contents[tag.kind] : NULL);
+	return 3;
 }
 
 /* spool:take() */

@@ -25,7 +25,8 @@ local HOSTS <const> = { ["content-encoding"] = true, ["content-length"] = true,
   ["x-prometheus-remote-write-version"] = true }
 local OWN <const> = {
   pushgateway = { "job", "grouping", "method" },
-  remote_write = { "labels", "queue", "queue_bytes" },
+  remote_write = { "labels", "queue", "queue_bytes", "send_exemplars",
+    "send_native_histograms" },
 }
 local KEYS <const> = {}
 for name, own in pairs(OWN) do
@@ -230,6 +231,8 @@ local function own_values(reader, made, kind)
     labels = labels(reader, made, "labels"),
     queue = path(reader, made, "queue"),
     queue_bytes = bytes(reader, made, "queue_bytes"),
+    send_exemplars = boolean(reader, made, "send_exemplars"),
+    send_native_histograms = boolean(reader, made, "send_native_histograms"),
   }
 end
 

@@ -4,6 +4,9 @@
   task sends them in order. One that the receiver cannot take now is tried
   again, after longer and longer waits; one that it refuses is dropped. When an
   exporter has no page to show, its series end, as they would in a scrape.
+
+  Native histograms and exemplars have requests of their own: a receiver that
+  refuses them takes the samples, and what is said about these is another story.
 ]]
 
 local answers = require "http.answer"
@@ -83,7 +86,11 @@ local function open(stream)
   local labels = stream.labels
   labels.instance = labels.instance or pages.host_name()
   stream.request = request_of(stream)
-  stream.writer = assert(remote.writer(labels))
+  stream.writer = assert(remote.writer(labels, {
+    exemplars = stream.options.send_exemplars,
+    native_histograms = stream.options.send_native_histograms,
+  }))
+  stream.told = {} -- what of "native histograms", "exemplars" is refused
   stream.spool = open_queue(stream)
   stream.dropped, stream.time = 0, 0
   local damaged = stream.spool:counts().damaged
@@ -161,13 +168,21 @@ end
 
 -- ---- from requests to the receiver ----
 
+-- A Prometheus without the feature says 500, up to 3.5 at least, which would be
+-- sent again for ever: https://github.com/prometheus/prometheus/issues/17181
+local function is_disabled(answer)
+  return answer.status == 500
+    and answer.body:find("native histograms are disabled", 1, true)
+end
+
 -- The kind of a failure, a sentence, and seconds that the receiver asks for.
-local function judge(answer, message)
+local function judge(answer, message, content)
   if not answer then
     return streams.kind(nil, message), message
   end
   local status = answer.status
   local lasting = status >= 400 and status < 500 and status ~= 429
+    or content == "native histograms" and is_disabled(answer)
   local words = answers.words(answer, WORDS_MAX, "")
   return lasting and "refused" or "busy",
     words and message .. ": " .. words or message,
@@ -189,19 +204,42 @@ local function back_off(stream, asked)
   stream.pause:wait(math.max(most * (1 + math.random()) / 2, asked or 0))
 end
 
+-- What is not taken by every receiver; for each of them one line when that is
+-- another than before. SENTENCE is nil when CONTENT was taken.
+local function note_extra(stream, content, sentence)
+  local fields = { exporter = stream.exporter, target = stream.target,
+    error = sentence }
+  stream:count("es_total", 1, sentence and "refused" or "success")
+  if sentence and not stream.told[content] then
+    log.warn("the target refuses " .. content, fields)
+  elseif stream.told[content] and not sentence then
+    log.info("the target takes " .. content .. " now", fields)
+  end
+  stream.told[content] = sentence
+end
+
+local function note(stream, content, kind, sentence)
+  local extra = content == "native histograms" or content == "exemplars"
+  if extra and (kind == "refused" or stream.told[content]) then
+    note_extra(stream, content, sentence)
+  else
+    stream:note(kind, sentence)
+  end
+end
+
 -- One attempt to send the oldest request; false when the end must not wait for
 -- another.
-local function send(stream, body, samples)
+local function send(stream, body, samples, content)
   stream.request.body = body
   local answer, message, refusal = stream:measured(client.post, client,
     stream.options.url, stream.request)
   if answer then
-    stream:note "success"
+    note(stream, content, "success")
     take(stream, "_samples_total", samples)
     return true
   end
-  local kind, sentence, asked = judge(refusal, message)
-  stream:note(kind, sentence)
+  local kind, sentence, asked = judge(refusal, message, content)
+  note(stream, content, kind, sentence)
   if kind == "refused" then
     take(stream, "_samples_dropped_total", samples, "refused")
   elseif stream.stopping then
@@ -224,9 +262,9 @@ end
 
 local function send_all(stream)
   while true do
-    local body, samples = stream.spool:peek()
+    local body, samples, content = stream.spool:peek()
     if body then
-      if not send(stream, body, samples) then
+      if not send(stream, body, samples, content) then
         return
       end
     elseif stream.complete then

@@ -41,9 +41,11 @@ static void die(const struct err *err)
 	exit(1);
 }
 
-static void receive(void *arg, struct str body, size_t count)
+static void receive(void *arg, struct str body, size_t count,
+		    enum remote_content content)
 {
 	(void)arg;
+	(void)content;
 	bytes += body.len;
 	samples += count;
 	requests++;
@@ -111,7 +113,9 @@ int main(int argc, char **argv)
 	int nfamilies = (series + PER_FAMILY - 1) / PER_FAMILY;
 	struct registry *registry = registry_new(
 		&(struct registry_options){ .series_max = 1 << 24 });
-	struct remote_write *writer = remote_write_new(added, 2, NULL);
+	struct remote_write *writer = remote_write_new(
+		&(struct remote_write_options){ .labels = added, .nlabels = 2 },
+		NULL);
 	struct family **families = calloc((size_t)nfamilies, sizeof *families);
 	uint32_t *rows = calloc((size_t)series, sizeof *rows);
 	double best = 1e9, took;

@@ -99,6 +99,7 @@ describe("push", function()
       type = "remote_write", url = "http://p/w", bearer = "t0ken",
       labels = { "instance", "i", "job", "x" }, queue = "/var/lib/q",
       queue_bytes = 1 << 20, on_shutdown = "leave", headers = {},
+      send_exemplars = true, send_native_histograms = false,
     } }, targets [[{
       { url = "https://g/base", job = "j", method = "POST", interval = "1m30s",
         grouping = { zone = "", instance = "a" }, on_shutdown = "delete",
@@ -108,7 +109,8 @@ describe("push", function()
         key_file = "/k" },
       { type = "remote_write", url = "http://p/w", bearer = env "TOKEN",
         labels = { job = "x", instance = "i" }, queue = "/var/lib/q",
-        queue_bytes = 2^20 },
+        queue_bytes = 2^20, send_exemplars = true,
+        send_native_histograms = false },
     }]])
   end)
 

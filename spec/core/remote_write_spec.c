@@ -1,257 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests are taken apart here, by a snappy decoder of its own, and compared
- * with the text of the same page. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+/* Requests are taken apart (received.h) and compared with the text of the same
+ * page. */
+#include "received.h"
 
-#include <cmocka.h>
-
-#include "core/mem.h"
-#include "core/number.h"
 #include "core/registry.h"
-#include "core/remote_write.h"
 #include "core/text.h"
-#include "core/wire.h"
 
-enum { LIVE = REGISTRY_LIVE, LINES_MAX = 20000, NOW = 1700000000 };
-
-/* What was received: a line for each sample, `labels value`, and for each
- * record of metadata, `# type name help unit`. */
-static struct {
-	char *lines[LINES_MAX];
-	size_t count;
-	size_t requests, samples;
-	size_t request_samples; /* of the request at hand */
-	size_t largest;
-	int64_t time; /* of every sample; -1: none seen yet */
-} got;
-
-static bool many_times; /* they may differ, and are in the lines */
+enum { LIVE = REGISTRY_LIVE, NOW = 1700000000 };
 
 static struct registry *registry;
 static struct remote_write *writer;
-
-static void forget(void)
-{
-	for (size_t i = 0; i < got.count; i++)
-		free(got.lines[i]);
-	memset(&got, 0, sizeof got);
-	got.time = -1;
-}
-
-static void keep(const struct buf *line)
-{
-	assert_true(got.count < LINES_MAX);
-	got.lines[got.count++] = mem_copy(buf_text(line), line->len);
-}
-
-/* ---- snappy's block format ---- */
-
-static size_t little(const unsigned char *p, unsigned n)
-{
-	size_t v = 0;
-
-	while (n--)
-		v = v << 8 | p[n];
-	return v;
-}
-
-/* One element; returns behind it. */
-static const unsigned char *element(const unsigned char *p, struct buf *out)
-{
-	unsigned kind = *p & 3, high = *p >> 2;
-	size_t len = high + 1u, offset;
-
-	if (kind == 0) {
-		unsigned extra = high < 60 ? 0 : high - 59;
-
-		if (extra)
-			len = little(p + 1, extra) + 1;
-		buf_add(out, p + 1 + extra, len);
-		return p + 1 + extra + len;
-	}
-	if (kind == 1) {
-		len = (high & 7) + 4;
-		offset = (size_t)(high >> 3) << 8 | p[1];
-		p += 2;
-	} else {
-		offset = little(p + 1, kind == 2 ? 2 : 4);
-		p += kind == 2 ? 3 : 5;
-	}
-	assert_in_range(offset, 1, out->len);
-	while (len--)
-		buf_addch(out, out->data[out->len - offset]);
-	return p;
-}
-
-static void unpack(struct str body, struct buf *out)
-{
-	struct wire wire;
-	uint64_t len;
-
-	wire_init(&wire, body);
-	assert_true(wire_varint(&wire, &len));
-	while (wire.p < wire.end)
-		wire.p = element(wire.p, out);
-	assert_ptr_equal(wire.p, wire.end);
-	assert_int_equal(out->len, len);
-}
-
-/* ---- requests ---- */
-
-static void add_text(struct buf *line, struct str text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.data[i];
-
-		if (c == '\n' || c == '"' || c == '\\')
-			buf_addch(line, '\\');
-		buf_addch(line, c == '\n' ? 'n' : c);
-	}
-}
-
-static struct str read_label(struct wire *label, struct str before,
-			     struct buf *line)
-{
-	struct str name = { 0 }, value = { 0 };
-	struct wire_tag tag;
-	size_t n;
-
-	while (!wire_at_end(label)) {
-		assert_true(wire_tag(label, &tag));
-		assert_in_range(tag.number, 1, 2);
-		assert_true(
-			wire_bytes(label, tag.number == 1 ? &name : &value));
-	}
-	assert_in_range(name.len, 1, 1000);
-	assert_true(value.len > 0);
-	n = name.len < before.len ? name.len : before.len;
-	if (before.data) { /* strictly rising */
-		int order = memcmp(before.data, name.data, n);
-
-		assert_true(order < 0 || (order == 0 && before.len < name.len));
-		buf_addch(line, ',');
-	}
-	buf_add(line, name.data, name.len);
-	buf_addstr(line, "=\"");
-	add_text(line, value);
-	buf_addch(line, '"');
-	return name;
-}
-
-static void read_sample(struct wire *sample, struct buf *line)
-{
-	uint64_t bits = 0, time = 0;
-	char number[NUMBER_MAX + 1];
-	struct wire_tag tag;
-
-	while (!wire_at_end(sample)) {
-		assert_true(wire_tag(sample, &tag));
-		assert_true(tag.number == 1 ? wire_fixed64(sample, &bits)
-					    : wire_varint(sample, &time));
-	}
-	if (got.time >= 0 && !many_times)
-		assert_int_equal(time, got.time);
-	got.time = (int64_t)time;
-	got.request_samples++;
-	if (bits == REMOTE_WRITE_STALE) {
-		buf_addstr(line, " stale");
-	} else if (isnan(wire_double(bits))) {
-		assert_int_equal(bits, REMOTE_WRITE_NAN);
-		buf_addstr(line, " NaN");
-	} else {
-		number[number_format(number, wire_double(bits))] = '\0';
-		buf_addf(line, " %s", number);
-	}
-	if (many_times)
-		buf_addf(line, " @%lld", (long long)time);
-}
-
-static void read_series(struct wire *series)
-{
-	struct str before = { 0 };
-	struct wire part;
-	struct wire_tag tag;
-	struct buf line;
-	bool sample = false;
-
-	buf_init(&line, 1 << 20);
-	while (!wire_at_end(series)) {
-		assert_true(wire_tag(series, &tag));
-		assert_true(wire_nested(series, &part));
-		assert_false(sample);
-		if (tag.number == 1) {
-			before = read_label(&part, before, &line);
-		} else {
-			read_sample(&part, &line);
-			sample = true;
-		}
-	}
-	assert_true(sample);
-	keep(&line);
-	buf_release(&line);
-}
-
-static void read_metadata(struct wire *metadata)
-{
-	struct str text[6] = { 0 };
-	uint64_t type = 99;
-	struct wire_tag tag;
-	struct buf line;
-
-	while (!wire_at_end(metadata)) {
-		assert_true(wire_tag(metadata, &tag));
-		assert_in_range(tag.number, 1, 5);
-		assert_true(tag.number == 1
-				    ? wire_varint(metadata, &type)
-				    : wire_bytes(metadata, &text[tag.number]));
-	}
-	buf_init(&line, 1 << 20);
-	buf_addf(&line, "# %d", (int)type);
-	for (unsigned i = 2; i < 6; i++) {
-		if (!text[i].len)
-			continue;
-		buf_addch(&line, ' ');
-		add_text(&line, text[i]);
-	}
-	keep(&line);
-	buf_release(&line);
-}
-
-static void receive(void *arg, struct str body, size_t samples)
-{
-	struct wire wire, part;
-	struct wire_tag tag;
-	struct buf raw;
-
-	(void)arg;
-	buf_init(&raw, 1 << 26);
-	unpack(body, &raw);
-	wire_init(&wire, (struct str){ raw.data, raw.len });
-	got.request_samples = 0;
-	while (!wire_at_end(&wire)) {
-		assert_true(wire_tag(&wire, &tag));
-		assert_true(wire_nested(&wire, &part));
-		assert_true(tag.number == 1 || tag.number == 3);
-		if (tag.number == 1)
-			read_series(&part);
-		else
-			read_metadata(&part);
-	}
-	assert_int_equal(got.request_samples, samples);
-	assert_in_range(samples, 0, REMOTE_WRITE_SAMPLES);
-	got.requests++;
-	got.samples += samples;
-	if (raw.len > got.largest)
-		got.largest = raw.len;
-	buf_release(&raw);
-}
 
 /* ---- the same from text ---- */
 
@@ -355,7 +113,9 @@ static struct remote_write *new_writer(const struct label_pair *labels,
 				       unsigned n)
 {
 	struct err err = { 0 };
-	struct remote_write *w = remote_write_new(labels, n, &err);
+	struct remote_write_options options = { .labels = labels,
+						.nlabels = n };
+	struct remote_write *w = remote_write_new(&options, &err);
 
 	if (!w)
 		fail_msg("%s", err.text);
@@ -720,7 +480,11 @@ static void a_label_that_is_not_valid_is_told(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		assert_null(remote_write_new(&cases[i].pair, 1, &err));
+		const struct remote_write_options options = {
+			.labels = &cases[i].pair, .nlabels = 1
+		};
+
+		assert_null(remote_write_new(&options, &err));
 		assert_string_equal(err.text, cases[i].message);
 	}
 }

@@ -107,11 +107,11 @@ static void check_counts(struct spool *spool, bool empty)
 static void drain(struct spool *spool)
 {
 	struct str record, last = { 0 };
-	uint32_t samples;
+	struct spool_tag tag;
 	unsigned sum = 0;
 	char text[3] = "";
 
-	while (spool_peek(spool, &record, &samples)) {
+	while (spool_peek(spool, &record, &tag)) {
 		for (size_t i = 0; i < record.len; i++)
 			sum += (unsigned char)record.data[i];
 		last = record;
@@ -142,7 +142,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 		return 0;
 	}
 	check_counts(spool, false);
-	if (!spool_put(spool, STR("end"), 1, &err))
+	if (!spool_put(spool, STR("end"), (struct spool_tag){ 1, 0 }, &err))
 		abort();
 	drain(spool);
 	spool_close(spool);

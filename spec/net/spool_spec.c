@@ -107,7 +107,9 @@ static bool put(struct spool *spool, uint64_t number, size_t length,
 
 	fill(bytes, number, length);
 	return spool_put(spool, (struct str){ bytes, length },
-			 (uint32_t)number % 100, err);
+			 (struct spool_tag){ (uint32_t)number % 100,
+					     (uint8_t)(number % 251) },
+			 err);
 }
 
 static void put_number(struct spool *spool, uint64_t number)
@@ -119,7 +121,7 @@ static void put_number(struct spool *spool, uint64_t number)
 }
 
 /* The number of a record; fails when it is not what was put. */
-static uint64_t number_of(struct str record, uint32_t samples)
+static uint64_t number_of(struct str record, struct spool_tag tag)
 {
 	static char bytes[1 << 20];
 	uint64_t number;
@@ -128,19 +130,20 @@ static uint64_t number_of(struct str record, uint32_t samples)
 	memcpy(&number, record.data, 8);
 	fill(bytes, number, record.len);
 	assert_memory_equal(bytes, record.data, record.len);
-	assert_int_equal(samples, number % 100);
+	assert_int_equal(tag.samples, number % 100);
+	assert_int_equal(tag.kind, number % 251);
 	return number;
 }
 
 /* The number of the oldest record, -1 when there is none. */
 static int64_t peek(struct spool *spool)
 {
-	uint32_t samples;
+	struct spool_tag tag;
 	struct str record;
 
-	if (!spool_peek(spool, &record, &samples))
+	if (!spool_peek(spool, &record, &tag))
 		return -1;
-	return (int64_t)number_of(record, samples);
+	return (int64_t)number_of(record, tag);
 }
 
 static int64_t take(struct spool *spool)
@@ -289,13 +292,15 @@ static void taking_what_was_pushed_out_does_nothing(void **state)
 static void hold_an_empty_record(struct spool *spool)
 {
 	struct err err = { 0 };
-	uint32_t samples;
+	struct spool_tag tag = { 0xFFFFFF, 0xFF };
 	struct str record;
 
-	assert_true(spool_put(spool, STR(""), 7, &err));
-	assert_true(spool_peek(spool, &record, &samples));
+	assert_true(spool_put(spool, STR(""), tag, &err));
+	tag = (struct spool_tag){ 0 };
+	assert_true(spool_peek(spool, &record, &tag));
 	assert_int_equal(record.len, 0);
-	assert_int_equal(samples, 7);
+	assert_int_equal(tag.samples, 0xFFFFFF);
+	assert_int_equal(tag.kind, 0xFF);
 	spool_take(spool);
 	assert_empty(spool);
 }
@@ -824,10 +829,10 @@ struct news {
 static uint64_t take_any(struct spool *spool)
 {
 	uint64_t number = 0;
-	uint32_t samples;
+	struct spool_tag tag;
 	struct str record;
 
-	if (!spool_peek(spool, &record, &samples))
+	if (!spool_peek(spool, &record, &tag))
 		return 0;
 	memcpy(&number, record.data, 8);
 	spool_take(spool);
