@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Pushing to a Prometheus Pushgateway: what `require "push"` gives. The text is
--- somebody else's: a registry's, a page. Stands on http.
+-- Pushing to a Prometheus Pushgateway: what `require "push"` gives. The text, or
+-- the delimited protobuf, is somebody else's: a registry's, a page. Stands on
+-- http.
 
 local answers = require "http.answer"
 local driver = require "http_client"
+local families = require "push.families"
 local http = require "http"
 local labels = require "push.labels"
 local options_of = require "push.options"
@@ -11,7 +13,11 @@ local paths = require "push.path"
 
 local M = {}
 
-local CONTENT_TYPE <const> = "text/plain; version=0.0.4; charset=utf-8"
+local CONTENT_TYPES <const> = {
+  protobuf = "application/vnd.google.protobuf; " ..
+    "proto=io.prometheus.client.MetricFamily; encoding=delimited",
+  text = "text/plain; version=0.0.4; charset=utf-8",
+}
 local TIMEOUT <const> = 30
 local WORDS <const> = 200 -- bytes of what a gateway says about a refusal
 local SHOWN <const> = 300 -- bytes of a path
@@ -63,7 +69,8 @@ local function request_of(group, options, text)
   local request = {
     method = group.method,
     body = text,
-    headers = headers_of(options, text and CONTENT_TYPE),
+    headers = headers_of(options,
+      text and CONTENT_TYPES[options.format or "text"]),
     user = options.username,
     password = options.password,
     redirects = 0,
@@ -90,21 +97,37 @@ local function exchange(group, options, text)
   return nil, words and message .. ": " .. words or message, refusal
 end
 
+-- Why the gateway should not get it, or nil. It would replace labels without a
+-- word; and one up to 1.5 at least takes a gauge histogram, and then breaks off
+-- its page where that is.
+local function objection(text, options)
+  local is_text = options.format ~= "protobuf"
+  local metric, label =
+    (is_text and labels or families).clash(text, options.grouping)
+  if metric then
+    return string.format("%s has the label '%s', which the group would replace",
+      metric, label)
+  end
+  local odd = not is_text and families.gauge_histogram(text)
+  return odd and odd .. " is a gauge histogram, which gateways cannot show " ..
+    "when it comes as protobuf: push it as text"
+end
+
 function M.send(url, text, options)
   options_of.check(options)
   if type(text) ~= "string" then
     options_of.raise("expected a text to push, got %s", type(text))
-  elseif text ~= "" and text:byte(-1) ~= 10 then
+  elseif options.format ~= "protobuf" and text ~= ""
+    and text:byte(-1) ~= 10 then
     options_of.raise "the text does not end in a line feed"
   end
   local group, message = open(options.method or "PUT", url, options)
   if not group then
     return nil, message
   end
-  local metric, label = labels.clash(text, options.grouping)
-  if metric then
-    return nil, string.format("%snot sent: %s has the label '%s', which the " ..
-      "group would replace", group.place, metric, label)
+  local why = objection(text, options)
+  if why then
+    return nil, group.place .. "not sent: " .. why
   end
   return exchange(group, options, text)
 end

@@ -317,6 +317,22 @@ static int k_done(lua_State *L, int status, lua_KContext ctx)
 	return lua_gettop(L) - (int)ctx;
 }
 
+/* The form that the options at INDEX ask for; push.send() checks them. */
+static struct form push_form(lua_State *L, int index)
+{
+	struct form form = form_plain;
+	const char *name;
+
+	if (lua_type(L, index) != LUA_TTABLE)
+		return form;
+	lua_pushliteral(L, "format");
+	name = lua_rawget(L, index) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+	if (strcmp(name, "protobuf") == 0)
+		form.format = FORMAT_PROTOBUF;
+	lua_pop(L, 1);
+	return form;
+}
+
 /* registry:push(url, options) -> true | nil, message [, answer] */
 static int l_push(lua_State *L)
 {
@@ -325,7 +341,7 @@ static int l_push(lua_State *L)
 	lua_settop(L, 3);
 	push_function(L, "send");
 	lua_pushvalue(L, 2);
-	push_text(L, object, form_plain);
+	push_text(L, object, push_form(L, 3));
 	lua_pushvalue(L, 3);
 	lua_callk(L, 3, LUA_MULTRET, 3, k_done);
 	return k_done(L, LUA_OK, 3);

@@ -246,9 +246,13 @@ static int l_rendering_gc(lua_State *L)
 	return 0;
 }
 
-static void render(struct rendering *rendering, struct page *page)
+static void render(struct rendering *rendering, struct page *page,
+		   enum format format)
 {
-	rendering->exposition = exposition_new(&page, 1, form_plain, NULL);
+	struct form form = form_plain;
+
+	form.format = format;
+	rendering->exposition = exposition_new(&page, 1, form, NULL);
 	for (size_t i = 0; i < exposition_blocks(rendering->exposition); i++) {
 		struct bytes *bytes = exposition_text(rendering->exposition, i);
 
@@ -257,17 +261,21 @@ static void render(struct rendering *rendering, struct page *page)
 	}
 }
 
-/* page:text() -> its text in the format 0.0.4 */
+/* page:text([format]) -> its text in the format 0.0.4, or "protobuf": those
+ * bytes */
 static int l_text(lua_State *L)
 {
+	static const char *const names[] = { "text", "protobuf", NULL };
+	static const enum format formats[] = { FORMAT_TEXT, FORMAT_PROTOBUF };
 	struct page *page = check_page(L, 1);
+	enum format format = formats[luaL_checkoption(L, 2, "text", names)];
 	struct rendering *rendering;
 
 	lua_settop(L, 1);
 	rendering = push_object(L, sizeof *rendering, RENDERING, 0);
 	buf_init(&rendering->text, TEXT_MAX);
 	lua_toclose(L, 2);
-	render(rendering, page);
+	render(rendering, page, format);
 	if (rendering->text.full)
 		return luaL_error(L, "the page is larger than %d MiB",
 				  TEXT_MAX >> 20);

@@ -24,7 +24,7 @@ local HOSTS <const> = { ["content-encoding"] = true, ["content-length"] = true,
   ["content-type"] = true, ["user-agent"] = true, ["transfer-encoding"] = true,
   ["x-prometheus-remote-write-version"] = true }
 local OWN <const> = {
-  pushgateway = { "job", "grouping", "method" },
+  pushgateway = { "job", "grouping", "method", "format" },
   remote_write = { "labels", "queue", "queue_bytes", "send_exemplars",
     "send_native_histograms" },
 }
@@ -225,6 +225,7 @@ local function own_values(reader, made, kind)
       job = label_text(reader, made, "job"),
       grouping = labels(reader, made, "grouping", "job"),
       method = word(reader, made, "method", { "PUT", "POST" }),
+      format = word(reader, made, "format", { "text", "protobuf" }),
     }
   end
   return {

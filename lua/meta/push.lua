@@ -20,6 +20,9 @@ local push = {}
 ---"PUT" replaces the group, "POST" the metrics of the same names in it;
 ---default: "PUT"
 ---@field method? "PUT"|"POST"
+---What is pushed is in the text format 0.0.4, or delimited protobuf, which keeps
+---native histograms and exemplars; default: "text"
+---@field format? "text"|"protobuf"
 ---@field username? string basic authentication
 ---@field password? string
 ---@field timeout? number seconds; default: 30, and never beyond the deadline
@@ -35,9 +38,11 @@ local push = {}
 ---@field unix_socket? string
 ---@field retries? integer default: 0
 
----Sends a text in the format 0.0.4. Nothing is sent when a metric of it has the
+---Sends a text in the format 0.0.4, or another one that `format` names. Nothing
+---is sent when a metric of it has the
 ---label `job` or one of the group's, which the gateway would replace; that is
----looked for in the way lunex writes labels, without blanks between them.
+---looked for in the way lunex writes labels, without blanks between them. Nor is
+---a gauge histogram as protobuf, which a gateway takes and cannot show.
 ---
 ---```lua
 ---assert(push.send("http://gateway:9091", registry:render(), { job = "x" }))

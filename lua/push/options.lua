@@ -57,7 +57,13 @@ local function is_method(value)
   return not fits and "'PUT' or 'POST'" or nil, type(value) == "string"
 end
 
+local function is_format(value)
+  local fits = value == "text" or value == "protobuf"
+  return not fits and "'text' or 'protobuf'" or nil, type(value) == "string"
+end
+
 local OPTIONS <const> = {
+  format = is_format,
   grouping = is_grouping,
   headers = options_of.REQUEST.headers,
   job = is_job,

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Pushing to a Pushgateway: the text of the page at each tick. What failed is
--- not kept: the next tick has a newer page.
+-- Pushing to a Pushgateway: the page at each tick, as text or as protobuf. What
+-- failed is not kept: the next tick has a newer page.
 
 local push = require "push"
 local streams = require "pusher.stream"
@@ -9,6 +9,7 @@ local M = {}
 
 local function options_of(stream, text)
   local options = stream:transport()
+  options.format = stream.options.format
   options.job = stream.options.job
   options.grouping = stream.grouping
   options.method = text and stream.options.method or nil
@@ -31,7 +32,7 @@ local function send(stream)
   if not page then
     return
   end
-  local text = page:text()
+  local text = page:text(stream.options.format)
   note(stream, stream:measured(push.send, stream.options.url, text,
     options_of(stream, text)))
 end

@@ -344,6 +344,53 @@ describe("a label of the group", function()
     end)
   end)
 
+  -- Delimited protobuf of a registry that DECLARED makes.
+  local function sent_protobuf(declared, grouping)
+    return serve(function() return {} end, function(stand)
+      local registry = metric.registry(declared)
+      for name in pairs(declared) do
+        if name ~= "labels" then
+          registry[name]:inc(1, "x", { job = "j", z = "instance" })
+        end
+      end
+      local ok, message = registry:push(stand.url,
+        { job = "j", grouping = grouping, format = "protobuf" })
+      assert.equal(ok and 1 or 0, #stand.requests)
+      return message and message:match ": not sent: (.*)"
+    end)
+  end
+
+  it("is looked for in protobuf, too", function()
+    local why = " has the label '%s', which the group would replace"
+    assert.equal("b_total" .. why:format "job", sent_protobuf {
+      a_total = metric.counter { "Of job.", labels = { "jobs" } },
+      b_total = metric.counter { "B.", labels = { "job" } },
+    })
+    assert.equal("a_total" .. why:format "instance", sent_protobuf({
+      labels = { instance = "x" },
+      a_total = metric.counter { "A.", labels = { "l" } },
+    }, { instance = "i" }))
+    assert.is_nil(sent_protobuf({
+      a_total = metric.counter { "The job at the instance.",
+        labels = { "jobs" } },
+    }, { instance = "i", x = "x" }))
+  end)
+
+  it("is not looked for in what is no protobuf", function()
+    for _, bytes in ipairs { "", "\x05", "\xFF", ("\xFF"):rep(20), "\2\x22\xFF",
+      "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\1", "job", "\3\x22\x7Fjob",
+      "\4\x22\2\x0A\0job", "\5\x22\3\x0A\1\x08job" } do
+      serve(function() return {} end, function(stand)
+        assert.is_true(push.send(stand.url, bytes,
+          { job = "j", format = "protobuf" }))
+        assert.equal(bytes, stand.requests[1].body)
+        assert.matches("^application/vnd%.google%.protobuf; proto=" ..
+          "io%.prometheus%.client%.MetricFamily; encoding=delimited$",
+          stand.requests[1].headers["content-type"])
+      end)
+    end
+  end)
+
   it("is looked for in little time", function()
     local text = ('a{instance="i",other="value"} 1\n'):rep(100000)
     local began = clock.monotonic()
@@ -372,6 +419,8 @@ describe("an option of push", function()
     refuses({ job = "j", redirects = 1 }, "unknown option 'redirects'")
     refuses({ job = "j", method = "put" },
       "option 'method': expected 'PUT' or 'POST'")
+    refuses({ job = "j", format = "openmetrics" },
+      "option 'format': expected 'text' or 'protobuf'")
     refuses({ job = "j", timeout = 0 }, "option 'timeout': expected seconds")
     refuses({ job = "j", password = {} }, "option 'password': expected a string")
     refuses({ job = "j", grouping = "x" },

@@ -70,7 +70,7 @@ describe("push", function()
   it("becomes flat targets, with what they leave out", function()
     assert.same({ {
       type = "pushgateway", url = "http://gateway:9091", job = "queue",
-      grouping = {}, method = "PUT", on_shutdown = "leave", headers = {},
+      grouping = {}, method = "PUT", format = "text", on_shutdown = "leave", headers = {},
     } }, targets("{ url = 'http://gateway:9091' }"))
     assert.same({ {
       type = "remote_write", url = "http://p:9090/api/v1/write?tenant=a",
@@ -91,6 +91,7 @@ describe("push", function()
     assert.same({ {
       type = "pushgateway", url = "https://g/base", job = "j",
       grouping = { "instance", "a", "zone", "" }, method = "POST",
+      format = "protobuf",
       interval = 90.0, on_shutdown = "delete", username = "u",
       password = "s3cret-in-a-file", timeout = 10.0, ca_file = "etc/ca.pem",
       insecure = true, headers = { "X-Scope-OrgID", "a" },
@@ -102,6 +103,7 @@ describe("push", function()
       send_exemplars = true, send_native_histograms = false,
     } }, targets [[{
       { url = "https://g/base", job = "j", method = "POST", interval = "1m30s",
+        format = "protobuf",
         grouping = { zone = "", instance = "a" }, on_shutdown = "delete",
         username = "u", password = file "secret", timeout = 10,
         ca_file = "ca.pem", insecure = true, headers = { ["X-Scope-OrgID"] =
@@ -214,6 +216,10 @@ describe("push", function()
         "push.headers.a: expected a string of one line",
       ["{ url = 'http://g', headers = { ['content-type'] = 'b' } }"] =
         "push.headers.content-type: this header is the host's",
+      ["{ url = 'http://g', format = 'openmetrics' }"] =
+        "push.format: expected text or protobuf, got 'openmetrics'",
+      ["{ type = 'remote_write', url = 'http://g', send_exemplars = 1 }"] =
+        "push.send_exemplars: expected true or false, got a number",
       ["{ type = 'remote_write', url = 'http://g', queue_bytes = 1 }"] =
         "push.queue_bytes: expected bytes, 1048576 to 1099511627776, got 1",
       ["{ type = 'remote_write', url = 'http://g', labels = 1 }"] =

@@ -2,13 +2,12 @@
 """Native histograms in a real Prometheus: what it asks for, what it stores, and
 whether its quantiles are right."""
 
-import bisect
-import math
 import re
 import signal
 
 from spec.e2e.answers import Answer
 from spec.e2e.lunex import Case, eventually
+from spec.e2e.native import OBSERVED, check_buckets, check_quantiles
 from spec.e2e.prometheus import Server
 from spec.e2e.upstream import Upstream
 
@@ -39,14 +38,6 @@ return {
 }
 """
 FLAG = "--enable-feature=native-histograms"
-BASE = 2 ** (1 / 8)  # the finest below 1.1
-OBSERVED = [0.001 * 1.065 ** n for n in range(200)] + [-2.5, 0, 1e-300]
-
-
-def bucket(value):
-    """The bounds of the bucket that VALUE falls into."""
-    upper = BASE ** math.ceil(math.log(abs(value), BASE))
-    return (upper / BASE, upper) if value > 0 else (-upper, -upper / BASE)
 
 
 class NativeHistograms(Case):
@@ -89,31 +80,8 @@ class NativeHistograms(Case):
         self.assertTrue(kind.startswith("application/vnd.google.protobuf;"))
         for name in ("native_seconds", 'native_both_seconds{way="in"}'):
             with self.subTest(name):
-                self.check_quantiles(server, name)
-                self.check_buckets(server, name)
-
-    def check_quantiles(self, server, name):
-        self.assertEqual([len(OBSERVED)], server.query(
-            f"histogram_count({name})"))
-        total, = server.query(f"histogram_sum({name})")
-        self.assertAlmostEqual(sum(OBSERVED), total, 6)
-        values = sorted(OBSERVED)
-        for q in (0.25, 0.5, 0.9, 0.99):
-            found, = server.query(f"histogram_quantile({q}, {name})")
-            low, high = bucket(values[math.ceil(q * len(values)) - 1])
-            self.assertTrue(low * 0.999999 <= found <= high * 1.000001,
-                            f"{q}: {found} is not from {low} to {high}")
-
-    def check_buckets(self, server, name):
-        """Each holds what was observed within its bounds, and no other."""
-        (_, histogram), = (r["histogram"] for r in server.results(name))
-        values, counted = sorted(OBSERVED), 0
-        for _, low, high, count in histogram["buckets"]:
-            expected = bisect.bisect_right(values, float(high)) - \
-                bisect.bisect_left(values, float(low))
-            self.assertEqual(expected, int(count), (low, high))
-            counted += expected
-        self.assertEqual(len(OBSERVED), counted)
+                check_quantiles(self, server, name)
+                check_buckets(self, server, name)
 
     def test_what_was_counted_survives_a_reload(self):
         self.observe(OBSERVED)

@@ -62,30 +62,43 @@ class Receiver:
 
 
 class Prometheus(Receiver):
-    """One that is written to."""
+    """One that is written to, with FEATURES on."""
 
     WRITE = "/api/v1/write"
+
+    def __init__(self, case, started=True, features=""):
+        self.features = features
+        super().__init__(case, started)
 
     def command(self):
         (self.folder / "prometheus.yml").write_text("{}\n")
         return ["prometheus", f"--config.file={self.folder}/prometheus.yml",
                 f"--storage.tsdb.path={self.folder}/data",
                 f"--web.listen-address=127.0.0.1:{self.port}",
-                "--web.enable-remote-write-receiver"]
+                "--web.enable-remote-write-receiver",
+                f"--enable-feature={self.features}"]
+
+    def answer(self, path, **parameters):
+        """What is in the answer of the API."""
+        parameters = urllib.parse.urlencode(parameters)
+        return json.loads(self.get(f"/api/v1/{path}?{parameters}"))["data"]
+
+    def results(self, expression):
+        return self.answer("query", query=expression)["result"]
+
+    def query(self, expression):
+        """The values of the answer."""
+        return [float(r["value"][1]) for r in self.results(expression)]
 
     def raw(self, selector):
         """{labels as sorted pairs: [(milliseconds, value), ...]}"""
-        query = urllib.parse.urlencode({"query": f"{selector}[2h]"})
-        answer = json.loads(self.get(f"/api/v1/query?{query}"))
         return {tuple(sorted(r["metric"].items())): [
             (round(at * 1000), float(value)) for at, value in r["values"]]
-            for r in answer["data"]["result"]}
+            for r in self.results(f"{selector}[2h]")}
 
     def present(self, selector):
         """How many series there are just now."""
-        query = urllib.parse.urlencode({"query": selector})
-        answer = json.loads(self.get(f"/api/v1/query?{query}"))
-        return len(answer["data"]["result"])
+        return len(self.results(selector))
 
 
 class VictoriaMetrics(Receiver):

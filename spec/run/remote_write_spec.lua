@@ -56,6 +56,21 @@ describe("a writer", function()
     assert.equal(33, (drain(spool)))
   end)
 
+  it("may be told to write more, by names that it knows", function()
+    assert(remote.writer({}, { native_histograms = true, exemplars = true }))
+    assert.has_error(function() remote.writer({}, { native = true }) end,
+      "unknown option 'native'")
+    assert.has_error(function() remote.writer({}, { exemplars = 1 }) end,
+      "option 'exemplars': expected a boolean, got number")
+  end)
+
+  it("says what is in each request", function()
+    local writer = remote.writer {}
+    local spool <close> = assert(remote.spool {})
+    assert(writer:write(page.new(1, 10), 1000, spool))
+    assert.same({ 10, "samples" }, { select(2, spool:peek()) })
+  end)
+
   it("says what the spool did not take", function()
     local writer = remote.writer {}
     local spool <close> = assert(remote.spool { bytes = 1000 })
