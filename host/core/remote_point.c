@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/remote_point.h"
 
+#include <math.h>
+
 #include "core/label_text.h"
 #include "core/native_proto.h"
+#include "core/remote_write.h"
 #include "core/wire.h"
 
 /* Field numbers of prompb/types.proto. */
@@ -31,8 +34,8 @@ enum {
 
 /* ---- histograms ---- */
 
-void remote_point_histogram(struct buf *out, const struct native *native,
-			    int64_t time)
+static void put_histogram(struct buf *out, const struct native *native,
+			  double sum, int64_t time)
 {
 	static const struct native_fields fields = {
 		.schema = HISTOGRAM_SCHEMA,
@@ -47,17 +50,27 @@ void remote_point_histogram(struct buf *out, const struct native *native,
 	size_t mark = wire_open(out, SERIES_HISTOGRAM);
 
 	wire_put_uint_field(out, HISTOGRAM_COUNT, native->count);
-	wire_put_double_field(out, HISTOGRAM_SUM, native->sum);
+	wire_put_double_field(out, HISTOGRAM_SUM, sum);
 	native_proto_put(out, &fields, native);
 	wire_put_uint_field(out, HISTOGRAM_TIME, (uint64_t)time);
 	wire_close(out, mark);
 }
 
-void remote_point_end(struct buf *out, double stale, int64_t time)
+void remote_point_histogram(struct buf *out, const struct native *native,
+			    int64_t time)
 {
-	const struct native nothing = { .sum = stale };
+	double sum = native->sum;
 
-	remote_point_histogram(out, &nothing, time);
+	if (isnan(sum))
+		sum = wire_double(REMOTE_WRITE_NAN);
+	put_histogram(out, native, sum, time);
+}
+
+void remote_point_end(struct buf *out, int64_t time)
+{
+	const struct native nothing = { 0 };
+
+	put_histogram(out, &nothing, wire_double(REMOTE_WRITE_STALE), time);
 }
 
 /* ---- exemplars ---- */

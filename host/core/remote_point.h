@@ -15,13 +15,15 @@
 #include "core/exemplar.h"
 #include "core/native.h"
 
-/* Counts are integers, and whether they began anew is left to the receiver, as
- * by Prometheus for what it scraped. */
+/* Counts are integers, a sum that is no number is REMOTE_WRITE_NAN, and whether
+ * they began anew is left to the receiver, as by Prometheus for what it
+ * scraped. */
 void remote_point_histogram(struct buf *out, const struct native *native,
 			    int64_t time);
 
-/* One that holds nothing and has the sum STALE: the end of a series. */
-void remote_point_end(struct buf *out, double stale, int64_t time);
+/* One that holds nothing and has the stale marker as its sum: the end of a
+ * series. */
+void remote_point_end(struct buf *out, int64_t time);
 
 /* Label names have underscores where they are not legacy. */
 void remote_point_exemplar(struct buf *out, const struct exemplar *exemplar,

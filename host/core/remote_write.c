@@ -146,14 +146,12 @@ static void put_histogram(struct writing *w, unsigned kind,
 
 static void put_end(struct writing *w, const struct metadata *m, unsigned kind)
 {
-	const double stale = wire_double(REMOTE_WRITE_STALE);
-
 	if (!remote_series_is_native(&w->series, m, kind)) {
-		put(w, kind, stale);
+		put(w, kind, wire_double(REMOTE_WRITE_STALE));
 		return;
 	}
 	buf_clear(&w->point);
-	remote_point_end(&w->point, stale, w->time);
+	remote_point_end(&w->point, w->time);
 	put_point(w, kind, REMOTE_HISTOGRAMS);
 }
 

@@ -220,7 +220,8 @@ end
 
 local function note(stream, content, kind, sentence)
   local extra = content == "native histograms" or content == "exemplars"
-  if extra and (kind == "refused" or stream.told[content]) then
+  local refused = extra and stream.told[content]
+  if extra and (kind == "refused" or refused and kind == "success") then
     note_extra(stream, content, sentence)
   else
     stream:note(kind, sentence)

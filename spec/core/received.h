@@ -231,6 +231,8 @@ static bool read_plain(struct wire *histogram, uint32_t field, struct buf *line)
 		buf_addstr(line, field == 3 ? " sum " : " threshold ");
 		if (number == REMOTE_WRITE_STALE)
 			buf_addstr(line, "stale");
+		else if (number == REMOTE_WRITE_NAN)
+			buf_addstr(line, "nan");
 		else
 			put_number(line, wire_double(number));
 		return true;

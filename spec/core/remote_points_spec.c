@@ -175,6 +175,17 @@ static void one_without_buckets_is_an_empty_one(void **state)
 		    "threshold 0.5 zero 0 @ 1700000000 }");
 }
 
+static void a_sum_may_be_no_number(void **state)
+{
+	struct family *f = histogram("h", 0);
+
+	(void)state;
+	observe(f, "x", (double)INFINITY);
+	observe(f, "x", -(double)INFINITY);
+	publish(NOW);
+	assert_int_equal(count("__name__=\"h\",n=\"x\" { count 2 sum nan "), 1);
+}
+
 static void classic_and_native_are_both_written(void **state)
 {
 	struct family *f = histogram("h", 2);
@@ -416,6 +427,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SPEC(a_native_histogram_has_spans_and_deltas),
 		SPEC(one_without_buckets_is_an_empty_one),
+		SPEC(a_sum_may_be_no_number),
 		SPEC(classic_and_native_are_both_written),
 		SPEC(without_the_option_it_is_as_in_the_text),
 		SPEC(one_that_is_gone_is_ended_by_its_sum),

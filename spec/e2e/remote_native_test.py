@@ -210,12 +210,13 @@ class Refused(Native):
         lunex.wait_log(f"500 Internal Server Error: {OFF}")
 
     def refusing(self, field, words):
-        """A stand-in that says 400 to what has FIELD while it is to."""
+        """A stand-in that says up.status, at first 400, to what has FIELD."""
         def answer(request):
-            refuse = up.refuses and field in contents(request.body)
-            return Answer(400, body=words) if refuse else Answer(204)
+            if field in contents(request.body) and up.status != 204:
+                return Answer(up.status, body=words)
+            return Answer(204)
         up = Upstream()
-        up.refuses = True
+        up.status = 400
         self.addCleanup(up.close)
         up.answer("POST", "/write", answer)
         return up
@@ -236,8 +237,11 @@ class Refused(Native):
                               "native_both_seconds_count", "native_up"},
                              self.taken(up))
         self.wait_more(lunex)
-        up.refuses = False
+        up.status = 503
+        lunex.wait_log("the target cannot take what is pushed now")
+        up.status = 204
         lunex.wait_log("the target takes native histograms now")
+        lunex.wait_log("pushing again")
         self.wait_more(lunex)
 
     def test_400_to_exemplars_costs_nothing_else(self):
