@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * log: lines of the host's log from scripts, on core/log.h. Each carries the
- * exporter's name; fields come in the order of their names, so that two lines
- * of one kind look alike.
+ * log: lines of the host's log from scripts, on core/log.h, which leaves out
+ * what is too much. Each carries the exporter's name; fields come in the order
+ * of their names, so that two lines of one kind look alike.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -86,12 +86,12 @@ static int write_line(lua_State *L, enum log_level level)
 
 	while (n < FIELDS_MAX)
 		f[n++] = (struct field){ "", NULL }; /* is left out */
-	log_event(level, message, "exporter", vm_name(vm_of(L)), f[0].key,
-		  f[0].value, f[1].key, f[1].value, f[2].key, f[2].value,
-		  f[3].key, f[3].value, f[4].key, f[4].value, f[5].key,
-		  f[5].value, f[6].key, f[6].value, f[7].key, f[7].value,
-		  f[8].key, f[8].value, f[9].key, f[9].value, f[10].key,
-		  f[10].value, f[11].key, f[11].value, (char *)0);
+	log_from(vm_log(vm_of(L)), level, vm_name(vm_of(L)), message, f[0].key,
+		 f[0].value, f[1].key, f[1].value, f[2].key, f[2].value,
+		 f[3].key, f[3].value, f[4].key, f[4].value, f[5].key,
+		 f[5].value, f[6].key, f[6].value, f[7].key, f[7].value,
+		 f[8].key, f[8].value, f[9].key, f[9].value, f[10].key,
+		 f[10].value, f[11].key, f[11].value, (char *)0);
 	return 0;
 }
 

@@ -113,25 +113,118 @@ static void write_line(struct buf *line)
 	errno = saved;
 }
 
-void log_event(enum log_level level, const char *msg, ...)
+static void begin(struct buf *line, enum log_level level, const char *msg)
+{
+	buf_init(line, LINE_MAX_BYTES - 1);
+	add_time(line);
+	add_pair(line, "level", level_names[level]);
+	add_pair(line, "msg", msg);
+}
+
+static void add_pairs(struct buf *line, va_list args)
 {
 	const char *key, *value;
+
+	while ((key = va_arg(args, const char *)) != NULL) {
+		value = va_arg(args, const char *);
+		if (value)
+			add_pair(line, key, value);
+	}
+}
+
+void log_event(enum log_level level, const char *msg, ...)
+{
 	struct buf line;
 	va_list args;
 
 	if (level < log_level_get())
 		return;
-	buf_init(&line, LINE_MAX_BYTES - 1);
-	add_time(&line);
-	add_pair(&line, "level", level_names[level]);
-	add_pair(&line, "msg", msg);
+	begin(&line, level, msg);
 	va_start(args, msg);
-	while ((key = va_arg(args, const char *)) != NULL) {
-		value = va_arg(args, const char *);
-		if (value)
-			add_pair(&line, key, value);
-	}
+	add_pairs(&line, args);
 	va_end(args);
 	write_line(&line);
+	buf_release(&line);
+}
+
+/* ---- sources ---- */
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static void recover(struct log_source *source)
+{
+	double time = now();
+
+	if (time < source->since)
+		return;
+	source->used -= (time - source->since) * LOG_RATE;
+	if (source->used < 0)
+		source->used = 0;
+	source->since = time;
+}
+
+static void leave_out(struct log_source *source)
+{
+	source->silenced++;
+	atomic_fetch_add_explicit(&source->dropped, 1, memory_order_relaxed);
+}
+
+/* May a silenced source speak again? */
+static bool may_speak(struct log_source *source, const char *exporter)
+{
+	char count[24];
+
+	if (source->used > LOG_BURST - LOG_AGAIN)
+		return false;
+	snprintf(count, sizeof count, "%llu",
+		 (unsigned long long)source->silenced);
+	source->silenced = 0;
+	log_warn("lines were left out", "exporter", exporter, "lines", count);
+	return true;
+}
+
+/* Books LINE; false, and one about that in its place, when it is too much. */
+static bool has_room(struct log_source *source, const struct buf *line,
+		     const char *exporter)
+{
+	unsigned cost = 1 + (unsigned)(line->len / 1024);
+
+	if (source->used + cost <= LOG_BURST) {
+		source->used += cost;
+		return true;
+	}
+	leave_out(source);
+	log_warn("too many lines: what follows is left out for a while",
+		 "exporter", exporter);
+	return false;
+}
+
+void log_from(struct log_source *source, enum log_level level,
+	      const char *exporter, const char *msg, ...)
+{
+	struct buf line;
+	va_list args;
+
+	if (level < log_level_get())
+		return;
+	recover(source);
+	if (source->silenced && !may_speak(source, exporter)) {
+		leave_out(source);
+		return;
+	}
+	begin(&line, level, msg);
+	if (exporter)
+		add_pair(&line, "exporter", exporter);
+	va_start(args, msg);
+	add_pairs(&line, args);
+	va_end(args);
+	if (has_room(source, &line, exporter))
+		write_line(&line);
 	buf_release(&line);
 }

@@ -47,6 +47,7 @@ void board_go_on(struct board *board, const struct board *former)
 	add(&to->collections_ok, &from->collections_ok);
 	add(&to->collections_failed, &from->collections_failed);
 	add(&to->starts_failed, &from->starts_failed);
+	add(&to->log_dropped, &from->log_dropped);
 	for (int i = 0; i < VM_LIMITS; i++)
 		add(&to->exceeded[i], &from->exceeded[i]);
 	atomic_store_explicit(

@@ -22,6 +22,7 @@ struct exporter_status {
 	_Atomic uint64_t collections_failed;
 	_Atomic uint64_t starts_failed;
 	_Atomic uint64_t exceeded[VM_LIMITS]; /* limits that were met */
+	_Atomic uint64_t log_dropped;	      /* lines that were too many */
 	_Atomic uint64_t series;
 	_Atomic uint64_t memory;
 	_Atomic double cpu_seconds;

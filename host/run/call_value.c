@@ -94,10 +94,11 @@ static bool is_token(const char *s, size_t len)
 	return true;
 }
 
+/* libmicrohttpd takes no tabs. */
 static bool is_field_value(const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if (((unsigned char)s[i] < ' ' && s[i] != '\t') || s[i] == 0x7f)
+		if ((unsigned char)s[i] < ' ' || s[i] == 0x7f)
 			return false;
 	return true;
 }
@@ -130,8 +131,9 @@ static void add_header(lua_State *L, struct call *call, const char *name)
 				      "gives the header '%s' a value with "
 				      "control characters",
 				      name));
-	if (!pairs_add(&call->answer_headers, name, value) ||
-	    pairs_count(&call->answer_headers) > HEADERS_MAX)
+	/* Nor does it take empty values, which say nothing. */
+	if (len > 0 && (!pairs_add(&call->answer_headers, name, value) ||
+			pairs_count(&call->answer_headers) > HEADERS_MAX))
 		wrong(L, call,
 		      lua_pushfstring(L,
 				      "gives more than %d headers or %d bytes "

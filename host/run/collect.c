@@ -145,20 +145,22 @@ static void log_failure(struct part *part, const struct err *err)
 			     : strncmp(part->last_error, err->text,
 				       sizeof part->last_error - 1) == 0;
 
-	log_event(told ? LOG_DEBUG : LOG_WARN,
-		  c->trial ? "the first collection of a new version failed"
-			   : "collection failed",
-		  "exporter", vm_name(c->options.vm), "part", name_of(part),
-		  "error", err->text, (char *)0);
+	log_from(vm_log(c->options.vm), told ? LOG_DEBUG : LOG_WARN,
+		 vm_name(c->options.vm),
+		 c->trial ? "the first collection of a new version failed"
+			  : "collection failed",
+		 "part", name_of(part), "error", err->text, (char *)0);
 	snprintf(part->last_error, sizeof part->last_error, "%s", err->text);
 }
 
 static void log_success(struct part *part)
 {
+	struct vm *vm = part->collector->options.vm;
+
 	if (part->last_error[0])
-		log_info("collection succeeds again", "exporter",
-			 vm_name(part->collector->options.vm), "part",
-			 name_of(part));
+		log_from(vm_log(vm), LOG_INFO, vm_name(vm),
+			 "collection succeeds again", "part", name_of(part),
+			 (char *)0);
 	part->last_error[0] = '\0';
 }
 

@@ -29,6 +29,7 @@ enum {
 	SERIES,
 	STALLED,
 	EXCEEDED,
+	LOG_DROPPED,
 	LIMIT,
 	OPERATIONS,
 	LEFT_BEHIND,
@@ -105,6 +106,11 @@ static const struct {
 		       "lunex_exporter_limits_exceeded_total",
 		       "How often the script met a limit.",
 		       { "exporter", "limit" } },
+	[LOG_DROPPED] = { METRIC_COUNTER,
+			  "lunex_exporter_log_dropped_total",
+			  "Lines of the log that were left out, because there "
+			  "were too many.",
+			  { "exporter" } },
 	[LIMIT] = { METRIC_GAUGE,
 		    "lunex_exporter_limit",
 		    "The limits in force: seconds, bytes or a number.",
@@ -219,6 +225,7 @@ static void update_limits(struct host_metrics *m, const char *name,
 		set(m, EXCEEDED, name, limit, load_count(&s->exceeded[i]));
 		set(m, LIMIT, name, limit, exporter_limit(exporter, i));
 	}
+	set(m, LOG_DROPPED, name, NULL, load_count(&s->log_dropped));
 	set(m, OPERATIONS, name, NULL, exporter_operations(exporter));
 }
 
@@ -272,8 +279,9 @@ static void forget(struct host_metrics *m, int which, const char *a,
 /* What only an exporter that runs has. */
 static void forget_running(struct host_metrics *m, const char *name)
 {
-	static const int gauges[] = { LAST_SUCCESS, MEMORY,  CPU,
-				      SERIES,	    STALLED, OPERATIONS };
+	static const int single[] = { LAST_SUCCESS, MEMORY,  CPU,
+				      SERIES,	    STALLED, OPERATIONS,
+				      LOG_DROPPED };
 
 	forget(m, COLLECTIONS, name, "success");
 	forget(m, COLLECTIONS, name, "failure");
@@ -281,8 +289,8 @@ static void forget_running(struct host_metrics *m, const char *name)
 		forget(m, EXCEEDED, name, vm_limit_name(i));
 		forget(m, LIMIT, name, vm_limit_name(i));
 	}
-	for (size_t i = 0; i < sizeof gauges / sizeof *gauges; i++)
-		forget(m, gauges[i], name, NULL);
+	for (size_t i = 0; i < sizeof single / sizeof *single; i++)
+		forget(m, single[i], name, NULL);
 }
 
 static void forget_entry(struct host_metrics *m,

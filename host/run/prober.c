@@ -124,9 +124,10 @@ static void log_failure(const struct running *running, const struct err *err)
 	struct prober *prober = running->prober;
 	char *text = secrets_mask(&running->secrets, err->text);
 
-	log_event(was_told(prober, text) ? LOG_DEBUG : LOG_WARN,
-		  "a probe failed", "exporter", vm_name(prober->options.vm),
-		  "error", text, (char *)0);
+	log_from(vm_log(prober->options.vm),
+		 was_told(prober, text) ? LOG_DEBUG : LOG_WARN,
+		 vm_name(prober->options.vm), "a probe failed", "error", text,
+		 (char *)0);
 	free(text);
 }
 

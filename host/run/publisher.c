@@ -21,6 +21,7 @@ struct publisher {
 	char error[512];	      /* that the web thread was told */
 	double cpu_before;	      /* seconds of older versions */
 	uint64_t exceeded[VM_LIMITS]; /* of the state, told already */
+	uint64_t log_dropped;	      /* the same */
 	bool closed;
 };
 
@@ -44,6 +45,12 @@ static void count_one(_Atomic uint64_t *count)
 /* A state counts its own; the board goes on over versions. */
 static void tell_limits(struct publisher *p)
 {
+	uint64_t dropped = vm_log_dropped(p->vm);
+
+	atomic_fetch_add_explicit(&p->board->status.log_dropped,
+				  dropped - p->log_dropped,
+				  memory_order_relaxed);
+	p->log_dropped = dropped;
 	for (int i = 0; i < VM_LIMITS; i++) {
 		uint64_t n = vm_limits_exceeded(p->vm, i);
 

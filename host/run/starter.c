@@ -32,8 +32,9 @@ static void failed(struct starter *starter, const struct err *err)
 	struct err told = *err;
 
 	declaration_mask(starter->options.declaration, &told);
-	log_warn("start failed", "exporter", vm_name(starter->options.vm),
-		 "error", told.text);
+	log_from(vm_log(starter->options.vm), LOG_WARN,
+		 vm_name(starter->options.vm), "start failed", "error",
+		 told.text, (char *)0);
 	if (now_of(starter) - starter->started > longest_wait)
 		starter->wait = first_wait;
 	timer_start(&starter->again, starter->wait);

@@ -149,7 +149,8 @@ static int l_print(lua_State *L)
 		luaL_addvalue(&line);
 	}
 	luaL_pushresult(&line);
-	log_info(lua_tostring(L, -1), "exporter", vm_name(vm_of(L)));
+	log_from(vm_log(vm_of(L)), LOG_INFO, vm_name(vm_of(L)),
+		 lua_tostring(L, -1), (char *)0);
 	return 0;
 }
 

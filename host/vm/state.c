@@ -50,6 +50,7 @@ struct vm {
 	struct pool pool;
 	struct loop *loop;
 	const char *name;
+	struct log_source log;
 	void *owner;
 	struct allow *allow; /* NULL: no sandbox */
 	struct ports *ports;
@@ -251,6 +252,16 @@ void vm_step_up(struct vm *vm)
 {
 	if (vm->stepped_back)
 		vm->stepped_back = !priority_raise();
+}
+
+struct log_source *vm_log(struct vm *vm)
+{
+	return &vm->log;
+}
+
+uint64_t vm_log_dropped(const struct vm *vm)
+{
+	return atomic_load_explicit(&vm->log.dropped, memory_order_relaxed);
 }
 
 uint64_t vm_limits_exceeded(const struct vm *vm, enum vm_limit limit)
@@ -457,7 +468,7 @@ static void on_warning(void *arg, const char *text, int more)
 	if (vm->slice.over && vm->warned)
 		return;
 	vm->warned = vm->slice.over;
-	log_warn(vm->warning, "exporter", vm->name);
+	log_from(&vm->log, LOG_WARN, vm->name, vm->warning, (char *)0);
 }
 
 /* ---- the protected entry ------------------------------------------------ */

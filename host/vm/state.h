@@ -20,6 +20,7 @@
 #include "net/loop.h"
 #include "vm/limits.h"
 
+struct log_source;
 struct vm;
 struct ports;
 struct scheduler;
@@ -78,6 +79,13 @@ struct ports *vm_ports(const struct vm *vm);
  * sandbox. Good until vm_free(). */
 const struct allow *vm_allow(const struct vm *vm);
 const char *vm_name(const struct vm *vm);
+
+/* What the script and those whom it serves write into the log comes from here.
+ */
+struct log_source *vm_log(struct vm *vm);
+
+/* Lines of it that were too many. Any thread. */
+uint64_t vm_log_dropped(const struct vm *vm);
 
 /*
  * Where to note files, with the bytes that were read from them, while the

@@ -2,7 +2,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 
 ---Lines of the host's log, with the exporter's name. `print` is `log.info`
----without fields.
+---without fields. There may be 1000 of them at once, and 10 a second in the long
+---run; what is more is left out.
 ---@class loglib
 local log = {}
 

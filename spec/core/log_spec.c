@@ -238,6 +238,118 @@ static void lines_of_several_threads_do_not_mix(void **state)
 	assert_int_equal(count, 2000);
 }
 
+/* ---- sources ---- */
+
+/* A source whose time stands still, but for pass(). */
+#define FROZEN                                                                 \
+	{                                                                      \
+		.since = 1e18                                                  \
+	}
+
+static void pass(struct log_source *source, double seconds)
+{
+	source->used -= seconds * LOG_RATE;
+	if (source->used < 0)
+		source->used = 0;
+}
+
+static size_t count_lines(const char *text)
+{
+	size_t n = 0;
+
+	for (; (text = strchr(text, '\n')) != NULL; text++)
+		n++;
+	return n;
+}
+
+/* Says N lines of SIZE bytes; returns what was written. */
+static const char *say(struct log_source *source, int n, size_t size)
+{
+	static char text[2048];
+
+	memset(text, 'x', size);
+	text[size] = '\0';
+	for (int i = 0; i < n; i++)
+		log_from(source, LOG_INFO, "mirth", text, "part", "all",
+			 (char *)0);
+	return lines();
+}
+
+static void a_source_says_so_many_lines_at_once(void **state)
+{
+	struct log_source source = FROZEN;
+	const char *text;
+
+	(void)state;
+	text = say(&source, LOG_BURST + 500, 10);
+	assert_int_equal(count_lines(text), LOG_BURST + 1);
+	assert_string_equal(strstr(text, "too many"),
+			    "too many lines: what follows is left out for a "
+			    "while\" exporter=mirth\n");
+	assert_int_equal(source.dropped, 500);
+	assert_string_equal(say(&source, 5, 10), "");
+}
+
+static void a_source_speaks_again_after_a_while(void **state)
+{
+	struct log_source source = FROZEN;
+	const char *text;
+
+	(void)state;
+	say(&source, LOG_BURST * 2, 10);
+	pass(&source, (LOG_AGAIN - 1) / (double)LOG_RATE);
+	assert_string_equal(say(&source, 1, 10), "");
+	pass(&source, 1 / (double)LOG_RATE);
+	text = say(&source, LOG_AGAIN, 10);
+	assert_non_null(strstr(text, "msg=\"lines were left out\" "
+				     "exporter=mirth lines=1001\n"));
+	assert_int_equal(count_lines(text), 1 + LOG_AGAIN);
+	assert_int_equal(count_lines(say(&source, 1, 10)), 1);
+	assert_int_equal(source.dropped, LOG_BURST + 2);
+}
+
+/* By the clock. */
+static void a_source_that_was_quiet_has_all_of_it_again(void **state)
+{
+	struct log_source source = { 0 };
+
+	(void)state;
+	say(&source, LOG_BURST, 10);
+	source.since -= LOG_BURST;
+	assert_int_equal(count_lines(say(&source, LOG_BURST, 10)), LOG_BURST);
+	assert_int_equal(source.dropped, 0);
+}
+
+static void a_long_line_counts_as_several(void **state)
+{
+	struct log_source source = FROZEN;
+
+	(void)state;
+	assert_int_equal(count_lines(say(&source, LOG_BURST, 1500)),
+			 LOG_BURST / 2 + 1);
+}
+
+static void what_is_below_the_level_is_free(void **state)
+{
+	struct log_source source = FROZEN;
+
+	(void)state;
+	for (int i = 0; i < LOG_BURST * 2; i++)
+		log_from(&source, LOG_DEBUG, "mirth", "no", (char *)0);
+	assert_int_equal(source.dropped, 0);
+	assert_int_equal(count_lines(say(&source, 5, 10)), 5);
+}
+
+static void a_source_without_a_name_has_no_exporter(void **state)
+{
+	struct log_source source = { 0 };
+
+	(void)state;
+	log_from(&source, LOG_WARN, NULL, "part failed", "part", "a",
+		 (char *)0);
+	expect_line("level=warn msg=\"part failed\" part=a\n");
+}
+
 int main(void)
 {
 #define TEST(name)                                                             \
@@ -253,6 +365,12 @@ int main(void)
 		TEST(many_long_pairs_are_cut_too),
 		TEST(errno_is_left_alone),
 		TEST(lines_of_several_threads_do_not_mix),
+		TEST(a_source_says_so_many_lines_at_once),
+		TEST(a_source_speaks_again_after_a_while),
+		TEST(a_source_that_was_quiet_has_all_of_it_again),
+		TEST(a_long_line_counts_as_several),
+		TEST(what_is_below_the_level_is_free),
+		TEST(a_source_without_a_name_has_no_exporter),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 """Routes of a script, as an HTTP client sees them."""
 
 import json
+import re
 import signal
 import socket
 import threading
@@ -74,6 +75,7 @@ return {
         split = { headers = { ["X-A"] = "1\\r\\nSet-Cookie: evil=1" } },
         line = { headers = { ["X-A: 1\\r\\nX-B"] = "1" } },
         zero = { headers = { ["X-A"] = "a\\0b" } },
+        tab = { headers = { ["X-A"] = "a\\tb" } },
         table = { headers = { ["X-A"] = { {} } } },
         length = { headers = { ["content-length"] = "5" }, body = "x" },
         chunked = { headers = { ["Transfer-Encoding"] = "chunked" } },
@@ -83,6 +85,21 @@ return {
         return nil, "the printer is out of paper"
       end
       return answers[request.params.what]
+    end,
+  },
+}
+"""
+
+
+FLOOD = """
+local log = require "log"
+return {
+  name = "flood",
+  metrics = {},
+  routes = {
+    ["GET /say/:id"] = function(request)
+      for i = 1, 50 do log.warn("line", { n = i }) end
+      return "said"
     end,
   },
 }
@@ -216,6 +233,7 @@ class Routes(Case):
                 ("line", "gives a header whose name is not one"),
                 ("split", "'X-A' a value with control characters"),
                 ("zero", "'X-A' a value with control characters"),
+                ("tab", "'X-A' a value with control characters"),
                 ("table", "gives the header 'X-A' as a table"),
                 ("length", "'content-length', which is the server's"),
                 ("chunked", "'Transfer-Encoding', which is the server's"),
@@ -237,6 +255,25 @@ class Routes(Case):
         self.assertEqual("hello", lunex.get("/hello").text)
         self.gate.open(address)
         self.assertEqual("waited", Answer(connection.getresponse()).text)
+
+    def test_a_header_may_be_empty_and_is_left_out(self):
+        lunex = self.start()
+        answer = self.send(lunex, "POST", "/form", "a=1", {"Content-Type": ""})
+        self.assertEqual((201, "POST a=1"), (answer.status, answer.text))
+        self.assertEqual("7", answer.headers["X-Number"])
+        self.assertNotIn("refused", lunex.log)
+
+    def test_who_asks_often_does_not_fill_the_disk(self):
+        lunex = self.lunex(self.script(FLOOD))
+        dropped = 'lunex_exporter_log_dropped_total{exporter="flood"}'
+        self.assertEqual(0, lunex.samples()[dropped])
+        for i in range(40):
+            self.assertEqual(200, lunex.get(f"/say/{i}").status)
+        lunex.wait_log(r'level=warn msg="too many lines: what follows is left '
+                       r'out for a while" exporter=flood')
+        page = lunex.page_with(lambda p: p[dropped] > 0, dropped)
+        said = len(re.findall(" msg=line exporter=flood n=", lunex.log))
+        self.assertEqual(2000, said + page[dropped])
 
     def test_a_route_ends_at_its_deadline(self):
         lunex = self.start(timeout=1)
