@@ -323,22 +323,31 @@ static int quality_of(const char *list, const char *name)
 	return best;
 }
 
+/* The q of ENCODING in LIST. "*" is one for identity, or for gzip when identity
+ * is refused: whoever takes anything else can read that. */
+static int weight_of(const char *list, enum encoding encoding)
+{
+	static const char *const names[] = { "identity", "gzip", "zstd" };
+	bool refused = quality_of(list, names[ENCODING_IDENTITY]) == 0;
+	int q = quality_of(list, names[encoding]);
+
+	if (q == UNNAMED &&
+	    encoding == (refused ? ENCODING_GZIP : ENCODING_IDENTITY))
+		q = quality_of(list, "*");
+	return q == UNNAMED ? 0 : q;
+}
+
 /* The highest q of LIST among the encodings up to LAST. */
 static enum encoding choose_encoding(const char *list, enum encoding last)
 {
-	static const char *const names[] = { "identity", "gzip", "zstd" };
 	enum encoding best = ENCODING_IDENTITY;
 	int highest;
 
 	if (!list)
 		return best;
-	highest = quality_of(list, names[ENCODING_IDENTITY]);
-	if (highest == UNNAMED)
-		highest = quality_of(list, "*");
-	if (highest == UNNAMED)
-		highest = 0;
+	highest = weight_of(list, ENCODING_IDENTITY);
 	for (unsigned i = ENCODING_GZIP; i <= last; i++) {
-		int q = quality_of(list, names[i]);
+		int q = weight_of(list, (enum encoding)i);
 
 		if (q > highest) {
 			best = (enum encoding)i;

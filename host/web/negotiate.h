@@ -38,8 +38,9 @@ void negotiate_form(const char *accept, struct negotiated *negotiated);
  * How the body is sent, as client_golang chooses since 1.20: the highest q
  * among identity, gzip and zstd, the first of them at a tie. "*" is a q for
  * identity where that is not named: nobody gets a compression that he did not
- * name, and who excludes identity and names none of the others gets it still.
- * A q that is not from 0 to 1 names nothing. Case does not matter.
+ * name. Beyond that, as RFC 9110 has it, where identity is refused "*" is a q
+ * for gzip; who refuses identity and takes nothing else gets it still. A q that
+ * is not from 0 to 1 names nothing. Case does not matter.
  */
 enum encoding negotiate_encoding(const char *accept_encoding);
 

@@ -92,6 +92,7 @@ ENCODINGS = [
     ("gzip;q=0.8, zstd;q=0.9", "zstd"), ("br, deflate", None),
     ("gzip, deflate, br, zstd", "gzip"), ("br;q=1, gzip;q=0.1", "gzip"), ("x-gzip", None), ("*", None),
     ("identity;q=0", None), ("identity;q=0, gzip;q=0.1", "gzip"),
+    ("identity;q=0, *;q=0.5", "gzip"), ("identity;q=0, *;q=0", None),
     ("zstd;q=0, gzip;q=0", None)]
 
 NAMES = {"underscores": ("spec_size", "a_b"), UTF8: ("spec.size", "a.b"),

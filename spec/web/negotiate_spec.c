@@ -538,7 +538,12 @@ static void the_highest_quality_of_encodings_wins(void **state)
 		{ "gzipped, zstdx", ENCODING_IDENTITY },
 		/* identity excluded */
 		{ "identity;q=0", ENCODING_IDENTITY },
-		{ "identity;q=0, *", ENCODING_IDENTITY },
+		{ "identity;q=0, *", ENCODING_GZIP },
+		{ "*;q=0.1, identity;q=0", ENCODING_GZIP },
+		{ "identity;q=0, *;q=0", ENCODING_IDENTITY },
+		{ "identity;q=0, gzip;q=0, *", ENCODING_IDENTITY },
+		{ "identity;q=0, zstd;q=0.5, *;q=0.4", ENCODING_ZSTD },
+		{ "identity;q=0.1, *;q=0.5", ENCODING_IDENTITY },
 		{ "identity;q=0, br", ENCODING_IDENTITY },
 		{ "identity;q=0, gzip;q=0.1", ENCODING_GZIP },
 		{ "identity;q=0, gzip;q=0.1, *;q=1", ENCODING_GZIP },
