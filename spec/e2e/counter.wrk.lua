@@ -1,19 +1,36 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- For wrk: looks at each answer. Counts those that are not 200, pages without
--- the exporter, and values of its counter that went back. One connection to a
--- thread, so that answers come in the order in which they were made.
+-- the exporter, counters that went back, and pages of a version that is broken
+-- or older than one before it. One connection to a thread, so that answers come
+-- in the order in which they were made.
 
 local threads = {}
 
+local WHAT = { "answers", "refused", "lacking", "back", "wrong" }
+
+-- What never falls, without and with labels.
+local COUNTERS = {
+  "\nwork_total (%S+)\n", "\nwork_seconds_count (%S+)\n",
+  "\nwork_seconds_sum (%S+)\n", '\nwork_seconds_bucket{le="1"} (%S+)\n',
+  '\nlunex_exporter_collections_total{exporter="work",result="success"} (%S+)\n',
+  '\nlunex_exporter_reloads_total{exporter="work",result="success"} (%S+)\n',
+  '\nlunex_exporter_reloads_total{exporter="work",result="failure"} (%S+)\n',
+}
+
 function setup(thread)
-  thread:set("answers", 0)
-  thread:set("refused", 0)
-  thread:set("lacking", 0)
-  thread:set("back", 0)
+  for _, what in ipairs(WHAT) do
+    thread:set(what, 0)
+  end
   threads[#threads + 1] = thread
 end
 
-local last = 0
+local last, version = {}, 0
+
+local function rises(body, counter)
+  local value, before = tonumber(body:match(counter)), last[counter] or 0
+  last[counter] = value
+  return value and value >= before
+end
 
 function response(status, _, body)
   answers = answers + 1
@@ -21,14 +38,20 @@ function response(status, _, body)
     refused = refused + 1
     return
   end
-  local value = tonumber(body:match "\nwork_total (%S+)\n")
-  if not value or not body:find "\nwork_up 1\n" then
+  local shown = tonumber(body:match "\nwork_version (%S+)\n")
+  if not shown or not body:find "\nwork_up 1\n" then
     lacking = lacking + 1
-  elseif value < last then
-    back = back + 1
-  else
-    last = value
+    return
   end
+  for _, counter in ipairs(COUNTERS) do
+    if not rises(body, counter) then
+      back = back + 1
+    end
+  end
+  if shown < version or shown > 0 and shown % 5 == 0 then
+    wrong = wrong + 1
+  end
+  version = shown
 end
 
 local function sum(name)
@@ -41,7 +64,9 @@ end
 
 function done(summary)
   local errors = summary.errors
-  io.write(("answers=%d refused=%d lacking=%d back=%d errors=%d\n"):format(
-    sum "answers", sum "refused", sum "lacking", sum "back",
-    errors.connect + errors.read + errors.write + errors.timeout))
+  for _, what in ipairs(WHAT) do
+    io.write(what, "=", sum(what), " ")
+  end
+  io.write("errors=", errors.connect + errors.read + errors.write +
+    errors.timeout, "\n")
 end
