@@ -141,6 +141,20 @@ static bool is_again(const struct vm *vm, const struct ask *ask)
 	       vm->refused.old == ask->old && vm->refused.size == ask->size;
 }
 
+/* Does a spec want this request to be refused? */
+static bool is_to_fail(struct vm *vm, bool again)
+{
+	bool once = vm->fail_at & VM_FAIL_ONCE;
+
+	if (!vm->fail_at)
+		return false;
+	if (once && again)
+		return true;
+	vm->allocations++;
+	return once ? (vm->allocations | VM_FAIL_ONCE) == vm->fail_at
+		    : vm->allocations >= vm->fail_at;
+}
+
 /* Lua tells no place with a memory error, so it is noted here. */
 static bool refuse(struct vm *vm, const struct ask *ask, bool again)
 {
@@ -163,8 +177,8 @@ static bool refuse(struct vm *vm, const struct ask *ask, bool again)
 static bool refused(struct vm *vm, size_t used, const struct ask *ask)
 {
 	size_t ceiling = vm->limits.memory, more = ask->size - ask->old;
-	bool fail = vm->fail_at && ++vm->allocations >= vm->fail_at;
 	bool again = is_again(vm, ask);
+	bool fail = is_to_fail(vm, again);
 
 	if (vm->pressed)
 		ceiling -= ceiling / ROOM;
@@ -386,14 +400,22 @@ int vm_l_handler(lua_State *L)
 	return 1;
 }
 
-static void memory_error(const struct vm *vm, struct err *err)
+/* At PLACE, of LEN bytes: "file:line: ". */
+static void memory_sentence(const struct vm *vm, const char *place, size_t len,
+			    struct err *err)
 {
 	bool small = vm->limits.memory < (size_t)1 << 20;
 	double size = (double)vm->limits.memory / (small ? 1 << 10 : 1 << 20);
 
 	err_set(err, ERR_LIMIT,
-		"%smemory limit of %.4g %s exceeded" VM_LIMIT_HINT("memory"),
-		vm->refused_at, size, small ? "KiB" : "MiB");
+		"%.*smemory limit of %.4g %s exceeded" VM_LIMIT_HINT("memory"),
+		len < INT_MAX ? (int)len : INT_MAX, place, size,
+		small ? "KiB" : "MiB");
+}
+
+static void memory_error(const struct vm *vm, struct err *err)
+{
+	memory_sentence(vm, vm->refused_at, strlen(vm->refused_at), err);
 }
 
 static bool is_memory_error(lua_State *L, int status)
@@ -401,6 +423,18 @@ static bool is_memory_error(lua_State *L, int status)
 	return status == LUA_ERRMEM ||
 	       (lua_type(L, -1) == LUA_TSTRING &&
 		strcmp(lua_tostring(L, -1), no_memory) == 0);
+}
+
+/* Is TEXT a memory error behind what was put before it, "file:line: ", by who
+ * caught it and raised it again? */
+static bool ends_with_memory_error(const struct vm *vm, const char *text)
+{
+	static const char end[] = ": not enough memory";
+	size_t len = strlen(text);
+
+	return vm_limits_exceeded(vm, VM_LIMIT_MEMORY) > 0 &&
+	       len >= sizeof end - 1 &&
+	       strcmp(text + len - (sizeof end - 1), end) == 0;
 }
 
 /* The text at the top of the stack, without the list of places where a module
@@ -412,8 +446,12 @@ static void set_sentence(lua_State *L, struct err *err)
 	size_t len = list ? (size_t)(list - text) + strlen(" not found")
 			  : strlen(text);
 
-	err_set(err, ERR_USAGE, "%.*s", len < INT_MAX ? (int)len : INT_MAX,
-		text);
+	if (ends_with_memory_error(vm_of(L), text))
+		memory_sentence(vm_of(L), text, len - (sizeof no_memory - 1),
+				err);
+	else
+		err_set(err, ERR_USAGE, "%.*s",
+			len < INT_MAX ? (int)len : INT_MAX, text);
 }
 
 void vm_error(lua_State *L, int status, struct err *err)

@@ -54,8 +54,12 @@ struct vm_options {
 	 * is the thread's as long as the state is there. */
 	struct seen_list *seen;
 	bool steps_back; /* see vm_step_back() */
-	size_t fail_at;	 /* specs: this and later allocations fail; 0: none */
+	/* Specs: this and later allocations fail; with VM_FAIL_ONCE added, this
+	 * one alone, however often Lua asks for it; 0: none. */
+	size_t fail_at;
 };
+
+#define VM_FAIL_ONCE (SIZE_MAX / 2 + 1)
 
 /*
  * A state with the allowed libraries (see vm/library.h), strict globals and

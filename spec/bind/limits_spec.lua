@@ -30,6 +30,22 @@ describe("the memory limit", function()
     assert.equal(memory_at(1, "64 MiB"), message)
   end)
 
+  it("is told of whoever catches its error and raises it again", function()
+    local _, message, code = run([[
+      local _, why = pcall(string.rep, "x", 1 << 30)
+      error(why)
+    ]], { memory = 2 * MIB })
+    assert.equal(memory_at(2, "2 MiB"), message)
+    assert.equal("limit", code)
+    assert.equal("script:2: the printer has not enough memory",
+      select(2, run([[
+        pcall(string.rep, "x", 1 << 30)
+        error "the printer has not enough memory"
+      ]], { memory = 2 * MIB })))
+    assert.equal("script:1: printer: not enough memory",
+      select(2, run "error 'printer: not enough memory'"))
+  end)
+
   it("leaves the state usable", function()
     assert.equal("fine", run([[
       local ok, message = pcall(string.rep, "x", 1 << 30)

@@ -2,8 +2,9 @@
 /*
  * lunex-spec [--gc] FILE...     runs Lua specs in a state as exporters have one
  * lunex-spec --sweep [--sandbox] FILE...
- *                               runs scripts with the n-th allocation failing,
- *                               n = 1, 2, 3 ..., until they succeed
+ *                               runs scripts with the n-th allocation and all
+ *                               later ones failing, and with it alone, n = 1,
+ *                               2, 3 ..., until there is no such allocation
  *
  * --gc makes the collector run all the time. The module `host` exists only
  * here: counters of what must not be left behind, and `host.run`, which runs a
@@ -318,39 +319,60 @@ static void start_attempt(lua_State *L, void *arg)
 	task_start(L, 0, 0, on_attempt_done, source->attempt);
 }
 
-/* Whether FILE succeeds although allocation N and all later ones fail. */
-static bool try_with(const char *file, size_t n, struct err *err)
+/* Runs FILE while allocations fail, see vm/state.h. Was any refused? */
+static bool try_with(const char *file, size_t fail_at, struct attempt *attempt)
 {
-	struct attempt attempt = { .loop = loop_new(), .failed = true };
-	struct attempt_source source = { &attempt, file };
-	struct vm_options options = { .loop = attempt.loop,
-				      .fail_at = n,
+	struct attempt_source source = { attempt, file };
+	struct vm_options options = { .loop = loop_new(),
+				      .fail_at = fail_at,
 				      .sandbox = in_sandboxes,
 				      .open = open_for_sweep };
-	struct vm *vm = vm_new(&options, &attempt.err);
+	bool refused = true;
+	struct vm *vm;
 
-	if (vm && vm_call(vm, start_attempt, &source, &attempt.err))
-		loop_run(attempt.loop);
+	*attempt = (struct attempt){ .loop = options.loop, .failed = true };
+	vm = vm_new(&options, &attempt->err);
+	if (vm) {
+		if (vm_call(vm, start_attempt, &source, &attempt->err))
+			loop_run(attempt->loop);
+		refused = vm_limits_exceeded(vm, VM_LIMIT_MEMORY) > 0;
+	}
 	vm_free(vm);
-	loop_free(attempt.loop);
-	*err = attempt.err;
+	loop_free(attempt->loop);
+	return refused;
+}
+
+/* Every failure must say which limit it was. */
+static bool names_the_limit(const struct err *err)
+{
+	return err->code == ERR_LIMIT &&
+	       strstr(err->text, "memory limit of 64 MiB exceeded");
+}
+
+/* Each allocation of FILE in turn: together with all that follow, or alone
+ * (MODE is VM_FAIL_ONCE), which a script may survive. */
+static bool sweep_in(const char *file, size_t mode)
+{
+	struct attempt attempt;
+	size_t n = 1;
+
+	while (try_with(file, n | mode, &attempt)) {
+		if (attempt.failed && !names_the_limit(&attempt.err))
+			break;
+		n++;
+	}
+	if (attempt.failed)
+		fprintf(stderr, "FAIL %s, allocation %zu%s: %s\n", file, n,
+			mode ? " alone" : "", attempt.err.text);
+	else
+		fprintf(stderr, "%s: %zu allocations%s\n", file, n - 1,
+			mode ? ", each alone" : "");
 	return !attempt.failed;
 }
 
 static bool sweep(const char *file)
 {
-	struct err err = { ERR_NONE, "" };
-
-	for (size_t n = 1; n < 1000000; n++) {
-		if (try_with(file, n, &err)) {
-			fprintf(stderr, "%s: %zu allocations\n", file, n - 1);
-			return true;
-		}
-		if (err.code != ERR_LIMIT && err.code != ERR_USAGE)
-			break;
-	}
-	fprintf(stderr, "FAIL %s: %s\n", file, err.text);
-	return false;
+	return sweep_in(file, 0) && sweep_in(file, VM_FAIL_ONCE);
 }
 
 int main(int argc, char **argv)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -49,6 +50,9 @@ static const char script[] =
 	"    end,\n"
 	"  },\n"
 	"}\n";
+
+/* So many runs in a row must succeed for that there are no more allocations. */
+enum { IN_A_ROW = 100 };
 
 struct run {
 	struct loop *loop;
@@ -149,14 +153,37 @@ static int remove_script(void **state)
 	return unlink(*state);
 }
 
+static void names_the_limit(const struct err *err, size_t fail_at)
+{
+	if (!strstr(err->text, "memory limit of 64 MiB exceeded"))
+		fail_msg("allocation %zu: %s", fail_at, err->text);
+}
+
 static void a_script_without_memory_fails_in_words(void **state)
 {
 	struct err err;
 	size_t fail_at = 1;
 
 	for (; !live(*state, fail_at, &err); fail_at++)
-		assert_string_not_equal("", err.text);
+		names_the_limit(&err, fail_at);
 	assert_true(fail_at > 300); /* it took so many to succeed */
+}
+
+/* Whoever catches that error goes on with what there is. */
+static void one_allocation_that_fails_ends_the_run_at_most(void **state)
+{
+	size_t failed = 0, row = 0;
+	struct err err;
+
+	for (size_t n = 1; row < IN_A_ROW; n++) {
+		bool ok = live(*state, n | VM_FAIL_ONCE, &err);
+
+		row = ok ? row + 1 : 0;
+		failed += !ok;
+		if (!ok)
+			names_the_limit(&err, n);
+	}
+	assert_true(failed > 300);
 }
 
 static void a_script_with_memory_succeeds(void **state)
@@ -171,6 +198,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_script_with_memory_succeeds),
 		cmocka_unit_test(a_script_without_memory_fails_in_words),
+		cmocka_unit_test(
+			one_allocation_that_fails_ends_the_run_at_most),
 	};
 
 	return cmocka_run_group_tests(tests, write_script, remove_script);
