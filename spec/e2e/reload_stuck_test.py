@@ -2,7 +2,9 @@
 """Reloads of scripts that do not come back, where descriptors run out, and
 beside a `start` that fails again and again."""
 
+import signal
 import socket
+import time
 
 from spec.e2e.lunex import Answer, Case, Gate, eventually, free_port
 
@@ -127,6 +129,55 @@ class Stuck(Case):
         lunex.samples("/healthz")
         self.assertEqual(0, lunex.stop(), lunex.log)
         self.assertEqual(503, connection.getresponse().status)
+
+    def test_sigterm_while_the_new_version_does_not_load(self):
+        """It is stuck in a call of C: when it is loaded to see its flags, and
+        when it is loaded in its own thread."""
+        for loads in (1, 2):
+            with self.subTest(loads=loads):
+                self.check_sigterm(loads)
+
+    def check_sigterm(self, loads):
+        count = self.folder / f"loads{loads}"
+        count.touch()
+        lunex = self.start(script(1), "--watch=off")
+        self.path.write_text(f"""
+            local count <close> = assert(io.open("{count}", "a"))
+            count:write "x"
+            if count:seek "end" == {loads} then {BOMB} end
+        """ + script(2))
+        connection = lunex.connect()
+        self.addCleanup(connection.close)
+        connection.request("POST", "/-/reload")
+        eventually(lambda: count.stat().st_size == loads, "it is stuck")
+        began = time.monotonic()
+        self.assertEqual(0, lunex.stop(), lunex.log)
+        self.assertLess(time.monotonic() - began, 5)
+        self.assertEqual(503, connection.getresponse().status)
+
+    def test_sigterm_at_any_moment_of_a_reload(self):
+        """Spread over the time that a reload takes."""
+        port = free_port(socket.SOCK_DGRAM)
+        listens = start(f"""
+            local server <close> = assert(udp.listen("127.0.0.1", {port}))
+            while true do server:receive() end
+        """)
+        took, moments = 0, 12
+        for moment in range(moments + 1):
+            lunex = self.start(script(1, listens), "--watch=off")
+            self.path.write_text(script(2, listens))
+            connection = lunex.connect()
+            self.addCleanup(connection.close)
+            began = time.monotonic()
+            connection.request("POST", "/-/reload")
+            if moment:
+                time.sleep(took * moment / moments)  # that is the moment
+                lunex.process.send_signal(signal.SIGTERM)
+            status = connection.getresponse().status
+            took = took or time.monotonic() - began
+            self.assertIn(status, (200, 503) if moment else (200,))
+            self.assertEqual(0, lunex.stop(), lunex.log)
+            self.assertNotIn("Sanitizer", lunex.log)
 
     def test_a_start_that_fails_twice_during_the_trial(self):
         """The trial waits for the collection all the same."""
