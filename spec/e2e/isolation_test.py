@@ -45,8 +45,8 @@ WRONG = {
     "bomb": ("string.find(('a'):rep(500), ('a*'):rep(9) .. 'b')",
              r"does not come back to the host", None),
     "hangs": ("assert(require('http').get('http://127.0.0.1:PORT/'))",
-              r"exporter=hangs .*timed out after \S+ s while waiting for the "
-              r"answer", None),
+              r"hangs\.lua:8: GET http\S+ timed out after \S+ s while waiting "
+              r"for the answer", None),
     "floods": ("for i = 1, 10000000 do m.floods_value:set(i, i) end",
                r"floods\.lua:8: floods_value: the limit of 100000 series is "
                r"reached \(limits = { series = \.\.\. } raises it\)",

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import statistics
 import threading
 import time
 from pathlib import Path
@@ -461,7 +462,7 @@ class Ports(Case):
 class Restart(Case):
     @timely
     def test_serves_soon_after_kill_and_restart(self):
-        """Within 100 ms of exec, the best of five (a sanitizer: 2 s)."""
+        """Within 100 ms of exec, most of five times (START_SECONDS)."""
         path, port = self.script(script(1)), free_port()
         limit = float(os.environ.get("START_SECONDS", "0.1"))
         times = []
@@ -481,4 +482,4 @@ class Restart(Case):
                     connection.close()
             times.append(time.monotonic() - started)
             lunex.kill()
-        self.assertLess(min(times), limit, times)
+        self.assertLess(statistics.median(times), limit, times)
