@@ -2,6 +2,7 @@
 -- luacheck: ignore 211 (variables that are there to be closed)
 local host = require "host"
 local task = require "task"
+local timely = dofile "spec/bind/timely.lua"
 
 local function closer(log, name)
   return setmetatable({}, {
@@ -116,7 +117,7 @@ describe("a script's own coroutine", function()
     assert.same({ "first", "task" }, log)
   end)
 
-  it("is not closed when it does not wait at that moment", function()
+  it("is not closed when it does not wait at that moment", timely(function()
     local log = {}
     local generator = coroutine.wrap(function()
       local mark <close> = closer(log, "generator")
@@ -130,7 +131,7 @@ describe("a script's own coroutine", function()
     end)
     assert.same({}, log)
     assert.equal(2, generator())
-  end)
+  end))
 
   it("cannot be resumed or closed by others while it waits", function()
     local co = coroutine.create(function()

@@ -3,6 +3,7 @@ local clock = require "clock"
 local host = require "host"
 local process = require "process"
 local task = require "task"
+local timely = dofile "spec/bind/timely.lua"
 
 -- The state of a process in /proc ("R", "S", "Z" ...), nil when there is none.
 local function state_of(pid)
@@ -193,7 +194,7 @@ describe("what cannot be run", function()
       "sleep: still running after 0.05 s, killed", "timeout")
   end)
 
-  it("takes longer than its collection may", function()
+  it("takes longer than its collection may", timely(function()
     local text, message = host.run([[
       local result, message, reason = require "process".run { "sleep", 100 }
       return message .. " / " .. reason
@@ -201,7 +202,7 @@ describe("what cannot be run", function()
     assert.is_nil(message)
     assert.matches("^sleep: still running after 2.9%d* s, killed / timeout$",
       text)
-  end)
+  end))
 
   it("says too much", function()
     fails({ "yes", max = 1000 },

@@ -342,17 +342,18 @@ describe("a kept answer", function()
 end)
 
 describe("a question", function()
-  it("ends with its timeout, and its late answer serves others", function()
-    name_server(function() return nil end, function(server)
-      local addresses, message = lookup("meter.lan",
-        { family = 4, timeout = 0.02 })
-      assert.is_nil(addresses)
-      assert.matches("within 0.02 s", message)
-      server.answer(server.questions[1], { { "A", "127.0.0.7" } })
-      assert.equal("127.0.0.7", (lookup("meter.lan", { family = 4 })))
-      assert.equal(1, #server.questions)
-    end)
-  end)
+  it("ends with its timeout, and its late answer serves others",
+    timely(function()
+      name_server(function() return nil end, function(server)
+        local addresses, message = lookup("meter.lan",
+          { family = 4, timeout = 0.02 })
+        assert.is_nil(addresses)
+        assert.matches("within 0.02 s", message)
+        server.answer(server.questions[1], { { "A", "127.0.0.7" } })
+        assert.equal("127.0.0.7", (lookup("meter.lan", { family = 4 })))
+        assert.equal(1, #server.questions)
+      end)
+    end))
 
   it("ends with its task", function()
     name_server(function() return nil end, function(server)
@@ -375,7 +376,7 @@ describe("a question", function()
     end)
   end)
 
-  it("takes an answer that came while the script computed", function()
+  it("takes an answer that came while the script computed", timely(function()
     name_server(zone { ["meter.lan"] = { { "A", "127.0.0.7" } } },
       function(server)
         local found
@@ -392,9 +393,9 @@ describe("a question", function()
           end)
         assert.equal("127.0.0.7", found)
       end)
-  end)
+  end))
 
-  it("does not wait for a dead zone", function()
+  it("does not wait for a dead zone", timely(function()
     name_server(function(question)
       return question.name == "there.lan" and { { "A", "127.0.0.7" } } or nil
     end, function()
@@ -410,7 +411,7 @@ describe("a question", function()
       assert.is_false(found[1])
       assert.equal("127.0.0.7", found[201])
     end, { patience = 0.2 }) -- all tries take 3 s
-  end)
+  end))
 
   it("leaves its place when nobody waits for it", function()
     name_server(function(question)
