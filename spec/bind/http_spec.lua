@@ -4,6 +4,7 @@ local exporter = require "exporter"
 local http = require "http"
 local json = require "json"
 local task = require "task"
+local timely = dofile "spec/bind/timely.lua"
 
 local serve = dofile "spec/bind/stand_in.lua"
 
@@ -285,7 +286,7 @@ describe("a failure of http", function()
     end)
   end)
 
-  it("comes at the timeout", function()
+  it("comes at the timeout", timely(function()
     serve(function() end, function(stand)
       local began = clock.monotonic()
       local result, message, answer = http.get(stand.url .. "/x",
@@ -296,9 +297,9 @@ describe("a failure of http", function()
       assert.matches("^GET " .. stand.url .. "/x: ", message)
       assert.is_true(took >= 0.04 and took < 1)
     end)
-  end)
+  end))
 
-  it("comes before the deadline of the task", function()
+  it("comes before the deadline of the task", timely(function()
     serve(function() end, function(stand)
       local result, message
       local _, why = task.timeout(2, function()
@@ -315,7 +316,7 @@ describe("a failure of http", function()
       assert.is_nil(result)
       assert.matches("^GET " .. stand.url .. "/?: no time is left$", message)
     end)
-  end)
+  end))
 end)
 
 describe("answer:json", function()

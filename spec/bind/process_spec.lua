@@ -329,7 +329,7 @@ describe("a cancelled run", function()
     until_dead(second)
   end)
 
-  it("is killed when its state ends", function()
+  it("is killed when its state ends", timely(function()
     local path = os.tmpname()
     os.remove(path)
     local pid
@@ -342,7 +342,7 @@ describe("a cancelled run", function()
       end,
       function() pid = until_written(path):match "%d+" end)
     until_dead(pid)
-  end)
+  end))
 end)
 
 describe("many runs", function()

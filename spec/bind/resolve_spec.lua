@@ -355,7 +355,7 @@ describe("a question", function()
       end)
     end))
 
-  it("ends with its task", function()
+  it("ends with its task", timely(function()
     name_server(function() return nil end, function(server)
       local result, message = task.timeout(2, function()
         return resolve.lookup("meter.lan", { family = 4 })
@@ -374,7 +374,7 @@ describe("a question", function()
       server.answer(server.questions[2], { { "A", "127.0.0.8" } })
       assert.equal("127.0.0.8", (lookup("other.lan", { family = 4 })))
     end)
-  end)
+  end))
 
   it("takes an answer that came while the script computed", timely(function()
     name_server(zone { ["meter.lan"] = { { "A", "127.0.0.7" } } },

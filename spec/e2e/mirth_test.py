@@ -11,6 +11,7 @@ from spec.e2e.answers import (Answer, HangUp, Huge, RedirectLoop,
                               Reset, RetryAfter, Sequence, SlowHeaders,
                               Truncated, WrongType)
 from spec.e2e.lunex import TOP, Case, program
+from spec.e2e.timely import timely
 from spec.e2e.upstream import Upstream
 
 FIXTURES = TOP / "spec/fixtures/mirth"
@@ -184,6 +185,7 @@ class Faults(MirthCase):
         self.assertNotIn(PASSWORD, lunex.log)
         self.assertNotIn("node01", lunex.log)
 
+    @timely
     def test_an_endpoint_that_goes_wrong_takes_only_its_part_along(self):
         body = (FIXTURES / "statistics.xml").read_bytes()
         for fault in (Reset(), Reset(after=100), HangUp(), WrongType(),

@@ -11,6 +11,7 @@ from spec.e2e.answers import (Answer, Huge, Redirect, RedirectLoop, Reset,
                               RetryAfter, Sequence, SlowHeaders, Stall,
                               Truncated, WrongType)
 from spec.e2e.lunex import DEADLINE, TOP, Case, Lunex, free_port, program
+from spec.e2e.timely import timely
 from spec.e2e.upstream import Upstream
 
 FIXTURES = TOP / "spec/fixtures/particle"
@@ -185,9 +186,11 @@ class Faults(Particle):
     def test_reset_in_mid_body(self):
         self.fault(Reset(after=100))
 
+    @timely
     def test_slow_headers(self):
         self.fault(SlowHeaders(), "no answer|time")
 
+    @timely
     def test_a_stall_in_mid_body(self):
         self.fault(Stall(after=100), "time")
 
@@ -272,6 +275,7 @@ class Faults(Particle):
 
 
 class OneDevice(Particle):
+    @timely
     def test_one_that_fails_costs_its_own_vitals(self):
         path = f"/v1/diagnostics/{PHOTON}/last"
         lunex = self.start("--timeout=2")
