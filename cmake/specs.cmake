@@ -23,7 +23,7 @@ function(lunex_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "ALONE" "TIMEOUT;LOCK;COST"
     "COMMAND;LABELS")
   if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 60)
+    set(arg_TIMEOUT 180)
   endif()
   if(NOT arg_COST)
     set(arg_COST 0)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import zlib
 
-from spec.e2e.lunex import Case, Gate, Lunex, eventually
+from spec.e2e.lunex import Case, Gate, Lunex, eventually, free_port
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8; "
@@ -305,7 +305,7 @@ class Start(Case):
         self.assertIn("in use", process.log.lower())
 
     def test_it_can_be_started_again_at_once_on_the_same_port(self):
-        first = Lunex(self.script(SMALL))
+        first = Lunex(self.script(SMALL), listen=f"127.0.0.1:{free_port()}")
         self.addCleanup(first.kill)
         connection = first.connect()
         self.addCleanup(connection.close)
