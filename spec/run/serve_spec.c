@@ -15,7 +15,6 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -500,7 +499,7 @@ static void memory_is_given_back(void **state)
 	free(get("/metrics", gzip).text);
 	free(get("/metrics", "").text);
 	while (atomic_load(&page->refs) != refs)
-		sched_yield();
+		usleep(1000);
 	page_unref(page);
 }
 
