@@ -17,6 +17,7 @@ from spec.e2e.golden import distribution, native, table
 from spec.e2e.lunex import Case, eventually
 from spec.e2e.prometheus import Server
 from spec.e2e.strict import LEGACY, TEXT
+from spec.e2e.timely import timely
 from spec.e2e.truth import SCHEMES, UTF8, Family, escaped, facts, label_set
 
 PAGE = "/metrics?exporter=golden"
@@ -102,10 +103,12 @@ FEATURES = "--enable-feature=exemplar-storage"
 class RealServer(GoldenCase):
     """A Prometheus 2.42 takes all of it, by OpenMetrics and by protobuf."""
 
+    @timely
     def test_by_openmetrics(self):
         self.check_server(Server(
             self, CONFIG.format(port=self.exporter.port), FEATURES))
 
+    @timely
     def test_by_protobuf(self):
         server = Server(self, CONFIG.format(port=self.exporter.port),
                         FEATURES + ",native-histograms")

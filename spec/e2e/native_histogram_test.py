@@ -9,6 +9,7 @@ from spec.e2e.answers import Answer
 from spec.e2e.lunex import Case, eventually
 from spec.e2e.native import OBSERVED, check_buckets, check_quantiles
 from spec.e2e.prometheus import Server
+from spec.e2e.timely import timely
 from spec.e2e.upstream import Upstream
 
 CONFIG = """
@@ -71,6 +72,7 @@ class NativeHistograms(Case):
         eventually(lambda: server.query(f"histogram_count({of})") == [count],
                    f"{of} has {count} observations")
 
+    @timely
     def test_prometheus_asks_for_protobuf_and_its_quantiles_are_right(self):
         self.observe(OBSERVED)
         server = self.server(FLAG)
@@ -83,6 +85,7 @@ class NativeHistograms(Case):
                 check_quantiles(self, server, name)
                 check_buckets(self, server, name)
 
+    @timely
     def test_what_was_counted_survives_a_reload(self):
         self.observe(OBSERVED)
         server = self.server(FLAG)
@@ -98,6 +101,7 @@ class NativeHistograms(Case):
         self.assertEqual([0], server.query(
             "resets(histogram_count(native_seconds)[1m:250ms])"))
 
+    @timely
     def test_without_the_feature_it_gets_openmetrics(self):
         self.observe(OBSERVED)
         server = self.server()

@@ -346,6 +346,7 @@ class Trouble(Pushed):
         up.wait_requests(2)
         self.assertEqual({"/metrics/job/count"}, {r.path for r in up.requests})
 
+    @timely
     def test_streams_of_one_interval_are_spread_over_it(self):
         up = self.upstream()
         up.answer("PUT", re.compile(".*"), Answer(200))

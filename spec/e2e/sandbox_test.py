@@ -530,7 +530,7 @@ class Sandbox(Case):
 
     def test_it_serves_as_any_other(self):
         site = Site(self, "here")
-        lunex = self.lunex(self.script(FETCH), "--sandbox",
+        lunex = self.lunex(self.script(FETCH), "--sandbox", "--watch=off",
                            "--allow=127.0.0.1", f"--urls={site.url}/")
         page = lunex.page_with(lambda samples: samples.get("foreign_up") == 1,
                                "it is up")
