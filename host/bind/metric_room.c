@@ -8,13 +8,11 @@
 bool metric_set_has_room(lua_State *L, const struct metric_set *set,
 			 const struct err *err)
 {
-	const struct metric_account *account = set->account;
-
-	if (!account || err->code != ERR_LIMIT ||
-	    account->limit.used < account->limit.max)
+	if (!set->account || err->code != ERR_LIMIT ||
+	    !registry_is_full(set->registry))
 		return false;
 	lua_gc(L, LUA_GCCOLLECT, 0);
-	return account->limit.used < account->limit.max;
+	return !registry_is_full(set->registry);
 }
 
 const char *metric_limit_hint(lua_State *L, const struct metric_set *set,

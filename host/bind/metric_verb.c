@@ -236,6 +236,28 @@ double check_metric_increment(lua_State *L, int arg,
 	return by;
 }
 
+/* The row, and the exemplar of VALUE that the table at MORE makes; NULL for
+ * none. Nothing that may raise stands between this and what takes it. */
+static uint32_t check_described(lua_State *L,
+				const struct metric_target *target,
+				double value, int more,
+				struct exemplar **exemplar)
+{
+	struct family *family = target->family;
+	struct err err;
+
+	while (true) {
+		uint32_t row = check_row(L, target);
+
+		*exemplar = more ? check_metric_exemplar(L, more, family, value)
+				 : NULL;
+		if (family_has_room(family, row, *exemplar, &err))
+			return row;
+		exemplar_unref(*exemplar);
+		check_metric_room(L, target->set, &err);
+	}
+}
+
 /* With the labels of an exemplar in the table at MORE. */
 static int inc_explained(lua_State *L, const struct metric_target *target,
 			 double by, int more)
@@ -245,8 +267,7 @@ static int inc_explained(lua_State *L, const struct metric_target *target,
 	uint32_t row;
 
 	check_metric_part(L, target->set, family);
-	row = check_row(L, target);
-	exemplar = check_metric_exemplar(L, more, family, by);
+	row = check_described(L, target, by, more, &exemplar);
 	family_inc(family, row, by);
 	family_exemplify(family, row, by, exemplar);
 	return 0;
@@ -278,9 +299,8 @@ int metric_observe(lua_State *L, const struct metric_target *target, int more)
 	double value = check_observation(L, family);
 	unsigned part = check_metric_part(L, target->set, family);
 	double now = now_of(L, family);
-	uint32_t row = check_row(L, target);
-	struct exemplar *exemplar =
-		more ? check_metric_exemplar(L, more, family, value) : NULL;
+	struct exemplar *exemplar;
+	uint32_t row = check_described(L, target, value, more, &exemplar);
 
 	family_observe(family, row, part, value, now);
 	if (exemplar)

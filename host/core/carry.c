@@ -301,7 +301,8 @@ static void add_row(struct carry *carry, const struct labels *labels,
 {
 	uint32_t row;
 
-	if (!find_row(carry, labels, &row)) {
+	if (!find_row(carry, labels, &row) ||
+	    !family_has_room(carry->to, row, NULL, NULL)) {
 		carry->left.full++;
 		return;
 	}

@@ -25,7 +25,8 @@
 /* Own series that were not taken over. */
 struct carry_left {
 	size_t unlike; /* TO has no family like theirs; with BEFORE NULL */
-	size_t full;   /* the limit of series leaves no room */
+	size_t full;   /* the limit of series leaves no room for them, or for
+			* their native buckets or windows */
 };
 
 /*
@@ -37,7 +38,8 @@ struct carry_left {
  *
  * Returns the number of series that something was added to (with BEFORE NULL:
  * also nought); LEFT may be NULL. Never fails: at the limit of series, the ones
- * that are there already still get what is theirs. TO's thread; the caller
+ * that are there already still get what is theirs, and exemplars that there is
+ * no room for are left out. TO's thread; the caller
  * holds references to both pages. NOW, of the clock that both registries were
  * told the time by, matters to windows alone.
  */

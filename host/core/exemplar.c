@@ -124,6 +124,11 @@ void exemplar_unref(struct exemplar *exemplar)
 		free(exemplar);
 }
 
+size_t exemplar_size(const struct exemplar *exemplar)
+{
+	return sizeof *exemplar + exemplar->len + 1;
+}
+
 /* ---- those of a series ---- */
 
 struct exemplars *exemplars_ref(struct exemplars *exemplars)
@@ -145,11 +150,12 @@ void exemplars_unref(struct exemplars *exemplars)
 /* A list of N with the slots of FROM, which may be NULL. */
 static struct exemplars *copy(const struct exemplars *from, uint32_t n)
 {
-	struct exemplars *list =
-		mem_alloc(sizeof *list + n * sizeof list->slots[0]);
+	size_t size = sizeof(struct exemplars) + n * sizeof from->slots[0];
+	struct exemplars *list = mem_alloc(size);
 
 	atomic_init(&list->refs, 1);
 	list->n = n;
+	list->bytes = from ? from->bytes : size;
 	for (uint32_t i = 0; from && i < n; i++)
 		if (from->slots[i])
 			list->slots[i] = exemplar_ref(from->slots[i]);
@@ -166,6 +172,9 @@ void exemplars_put(struct exemplars **list, uint32_t n, uint32_t i,
 		*list = copy(old, n);
 		exemplars_unref(old);
 	}
+	if ((*list)->slots[i])
+		(*list)->bytes -= exemplar_size((*list)->slots[i]);
+	(*list)->bytes += exemplar_size(exemplar);
 	exemplar_unref((*list)->slots[i]);
 	(*list)->slots[i] = exemplar;
 }

@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/err.h"
@@ -47,8 +48,12 @@ void exemplar_unref(struct exemplar *exemplar);
 struct exemplars {
 	_Atomic uint32_t refs;
 	uint32_t n;
+	size_t bytes; /* of the list and what is in it */
 	struct exemplar *slots[];
 };
+
+/* The bytes that it takes. */
+size_t exemplar_size(const struct exemplar *exemplar);
 
 struct exemplars *exemplars_ref(struct exemplars *exemplars);
 void exemplars_unref(struct exemplars *exemplars);

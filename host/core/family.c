@@ -27,15 +27,15 @@ static unsigned shift_for(unsigned numbers)
 	return shift;
 }
 
-/* A series counts as one, and as one more for each KiB that its sparse buckets
- * may come to. */
-static unsigned weight_of(const struct metadata *metadata)
+/* What a series that has sparse buckets counts beside itself: as one more for
+ * each KiB that they may come to. */
+static unsigned burden_of(const struct metadata *metadata)
 {
 	size_t buckets = metadata->native_options.max_buckets;
 
 	if (metadata->nquantiles)
 		buckets = (size_t)(WINDOW_SLICES + 1) * WINDOW_BUCKETS;
-	return 1 + (unsigned)(buckets * sizeof(struct native_bucket) / 1024);
+	return (unsigned)(buckets * sizeof(struct native_bucket) / 1024);
 }
 
 struct family *family_new(struct series_pool *pool, struct metadata *metadata,
@@ -49,7 +49,7 @@ struct family *family_new(struct series_pool *pool, struct metadata *metadata,
 	family->schema = schema;
 	family->keep = options->keep;
 	family->exempt = options->exempt;
-	family->weight = options->exempt ? 0 : weight_of(metadata);
+	family->burden = options->exempt ? 0 : burden_of(metadata);
 	family->ttl = options->ttl;
 	family->last = UINT32_MAX;
 	family->width = metadata->width;
@@ -269,8 +269,7 @@ size_t series_limit_bytes(const struct series_limit *limit)
 	return max > REGISTRY_LABELS_LEAST ? max : REGISTRY_LABELS_LEAST;
 }
 
-/* Sets of series that are gone are still there until a sweep. */
-static bool has_bytes(struct series_pool *pool)
+bool series_pool_has_bytes(struct series_pool *pool)
 {
 	size_t max = series_limit_bytes(pool->limit);
 
@@ -279,21 +278,33 @@ static bool has_bytes(struct series_pool *pool)
 	return pool->limit->bytes < max;
 }
 
-static bool refuse_series(const struct family *family, struct err *err)
+bool family_refuse_series(const struct family *family, struct err *err)
 {
 	const char *name = family->metadata->name;
 	size_t max = family->pool->limit->max;
 
-	if (family->weight > 1)
+	if (family->burden)
 		return err_set(err, ERR_LIMIT,
 			       "%s: the limit of %zu series is reached (one "
 			       "with %s counts as %u)",
 			       name, max,
 			       family->metadata->native ? "native buckets"
 							: "quantiles",
-			       family->weight);
+			       family->burden + 1);
 	return err_set(err, ERR_LIMIT, "%s: the limit of %zu series is reached",
 		       name, max);
+}
+
+bool family_refuse_bytes(const struct family *family, struct err *err)
+{
+	const struct series_pool *pool = family->pool;
+
+	return err_set(err, ERR_LIMIT,
+		       "%s: the labels of all series%s take more than %zu "
+		       "bytes",
+		       family->metadata->name,
+		       pool->explained ? " and exemplars" : "",
+		       series_limit_bytes(pool->limit));
 }
 
 static bool check_room(const struct family *family, struct err *err)
@@ -302,13 +313,9 @@ static bool check_room(const struct family *family, struct err *err)
 
 	if ((pool->limit->used >= pool->limit->max && !family->exempt) ||
 	    family->rows >= ROW_INDEX_MAX)
-		return refuse_series(family, err);
-	if (!has_bytes(pool) && !family->exempt)
-		return err_set(err, ERR_LIMIT,
-			       "%s: the labels of all series take more than "
-			       "%zu bytes",
-			       family->metadata->name,
-			       series_limit_bytes(pool->limit));
+		return family_refuse_series(family, err);
+	if (!series_pool_has_bytes(pool) && !family->exempt)
+		return family_refuse_bytes(family, err);
 	return true;
 }
 
@@ -331,8 +338,8 @@ static uint32_t add_row(struct family *family, struct labels *labels)
 	else
 		row_index_add(&family->index, hash_of(family, labels), row);
 	family->pool->series += !family->exempt;
-	family->pool->used += family->weight;
-	family->pool->limit->used += family->weight;
+	family->pool->used += !family->exempt;
+	family->pool->limit->used += !family->exempt;
 	family->moved++;
 	return row;
 }
@@ -524,13 +531,14 @@ void family_remove_row(struct family *family, uint32_t row)
 	rows_own(segment, segment->rows->count);
 	labels_unref(segment->rows->labels[place]);
 	segment->rows->labels[place] = NULL;
-	extras_clear(&segment->extras, place);
+	if (family->beside)
+		family_drop_row_extras(family, segment, place);
 	segment->states[place] = 0;
 	family->holes++;
 	family->moved++;
 	family->pool->series -= !family->exempt;
-	family->pool->used -= family->weight;
-	family->pool->limit->used -= family->weight;
+	family->pool->used -= !family->exempt;
+	family->pool->limit->used -= !family->exempt;
 	family->pool->removed++;
 }
 

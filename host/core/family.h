@@ -35,7 +35,8 @@ enum {
 struct series_pool {
 	struct intern sets;
 	size_t series;
-	size_t used;		 /* their weight together */
+	size_t used;		 /* what they count together */
+	size_t explained;	 /* bytes of exemplars */
 	struct series_limit own; /* where none is shared */
 	struct series_limit *limit;
 	size_t removed; /* since the sets were swept */
@@ -62,7 +63,7 @@ struct family {
 	struct label_schema *schema;
 	bool keep;
 	bool exempt;
-	unsigned weight; /* what a series counts against the limit */
+	unsigned burden; /* what one with sparse buckets counts beside itself */
 	bool counted;	 /* a row has been own */
 	bool beside;	 /* rows may have extras */
 	bool more;	 /* rows may have extras or times */
@@ -90,6 +91,13 @@ size_t series_limit_bytes(const struct series_limit *limit);
 
 /* Lets go of label sets that nobody holds. */
 void series_pool_sweep(struct series_pool *pool);
+
+/* Is there room for more of them? Sweeps before it says no. */
+bool series_pool_has_bytes(struct series_pool *pool);
+
+/* Both are false: ERR says which limit is reached. */
+bool family_refuse_series(const struct family *family, struct err *err);
+bool family_refuse_bytes(const struct family *family, struct err *err);
 
 /* Takes over METADATA and SCHEMA. */
 struct family *family_new(struct series_pool *pool, struct metadata *metadata,
@@ -131,6 +139,12 @@ static inline struct labels *family_labels(const struct family *family,
 {
 	return family_segment(family, row)
 		->rows->labels[family_place(family, row)];
+}
+
+/* Does a row in STATE show what lies beneath a staged value? */
+static inline bool family_hides(uint8_t state)
+{
+	return (state & (ROW_SHOWN | ROW_STAGED)) == (ROW_SHOWN | ROW_STAGED);
 }
 
 /* Number of rows in use of segment number S. */
@@ -176,6 +190,27 @@ struct counted {
 void family_count_extras(struct family *family, uint32_t row,
 			 const struct counted *before,
 			 const struct counted *after, double now);
+
+/*
+ * What lies beside the numbers of a row counts against the limits from when it
+ * is made until nothing can bring it back. While something is staged over what
+ * a row shows, there are two of it: what is staged, in the segment, and what is
+ * shown, in its chunk.
+ *
+ * The first empties a place of the segment, the second lets go of what its
+ * chunk shows there beneath a staged value, the third does what a row wants
+ * that goes. The fourth fills a place, which is empty, with place FROM_I of
+ * FROM.
+ */
+void family_drop_extras(struct family *family, struct segment *segment,
+			uint32_t place);
+void family_drop_hidden(struct family *family, const struct segment *segment,
+			uint32_t place);
+void family_drop_row_extras(struct family *family, struct segment *segment,
+			    uint32_t place);
+void family_put_extras(struct family *family, struct segment *segment,
+		       uint32_t place, const struct extras *from,
+		       uint32_t from_i);
 
 /* The part of family_observe() that few families have: what is BESIDE. */
 void family_observe_extras(struct family *family, uint32_t row, double value,

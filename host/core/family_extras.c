@@ -15,26 +15,98 @@ static bool is_own(const struct segment *segment, uint32_t place)
 	return (segment->states[place] & (ROW_OWN | ROW_STAGED)) == ROW_OWN;
 }
 
+/* ---- what counts against the limits ---- */
+
+/* What place I of EXTRAS counts, as series and as bytes. */
+struct burden {
+	size_t series, bytes;
+};
+
+static struct burden burden_at(const struct family *family,
+			       const struct extras *extras, uint32_t i)
+{
+	const struct exemplars *list = extras_exemplars_at(extras, i);
+	bool sparse =
+		extras_native_at(extras, i) || extras_window_at(extras, i);
+
+	return (struct burden){ sparse ? family->burden : 0,
+				list ? list->bytes : 0 };
+}
+
+static void take(struct family *family, struct burden burden)
+{
+	struct series_pool *pool = family->pool;
+
+	pool->used += burden.series;
+	pool->limit->used += burden.series;
+	pool->explained += burden.bytes;
+	pool->limit->bytes += burden.bytes;
+}
+
+static void give_back(struct family *family, struct burden burden)
+{
+	struct series_pool *pool = family->pool;
+
+	pool->used -= burden.series;
+	pool->limit->used -= burden.series;
+	pool->explained -= burden.bytes;
+	pool->limit->bytes -= burden.bytes;
+}
+
+void family_drop_extras(struct family *family, struct segment *segment,
+			uint32_t place)
+{
+	give_back(family, burden_at(family, &segment->extras, place));
+	extras_clear(&segment->extras, place);
+}
+
+void family_drop_hidden(struct family *family, const struct segment *segment,
+			uint32_t place)
+{
+	struct extras shown = chunk_extras(segment->chunk);
+
+	give_back(family, burden_at(family, &shown, place));
+}
+
+void family_drop_row_extras(struct family *family, struct segment *segment,
+			    uint32_t place)
+{
+	if (family_hides(segment->states[place]))
+		family_drop_hidden(family, segment, place);
+	family_drop_extras(family, segment, place);
+}
+
+void family_put_extras(struct family *family, struct segment *segment,
+		       uint32_t place, const struct extras *from,
+		       uint32_t from_i)
+{
+	extras_copy(&segment->extras, place, from, from_i);
+	take(family, burden_at(family, &segment->extras, place));
+}
+
 /* ---- observations ---- */
 
-static struct native *native_of(const struct family *family,
-				struct segment *segment, uint32_t place)
+static struct native *native_of(struct family *family, struct segment *segment,
+				uint32_t place)
 {
 	struct native **native = extras_native(&segment->extras, place);
 
-	if (!*native)
+	if (!*native) {
 		*native = native_new(&family->metadata->native_options);
+		take(family, (struct burden){ family->burden, 0 });
+	}
 	return native_own(native);
 }
 
-static struct window *window_of(const struct family *family,
-				struct segment *segment, uint32_t place,
-				double now)
+static struct window *window_of(struct family *family, struct segment *segment,
+				uint32_t place, double now)
 {
 	struct window **window = extras_window(&segment->extras, place);
 
-	if (!*window)
+	if (!*window) {
 		*window = window_new(family->metadata->window, now);
+		take(family, (struct burden){ family->burden, 0 });
+	}
 	return window_own(window);
 }
 
@@ -155,6 +227,17 @@ static void expect_exemplar(struct family *family,
 	family->pool->quoted |= label_text_quoted(text);
 }
 
+/* EXEMPLAR, whose reference moves, into slot I of the row. */
+static void put(struct family *family, struct segment *segment, uint32_t place,
+		uint32_t i, struct exemplar *exemplar)
+{
+	struct exemplars **list = extras_exemplars(&segment->extras, place);
+
+	give_back(family, (struct burden){ 0, *list ? (*list)->bytes : 0 });
+	exemplars_put(list, slots_of(family->metadata), i, exemplar);
+	take(family, (struct burden){ 0, (*list)->bytes });
+}
+
 /* What is explained at TIME was counted a moment later: that is no reason to
  * begin after it. */
 static void begin_by(struct family *family, struct segment *segment,
@@ -179,13 +262,61 @@ void family_exemplify(struct family *family, uint32_t row, double value,
 	const struct metadata *m = family->metadata;
 	struct segment *segment = family_segment(family, row);
 	uint32_t place = family_place(family, row);
-	struct exemplars **list = extras_exemplars(&segment->extras, place);
+	const struct exemplars *list =
+		extras_exemplars_at(&segment->extras, place);
 
 	expect_exemplar(family, exemplar);
 	begin_by(family, segment, place, exemplar->time);
-	exemplars_put(list, slots_of(m), slot_for(m, *list, value), exemplar);
+	put(family, segment, place, slot_for(m, list, value), exemplar);
 	if (!(segment->states[place] & ROW_STAGED))
 		segment->changed = family->changed = true;
+}
+
+/* ---- room ---- */
+
+/* Does the next observation make sparse buckets for the row? */
+static bool wants_buckets(const struct family *family,
+			  const struct segment *segment, uint32_t place)
+{
+	uint8_t state = segment->states[place];
+	bool counts = !(state & ROW_STAGED) &&
+		      (!(state & ROW_SHOWN) || state & ROW_OWN);
+
+	return counts && family->burden &&
+	       !burden_at(family, &segment->extras, place).series;
+}
+
+/* Does EXEMPLAR take more than the one that it replaces? */
+static bool wants_bytes(const struct family *family,
+			const struct segment *segment, uint32_t place,
+			const struct exemplar *exemplar)
+{
+	const struct exemplars *list =
+		extras_exemplars_at(&segment->extras, place);
+	const struct exemplar *old;
+
+	if (!exemplar || family->exempt)
+		return false;
+	old = list ? list->slots[slot_for(family->metadata, list,
+					  exemplar->value)]
+		   : NULL;
+	return !old || exemplar_size(exemplar) > exemplar_size(old);
+}
+
+bool family_has_room(struct family *family, uint32_t row,
+		     const struct exemplar *exemplar, struct err *err)
+{
+	const struct segment *segment = family_segment(family, row);
+	uint32_t place = family_place(family, row);
+	const struct series_limit *limit = family->pool->limit;
+
+	/* The series itself is among those in use already. */
+	if (wants_buckets(family, segment, place) && limit->used > limit->max)
+		return family_refuse_series(family, err);
+	if (wants_bytes(family, segment, place, exemplar) &&
+	    !series_pool_has_bytes(family->pool))
+		return family_refuse_bytes(family, err);
+	return true;
 }
 
 /* ---- what another registry counted ---- */
@@ -204,15 +335,18 @@ static void add_exemplars(struct family *family, struct segment *segment,
 
 	for (uint32_t i = 0; i < n && i < after->n; i++) {
 		struct exemplar *slot = after->slots[i];
-		struct exemplars **list;
+		const struct exemplars *list;
 		uint32_t to;
 
 		if (!slot || (before && before->slots[i] == slot))
 			continue;
-		list = extras_exemplars(&segment->extras, place);
-		to = m->le && !m->classic ? oldest(*list) : i;
-		if (!*list || is_later(slot, (*list)->slots[to]))
-			exemplars_put(list, n, to, exemplar_ref(slot));
+		list = extras_exemplars_at(&segment->extras, place);
+		to = m->le && !m->classic ? oldest(list) : i;
+		if ((list && !is_later(slot, list->slots[to])) ||
+		    (wants_bytes(family, segment, place, slot) &&
+		     !series_pool_has_bytes(family->pool)))
+			continue;
+		put(family, segment, place, to, exemplar_ref(slot));
 		expect_exemplar(family, slot);
 	}
 }

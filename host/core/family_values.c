@@ -55,12 +55,21 @@ static inline void stage(struct family *family, uint32_t row, unsigned part,
 }
 
 /* Where there is no place for a time, it is the first number that becomes 0. */
-static void forget(const struct family *family, struct segment *segment,
-		   uint32_t place, double *numbers)
+static void forget(struct family *family, struct segment *segment,
+		   uint32_t place, uint8_t was, double *numbers)
 {
+	bool staged = segment->states[place] & ROW_STAGED;
+
 	numbers[family->created] = 0;
 	numbers[family->time] = 0;
-	extras_clear(&segment->extras, place);
+	if (!family->beside)
+		return;
+	if (staged && !(was & ROW_STAGED))
+		extras_clear(&segment->extras, place); /* it is shown still */
+	else
+		family_drop_extras(family, segment, place);
+	if (!staged && family_hides(was))
+		family_drop_hidden(family, segment, place);
 }
 
 /* Books a set of the row and returns its numbers, which the caller writes. */
@@ -69,6 +78,7 @@ static inline double *stage_numbers(struct family *family, uint32_t row,
 {
 	struct segment *segment = family_segment(family, row);
 	uint32_t place = family_place(family, row);
+	uint8_t was = segment->states[place];
 	double *numbers;
 
 	stage(family, row, part, now);
@@ -76,7 +86,7 @@ static inline double *stage_numbers(struct family *family, uint32_t row,
 		family_segment_own(family, segment);
 	numbers = segment->values + place * family->width;
 	if (family->more)
-		forget(family, segment, place, numbers);
+		forget(family, segment, place, was, numbers);
 	return numbers;
 }
 
@@ -223,6 +233,8 @@ static void commit_row(struct family *family, struct segment *segment,
 		       uint32_t row, uint32_t place, double now)
 {
 	if (segment->states[place] & ROW_STAGED) {
+		if (family->beside && family_hides(segment->states[place]))
+			family_drop_hidden(family, segment, place);
 		segment->states[place] = ROW_SHOWN;
 		family->staged--;
 		touch(family, segment, place, now);
@@ -236,6 +248,7 @@ static void restore_extras(struct family *family, struct segment *segment,
 {
 	struct extras shown = chunk_extras(segment->chunk);
 
+	family_drop_extras(family, segment, place);
 	extras_copy(&segment->extras, place, &shown, place);
 	if (extras_window_at(&shown, place))
 		family->turns = -INFINITY; /* nobody looked meanwhile */
@@ -320,6 +333,8 @@ void family_expire(struct family *family, double now)
 			if (segment->expires[place] < earliest)
 				earliest = segment->expires[place];
 		} else if (state & ROW_STAGED) {
+			if (family->beside)
+				family_drop_hidden(family, segment, place);
 			segment->states[place] = ROW_STAGED;
 			mark_changed(family, segment);
 		} else {
@@ -341,7 +356,7 @@ static void forget_row(struct family *family, struct segment *segment,
 {
 	memset(segment->values + place * family->width, 0,
 	       family->width * sizeof(double));
-	extras_clear(&segment->extras, place);
+	family_drop_extras(family, segment, place);
 	segment->states[place] = 0;
 	segment->owners[place] = REGISTRY_LIVE;
 	family->staged--;
@@ -392,8 +407,9 @@ void family_restage(struct family *family, struct family_staged *staged)
 			       family_place(family, row) * family->width,
 		       staged->values + i * family->width,
 		       family->width * sizeof(double));
-		extras_copy(&segment->extras, family_place(family, row),
-			    &staged->extras, i);
+		extras_clear(&segment->extras, family_place(family, row));
+		family_put_extras(family, segment, family_place(family, row),
+				  &staged->extras, i);
 	}
 	extras_release(&staged->extras);
 	free(staged->rows);

@@ -86,7 +86,8 @@ void registry_free(struct registry *registry)
 		free((char *)(uintptr_t)registry->labels[i].name);
 		free((char *)(uintptr_t)registry->labels[i].value);
 	}
-	registry->pool.limit->bytes -= registry->pool.sets.bytes;
+	registry->pool.limit->bytes -=
+		registry->pool.sets.bytes + registry->pool.explained;
 	intern_release(&registry->pool.sets);
 	page_unref(registry->page);
 	labels_unref(registry->constant);

@@ -47,13 +47,14 @@ enum { REGISTRY_SERIES_MAX = 100000 };
  * the texts of labels are no part of the memory of a script. */
 enum { REGISTRY_LABELS_MEAN = 1024, REGISTRY_LABELS_LEAST = 1 << 20 };
 
-/* A ceiling that several registries of a thread share. Each series counts, one
- * with native buckets or quantiles for each KiB that it may take, and each
- * family counts as one more. It outlives them. */
+/* A ceiling that several registries of a thread share. Each series counts, and
+ * once it has native buckets or a window for quantiles, as one more for each
+ * KiB that these may come to; each family counts as one more. It outlives them.
+ */
 struct series_limit {
 	size_t used;
 	size_t max;
-	size_t bytes; /* private: of the texts of labels */
+	size_t bytes; /* private: of the texts of labels, and of exemplars */
 };
 
 struct registry_options {
@@ -156,6 +157,12 @@ void family_inc(struct family *family, uint32_t row, double by);
  */
 void family_observe(struct family *family, uint32_t row, unsigned part,
 		    double value, double now);
+
+/* Is there room for what comes to lie beside the numbers of the row: native
+ * buckets or a window when the first value is observed, EXEMPLAR, which may be
+ * NULL? False and ERR at the limits. Those who do not ask get no refusal. */
+bool family_has_room(struct family *family, uint32_t row,
+		     const struct exemplar *exemplar, struct err *err);
 
 /* The series with these label values goes at once, with all that was set or
  * counted; a later set makes it anew. False: there was none. Numbers of other

@@ -5,6 +5,7 @@ local http = require "http"
 local task = require "task"
 
 local serve = dofile "spec/bind/stand_in.lua"
+local timely = dofile "spec/bind/timely.lua"
 
 local function say(response)
   return function() return response end
@@ -333,7 +334,7 @@ describe("retries", function()
     assert.equal("no", other.body)
   end)
 
-  it("are not begun when they do not fit into the timeout", function()
+  it("are not begun when they do not fit into the timeout", timely(function()
     local began = clock.monotonic()
     local n, answer, message = attempts("GET", { retries = 5, timeout = 0.5 },
       { { status = 503, headers = { ["Retry-After"] = 1 } } })
@@ -341,7 +342,7 @@ describe("retries", function()
     assert.is_nil(answer)
     assert.matches("503", message)
     assert.is_true(clock.monotonic() - began < 0.4)
-  end)
+  end))
 end)
 
 describe("Retry-After", function()
@@ -362,18 +363,19 @@ describe("Retry-After", function()
     end)
   end
 
-  it("pauses the client, and a request that cannot wait fails at once", function()
-    local began = clock.monotonic()
-    for _, status in ipairs { 429, 503 } do
-      local result, message, n = second({ status = status,
-        headers = { ["Retry-After"] = 30 } }, { timeout = 5 })
-      assert.is_nil(result)
-      assert.matches("^GET URL/2: the server asked for a pause of another " ..
-        "30 s %(" .. status .. " %u[%a ]+%)$", message)
-      assert.equal(1, n)
-    end
-    assert.is_true(clock.monotonic() - began < 2)
-  end)
+  it("pauses the client, and a request that cannot wait fails at once",
+    timely(function()
+      local began = clock.monotonic()
+      for _, status in ipairs { 429, 503 } do
+        local result, message, n = second({ status = status,
+          headers = { ["Retry-After"] = 30 } }, { timeout = 5 })
+        assert.is_nil(result)
+        assert.matches("^GET URL/2: the server asked for a pause of another " ..
+          "30 s %(" .. status .. " %u[%a ]+%)$", message)
+        assert.equal(1, n)
+      end
+      assert.is_true(clock.monotonic() - began < 2)
+    end))
 
   it("may be a date, by the server's clock if it says what that is", function()
     local _, message = second({ status = 503, headers = {
@@ -423,7 +425,7 @@ describe("Retry-After", function()
     end)
   end)
 
-  it("is for the next attempt, not for all", function()
+  it("is for the next attempt, not for all", timely(function()
     local asked = 0
     with_client(function(_, connection)
       asked = asked + 1
@@ -441,25 +443,26 @@ describe("Retry-After", function()
       assert.equal(3, asked)
       assert.is_true(clock.monotonic() - began < 1.9)
     end)
-  end)
+  end))
 
-  it("makes those fail at once that wait already and cannot any more", function()
-    with_client(function(request)
-      if request.path == "/slow" then
-        task.sleep(0.05)
-        return { status = 503, headers = { ["Retry-After"] = 60 } }
-      end
-      return {}
-    end, { rate = { requests = 1, per = 0.5 } }, function(client)
-      local began = clock.monotonic()
-      local message
-      task.all(function() client:get "/slow" end, function()
-        message = select(2, client:get("/2", { timeout = 5 }))
+  it("makes those fail at once that wait already and cannot any more",
+    timely(function()
+      with_client(function(request)
+        if request.path == "/slow" then
+          task.sleep(0.05)
+          return { status = 503, headers = { ["Retry-After"] = 60 } }
+        end
+        return {}
+      end, { rate = { requests = 1, per = 0.5 } }, function(client)
+        local began = clock.monotonic()
+        local message
+        task.all(function() client:get "/slow" end, function()
+          message = select(2, client:get("/2", { timeout = 5 }))
+        end)
+        assert.matches("a pause of another 60 s %(503 Service", message)
+        assert.is_true(clock.monotonic() - began < 0.4)
       end)
-      assert.matches("a pause of another 60 s %(503 Service", message)
-      assert.is_true(clock.monotonic() - began < 0.4)
-    end)
-  end)
+    end))
 
   it("does not bind the functions of the module", function()
     serve(function(request)
@@ -490,7 +493,7 @@ describe("rate", function()
     end)
   end
 
-  it("is kept in every window, as the server sees it", function()
+  it("is kept in every window, as the server sees it", timely(function()
     for _, work in ipairs { 0, 0.03 } do
       local rate = { requests = 4, per = 0.1 }
       local requests = times_of(18, rate, work)
@@ -499,13 +502,13 @@ describe("rate", function()
           rate.per)
       end
     end
-  end)
+  end))
 
-  it("does not hold back what it allows", function()
+  it("does not hold back what it allows", timely(function()
     local began = clock.monotonic()
     times_of(100, { requests = 100, per = 60 })
     assert.is_true(clock.monotonic() - began < 2)
-  end)
+  end))
 
   it("lets requests go in the order in which they came", function()
     local requests = times_of(9, { requests = 1, per = 0.005 })
@@ -514,7 +517,7 @@ describe("rate", function()
     end
   end)
 
-  it("refuses at once what cannot have a place in time", function()
+  it("refuses at once what cannot have a place in time", timely(function()
     with_client(say {}, { rate = { requests = 2, per = 60 } },
       function(client, stand)
         assert(client:get "/1")
@@ -528,9 +531,9 @@ describe("rate", function()
         assert.is_true(clock.monotonic() - began < 1)
         assert.equal(2, #stand.requests)
       end)
-  end)
+  end))
 
-  it("gives the place of a cancelled waiter to the next", function()
+  it("gives the place of a cancelled waiter to the next", timely(function()
     with_client(say {}, { rate = { requests = 1, per = 0.1 } },
       function(client, stand)
         local began = clock.monotonic()
@@ -544,7 +547,7 @@ describe("rate", function()
         assert.equal("/3", stand.requests[2].path)
         assert.is_true(clock.monotonic() - began < 0.19)
       end)
-  end)
+  end))
 
   it("counts what failed, since the server may have seen it", function()
     with_client(function(_, connection) connection:close() end,

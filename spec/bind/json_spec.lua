@@ -1,5 +1,4 @@
 -- SPDX-License-Identifier: Apache-2.0
-local clock = require "clock"
 local json = require "json"
 
 describe("json.decode", function()
@@ -26,12 +25,12 @@ describe("json.decode", function()
     assert.matches("too many nested", message)
     assert.is_nil((json.decode(("["):rep(1000000))))
     for _, open in ipairs { "[", '{"a":' } do
-      local began = clock.monotonic()
+      local began = os.clock()
       result, message = json.decode(open:rep(100000) ..
         (open == "[" and "]" or "}"):rep(100000))
       assert.is_nil(result)
       assert.matches("too many nested", message)
-      assert.is_true(clock.monotonic() - began < 0.5)
+      assert.is_true(os.clock() - began < 0.5)
     end
   end)
 

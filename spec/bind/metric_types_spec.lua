@@ -5,6 +5,7 @@
 local clock = require "clock"
 local exporter = require "exporter"
 local metric = require "metric"
+local timely = dofile "spec/bind/timely.lua"
 
 -- Its lines about metrics whose name begins with `x_`. Count and sum of a gauge
 -- histogram are left out: in the text format they are metrics of their own.
@@ -222,7 +223,7 @@ describe("a summary with quantiles", function()
     assert.matches("x_s_sum 500500\nx_s_count 1000\n", e:page())
   end)
 
-  it("forgets what is older than its window", function()
+  it("forgets what is older than its window", timely(function()
     local registry = metric.registry {
       x_s = metric.summary { "S.", quantiles = { 1 }, window = 0.25 },
     }
@@ -234,7 +235,7 @@ describe("a summary with quantiles", function()
     until gone or clock.monotonic() > late
     assert.same({ 'x_s{quantile="1"} NaN', "x_s_sum 5", "x_s_count 1" },
       texts(registry:render()))
-  end)
+  end))
 end)
 
 describe("set of a distribution", function()

@@ -547,6 +547,34 @@ return {
     assert.is_true(ok)
   end)
 
+  it("counts windows when something is observed", function()
+    local e <close> = load [[
+local r = metric.registry {
+  s = metric.summary { "S.", quantiles = { 0.5 }, labels = { "l" } },
+}
+return {
+  name = "spec",
+  limits = { series = 500 },
+  metrics = {},
+  collect = function()
+    for i = 1, 400 do
+      r.s:set({ count = 1, sum = 1, quantiles = { [0.5] = 1 } }, i)
+    end
+    r.s:observe(1, "a") -- 193 of the 100 that are left
+    local ok, message = pcall(r.s.observe, r.s, 1, "b")
+    assert(not ok and message:find("s: the limit of 500 series is reached "
+      .. "(one with quantiles counts as 193)", 1, true), message)
+    assert(r.s:remove("a"))
+    r.s:observe(1, "b")
+    r.s:observe(1, "c")
+  end,
+}
+]]
+    local ok, message = e:collect()
+    assert.is_false(ok)
+    assert.matches(":23: s: the limit of 500 series is reached", message)
+  end)
+
   it("is not kept by a script that makes one each time", function()
     local e <close> = load [[
 return {

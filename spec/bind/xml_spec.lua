@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Documents read like tables. The fixtures are answers of a Mirth Connect.
-local clock = require "clock"
 local json = require "json"
 local value = require "value"
 local xml = require "xml"
@@ -549,9 +548,9 @@ describe("a hostile document", function()
     end
     local text = "<r><" .. table.concat(names, "/><") .. "/>" ..
       ("<" .. names[#names] .. "/>"):rep(500000) .. "</r>"
-    local began = clock.monotonic()
+    local began = os.clock()
     assert(xml.parse(text))
-    assert.is_true(clock.monotonic() - began < 2)
+    assert.is_true(os.clock() - began < 2)
   end)
 
   it("is an answer with wrong options, which raise", function()

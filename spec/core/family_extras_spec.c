@@ -502,6 +502,192 @@ static void other_quantiles_are_another_family(void **state)
 	registry_free(other);
 }
 
+/* ---- limits ---- */
+
+/* A registry with room for MAX series beside the family. */
+static void begin_limited(struct series_limit *limit, size_t max)
+{
+	*limit = (struct series_limit){ .max = max + 1 };
+	registry_free(registry);
+	registry = registry_new(&(struct registry_options){ .limit = limit });
+}
+
+static bool has_room(struct family *family, const char *n, struct err *err)
+{
+	return family_has_room(family, row(family, n), NULL, err);
+}
+
+/* Windows count when there are some. */
+static void mirrored_summaries_count_as_one(void **state)
+{
+	struct series_limit limit;
+	struct err err = { 0 };
+	struct family *f;
+	char n[8];
+
+	(void)state;
+	begin_limited(&limit, 1000);
+	f = add(summary);
+	for (int i = 0; i < 900; i++) {
+		snprintf(n, sizeof n, "%d", i);
+		set_numbers(f, n, PART);
+	}
+	registry_commit(registry, PART, now);
+	assert_int_equal(limit.used, 1 + 900);
+	assert_true(has_room(f, "a", &err));
+	observe(f, "a", 1);
+	assert_int_equal(limit.used, 1 + 901 + 192);
+	assert_true(has_room(f, "0", &err)); /* mirrored, it stays so */
+	assert_true(has_room(f, "a", &err)); /* it has what it wants */
+	assert_false(
+		family_row(f, &(struct str){ "b", 1 }, &(uint32_t){ 0 }, &err));
+	assert_int_equal(err.code, ERR_LIMIT);
+	assert_string_equal(err.text,
+			    "f: the limit of 1001 series is reached (one with "
+			    "quantiles counts as 193)");
+	family_remove(f, &(struct str){ "a", 1 });
+	assert_int_equal(limit.used, 1 + 900);
+	assert_true(has_room(f, "b", &err));
+}
+
+static void what_is_observed_meets_the_limit(void **state)
+{
+	struct series_limit limit;
+	struct err err = { 0 };
+	struct family *f;
+
+	(void)state;
+	begin_limited(&limit, 200);
+	f = add(summary);
+	set_numbers(f, "a", LIVE);
+	set_numbers(f, "b", LIVE);
+	row(f, "d");
+	observe(f, "c", 1);
+	assert_int_equal(limit.used, 1 + 4 + 192);
+	row(f, "e");
+	assert_true(has_room(f, "d", &err));
+	observe(f, "d", 1);
+	assert_false(has_room(f, "e", &err));
+	assert_string_equal(err.text,
+			    "f: the limit of 201 series is reached (one with "
+			    "quantiles counts as 193)");
+	set_numbers(f, "c", LIVE); /* nothing is counted any more */
+	assert_int_equal(limit.used, 1 + 5 + 192);
+	assert_true(has_room(f, "e", &err));
+}
+
+/* What a drop brings back counts meanwhile. */
+static void what_is_hidden_counts(void **state)
+{
+	struct series_limit limit;
+	struct family *f;
+
+	(void)state;
+	begin_limited(&limit, 1000);
+	f = add(summary);
+	observe(f, "a", 1);
+	set_numbers(f, "a", PART);
+	assert_int_equal(limit.used, 2 + 192);
+	set_numbers(f, "a", PART);
+	registry_drop(registry, PART, now);
+	assert_int_equal(limit.used, 2 + 192);
+	assert_quantiles(shown(), 0, 1, 1);
+	set_numbers(f, "a", PART);
+	registry_commit(registry, PART, now);
+	assert_int_equal(limit.used, 2);
+	registry_free(registry);
+	registry = NULL;
+	assert_int_equal(limit.used, 0);
+}
+
+static void carrying_keeps_to_the_limit(void **state)
+{
+	struct series_limit limit;
+	struct carry_left left;
+	struct family *old;
+	struct page *swap;
+
+	(void)state;
+	begin_limited(&limit, 300);
+	add(summary);
+	other = registry_new(&(struct registry_options){ 0 });
+	old = add_to(other, summary);
+	observe(old, "a", 1);
+	observe(old, "b", 1);
+	observe(old, "c", 1);
+	swap = registry_publish(other, now);
+	assert_int_equal(registry_carry(registry, NULL, swap, now, &left), 2);
+	assert_int_equal(left.full, 1);
+	assert_int_equal(limit.used, 1 + 2 + 2 * 192);
+	observe(old, "a", 2);
+	page_unref(carry(swap));
+	assert_quantiles(shown(), 0, 1, 2);
+	assert_int_equal(limit.used, 1 + 2 + 2 * 192);
+	page_unref(swap);
+	registry_free(other);
+	registry_free(registry);
+	registry = NULL;
+	assert_int_equal(limit.used, 0);
+}
+
+static struct exemplar *explanation(const char *value)
+{
+	const struct exemplar_label label = { "trace_id",
+					      { value, strlen(value) } };
+
+	return exemplar_new(&label, 1, 1, 1, NULL);
+}
+
+static bool explain(struct family *family, const char *n, const char *value,
+		    struct err *err)
+{
+	struct exemplar *exemplar = explanation(value);
+	uint32_t at = row(family, n);
+
+	family_inc(family, at, 1);
+	if (!family_has_room(family, at, exemplar, err)) {
+		exemplar_unref(exemplar);
+		return false;
+	}
+	family_exemplify(family, at, 1, exemplar);
+	return true;
+}
+
+/* 1 MiB is the least that labels have; 1024 series have it, too. */
+static void exemplars_count_as_labels(void **state)
+{
+	static const char text[] =
+		"0123456789012345678901234567890123456789012345678901234567890"
+		"1234567890123456789012345678901234567890";
+	struct series_limit limit;
+	struct err err = { 0 };
+	struct family *f;
+	char n[8];
+	int i = 0;
+
+	(void)state;
+	begin_limited(&limit, 1023);
+	f = add(counter);
+	do
+		snprintf(n, sizeof n, "%d", i % 1000);
+	while (explain(f, n, i < 1000 ? text : "", &err) && ++i < 2000);
+	assert_int_equal(i, 2000); /* each has one, the last */
+	assert_in_range(limit.bytes, 1000 * 60, 1000 * 80);
+	limit.bytes += 1 << 20;			/* as if others had that much */
+	assert_true(explain(f, "7", "", &err)); /* takes no more than it did */
+	assert_false(explain(f, "7", "x", &err));
+	assert_int_equal(err.code, ERR_LIMIT);
+	assert_string_equal(err.text,
+			    "f: the labels of all series and exemplars take "
+			    "more than 1048576 bytes");
+	limit.bytes -= 1 << 20;
+	assert_true(explain(f, "7", "x", &err));
+	set_numbers(f, "7", LIVE); /* forgets it */
+	registry_free(registry);
+	registry = NULL;
+	assert_int_equal(limit.bytes, 0);
+}
+
 #define SPEC(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -523,6 +709,11 @@ int main(void)
 		SPEC(windows_go_on),
 		SPEC(what_began_anew_is_added_whole),
 		SPEC(other_quantiles_are_another_family),
+		SPEC(mirrored_summaries_count_as_one),
+		SPEC(what_is_observed_meets_the_limit),
+		SPEC(what_is_hidden_counts),
+		SPEC(carrying_keeps_to_the_limit),
+		SPEC(exemplars_count_as_labels),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

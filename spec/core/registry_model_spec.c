@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "core/carry.h"
+#include "core/family.h"
 #include "core/number.h"
 #include "core/registry.h"
 
@@ -37,7 +38,6 @@ struct beside {
 struct state {
 	bool exists, shown, staged, lasting;
 	bool own; /* what is shown was counted */
-	unsigned weight;
 	unsigned owner;
 	double now[NUMBERS];  /* what is shown */
 	double next[NUMBERS]; /* what is staged */
@@ -65,12 +65,13 @@ struct world {
 	struct registry *registry;
 	struct model_family families[FAMILIES];
 	struct model_child children[CHILDREN];
-	size_t series, series_max;
-	size_t used; /* of series_max */
+	struct series_limit limit; /* as the registry counts */
+	size_t series;
 	double now;
 	int operations;
 	double exemplars; /* so many were made; the time of the last */
 	size_t most;	  /* series of a page */
+	size_t refused;	  /* observations */
 	struct page *old; /* a page of some time ago ... */
 	char *old_text;	  /* ... and what it showed then */
 };
@@ -170,7 +171,7 @@ static const double bounds[] = { 1, 2.5, 100 };
 static const char *const states[] = { "on", "off", "\"" };
 
 static const double quantiles[] = { 0.5, 1 };
-static const struct native_options native = { 4, 40, 0.25 };
+static const struct native_options native = { 4, 80, 0.25 };
 
 static void forget(struct beside *beside)
 {
@@ -189,20 +190,89 @@ static void read_window(struct state *s)
 			window_quantile(s->shown_beside.window, quantiles[i]);
 }
 
-static bool has_room(const struct world *w)
+static bool has_observations(const struct model_family *f)
 {
-	return w->used < w->series_max;
+	return f->type == METRIC_HISTOGRAM || f->type == METRIC_SUMMARY ||
+	       f->type == METRIC_GAUGEHISTOGRAM;
 }
 
-/* One with quantiles may take 192 KiB, and counts for each of them. */
-static void count_series(struct world *w, const struct model_family *f,
-			 struct state *s)
+/* A window may take 192 KiB, buckets 1.25 here; each whole one counts. */
+static size_t count_beside(const struct beside *b)
+{
+	return b->window ? 192 : b->native ? 1 : 0;
+}
+
+/* The families count, too. */
+static size_t count_used(const struct world *w)
+{
+	size_t used = FAMILIES + w->series;
+
+	for (int i = 0; i < FAMILIES; i++) {
+		const struct model_family *f = &w->families[i];
+
+		for (int key = 0; has_observations(f) && key < f->keys; key++)
+			used += count_beside(&f->series[key].shown_beside);
+	}
+	return used;
+}
+
+/* As large as those that are made here. */
+static size_t count_exemplars(const struct model_family *f,
+			      const struct beside *b)
+{
+	const struct metadata *m = family_metadata(f->family);
+	size_t n = m->type == METRIC_COUNTER ? 1
+		   : m->classic		     ? m->nbounds + 1
+					     : SLOTS;
+	size_t bytes = 0;
+
+	for (int i = 0; i < SLOTS; i++)
+		bytes += b->times[i] > 0 ? sizeof(struct exemplar) + 1 : 0;
+	return bytes ? bytes + sizeof(struct exemplars) + n * sizeof(void *)
+		     : 0;
+}
+
+/* What the registry counts is what is there. */
+static void check_account(const struct world *w)
+{
+	const struct series_pool *pool = w->families[0].family->pool;
+	size_t bytes = pool->sets.bytes;
+
+	for (int i = 0; i < FAMILIES; i++) {
+		const struct model_family *f = &w->families[i];
+
+		for (int key = 0; key < f->keys; key++) {
+			bytes += count_exemplars(f,
+						 &f->series[key].shown_beside);
+			bytes +=
+				count_exemplars(f, &f->series[key].next_beside);
+		}
+	}
+	assert_int_equal(w->limit.bytes, bytes);
+	assert_int_equal(w->limit.used, count_used(w));
+}
+
+/* No fewer than are used, in less time. */
+static size_t count_most(const struct world *w)
+{
+	size_t most = FAMILIES + w->series;
+
+	for (int i = 0; i < FAMILIES; i++)
+		most += (size_t)w->families[i].keys *
+			(w->families[i].type == METRIC_SUMMARY ? 192 : 1);
+	return most;
+}
+
+static bool has_room(const struct world *w)
+{
+	return count_most(w) < w->limit.max || count_used(w) < w->limit.max;
+}
+
+static void count_series(struct world *w, struct state *s)
 {
 	if (s->exists)
 		return;
 	s->exists = true;
-	s->weight = family_metadata(f->family)->nquantiles ? 193 : 1;
-	w->used += s->weight;
 	w->series++;
 }
 
@@ -210,7 +280,6 @@ static void remove_series(struct world *w, struct state *s)
 {
 	forget(&s->shown_beside);
 	forget(&s->next_beside);
-	w->used -= s->weight;
 	w->series--;
 	*s = (struct state){ 0 };
 }
@@ -504,14 +573,8 @@ static bool find(struct world *w, struct model_family *f, int key,
 	found = family_row(f->family, values, row, &err);
 	assert_int_equal(found, s->exists || has_room(w));
 	if (found)
-		count_series(w, f, s);
+		count_series(w, s);
 	return found;
-}
-
-static bool has_observations(const struct model_family *f)
-{
-	return f->type == METRIC_HISTOGRAM || f->type == METRIC_SUMMARY ||
-	       f->type == METRIC_GAUGEHISTOGRAM;
 }
 
 static void set_numbers(struct world *w, struct model_family *f, uint32_t row,
@@ -647,12 +710,32 @@ static void explain(struct world *w, struct model_family *f, int key,
 		b->created = w->exemplars;
 }
 
+/* May the series be observed? The window that it would get then may be the one
+ * too many, for which there is room while the limit is not passed. */
+static bool may_observe(struct world *w, struct model_family *f, int key,
+			uint32_t row)
+{
+	const struct state *s = &f->series[key];
+	const struct metadata *m = family_metadata(f->family);
+	bool wants = (m->nquantiles || m->native) && !s->staged &&
+		     (!s->shown || s->own) && !count_beside(&s->shown_beside);
+	bool room = family_has_room(f->family, row, NULL, NULL);
+
+	if (f->family->pool->limit != &w->limit)
+		return room; /* of another registry, with its own limit */
+	assert_int_equal(room, !wants || count_used(w) <= w->limit.max);
+	w->refused += !room;
+	return room;
+}
+
 static void observe_row(struct world *w, struct model_family *f, int key,
 			uint32_t row)
 {
 	double value = any_value(w);
 	unsigned part = any(w, 6) ? any_part(w) : LIVE;
 
+	if (!may_observe(w, f, key, row))
+		return;
 	family_observe(f->family, row, part, value, w->now);
 	model_observe(w, f, key, part, value);
 	explain(w, f, key, row, value);
@@ -730,7 +813,7 @@ static void op_child(struct world *w)
 		found = child_init(&c->child, c->family->family, values, NULL);
 		assert_int_equal(found, s->exists || has_room(w));
 		if (found)
-			count_series(w, c->family, s);
+			count_series(w, s);
 		else
 			c->family = NULL;
 		return;
@@ -740,7 +823,7 @@ static void op_child(struct world *w)
 	assert_int_equal(found, s->exists || has_room(w));
 	if (!found)
 		return;
-	count_series(w, c->family, s);
+	count_series(w, s);
 	change(w, c->family, c->key, row);
 }
 
@@ -816,7 +899,7 @@ static void model_carry(struct world *w, struct model_family *f, int key,
 		return;
 	if (!s->shown || counted->shown_beside.created < b->created)
 		b->created = counted->shown_beside.created;
-	count_series(w, f, s);
+	count_series(w, s);
 	s->shown = s->lasting = s->own = true;
 	s->expires = INFINITY;
 	if (!s->staged)
@@ -917,6 +1000,7 @@ static void op_publish(struct world *w)
 	assert_int_equal(page->series, want.shown);
 	w->most = page->series > w->most ? page->series : w->most;
 	assert_int_equal(registry_series(w->registry), w->series);
+	check_account(w);
 	assert_false(registry_changed(w->registry, w->now));
 	if (any(w, 8) == 0)
 		check_old_page(w, page, text);
@@ -1039,17 +1123,18 @@ static void run(struct world *w, uint32_t rare)
 	op_publish(w);
 }
 
-/* Returns the number of series of the largest page. */
+/* Returns the number of series of the largest page. REFUSED, which may be NULL,
+ * grows by the observations that the limit left no room for. */
 static size_t play(uint64_t seed, int keys, int few, size_t series_max,
-		   uint32_t rare)
+		   uint32_t rare, size_t *refused)
 {
 	static const struct label_pair constant = { "c", "k" };
+	struct world w = { .random = seed * UINT64_C(0x9E3779B97F4A7C15),
+			   .limit = { .max = series_max } };
 	struct registry_options options = { .labels = &constant,
 					    .nlabels = 1,
-					    .series_max = series_max,
+					    .limit = &w.limit,
 					    .clock = wall_clock };
-	struct world w = { .random = seed * UINT64_C(0x9E3779B97F4A7C15),
-			   .series_max = series_max };
 
 	set_now(&w, 0);
 	w.registry = registry_new(&options);
@@ -1065,6 +1150,9 @@ static size_t play(uint64_t seed, int keys, int few, size_t series_max,
 		free(w.families[i].series);
 	}
 	registry_free(w.registry);
+	assert_int_equal(w.limit.used + w.limit.bytes, 0);
+	if (refused)
+		*refused += w.refused;
 	page_unref(w.old);
 	free(w.old_text);
 	return w.most;
@@ -1074,21 +1162,24 @@ static void a_handful_of_series_that_meet_all_the_time(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= 4; seed++)
-		assert_true(play(seed, 4, 3, 1000, 2) > 15);
+		assert_true(play(seed, 4, 3, 1000, 2, NULL) > 15);
 }
 
 static void some_hundred_series(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 11; seed <= 13; seed++)
-		assert_true(play(seed, 700, 90, 100000, 6) > 1000);
+		assert_true(play(seed, 700, 90, 100000, 6, NULL) > 1000);
 }
 
 static void more_series_than_are_allowed(void **state)
 {
+	size_t refused = 0;
+
 	(void)state;
 	for (uint64_t seed = 21; seed <= 23; seed++)
-		assert_true(play(seed, 60, 30, 1500, 4) > 80);
+		assert_true(play(seed, 60, 30, 1500, 4, &refused) > 80);
+	assert_true(refused > 0);
 }
 
 static void families_too_large_to_be_sorted_each_time(void **state)
@@ -1098,7 +1189,7 @@ static void families_too_large_to_be_sorted_each_time(void **state)
 	(void)state;
 	/* Not every seed publishes right behind a large collection. */
 	for (uint64_t seed = 30; seed <= 31; seed++) {
-		shown = play(seed, 13000, 50, 100000, 15);
+		shown = play(seed, 13000, 50, 100000, 15, NULL);
 		most = shown > most ? shown : most;
 	}
 	assert_true(most > 15000);

@@ -94,9 +94,8 @@ static void observe(struct family *family, const char *label, double value)
 static void explain(struct family *family, const char *label, double value,
 		    const char *trace, double time)
 {
-	const struct exemplar_label pair = {
-		"trace_id", { trace, strlen(trace) }
-	};
+	const struct exemplar_label pair = { "trace_id",
+					     { trace, strlen(trace) } };
 	struct err err = { 0 };
 
 	family_exemplify(family, row(family, label), value,

@@ -12,9 +12,9 @@ import urllib.request
 from pathlib import Path
 
 from spec.e2e import metric_proto
+from spec.e2e.lunex import DEADLINE, free_port
 
 LUNEX = os.path.abspath(os.environ["LUNEX"])
-SECONDS = 20
 
 METER = """\
 -- SPDX-License-Identifier: Apache-2.0
@@ -128,7 +128,7 @@ class Command(unittest.TestCase):
     def run_it(self, *arguments, program=LUNEX, **environment):
         return subprocess.run(
             [program, *arguments], cwd=self.folder, text=True,
-            env={**self.environment, **environment}, timeout=SECONDS,
+            env={**self.environment, **environment}, timeout=DEADLINE,
             stdin=subprocess.DEVNULL, capture_output=True)
 
     def refused(self, status, sentence, *arguments, **environment):
@@ -344,7 +344,7 @@ class Failures(Command):
             self.assertIn('\n{"dotted.words_info",word="x"} 1\n', page)
         done = subprocess.run(
             [LUNEX, "once", "dotted.lua", "--format=protobuf"],
-            cwd=self.folder, capture_output=True, check=True, timeout=SECONDS)
+            cwd=self.folder, capture_output=True, check=True, timeout=DEADLINE)
         self.assertIn(("dotted_words_info", "type"),
                       metric_proto.read(done.stdout))
 
@@ -379,7 +379,7 @@ class Failures(Command):
     def test_full_device(self):
         with open("/dev/full", "w") as full:
             done = subprocess.run([LUNEX, "version"], stdout=full, text=True,
-                                  env=self.environment, timeout=SECONDS,
+                                  env=self.environment, timeout=DEADLINE,
                                   stderr=subprocess.PIPE)
         self.assertEqual("lunex: cannot write to standard output\n",
                          done.stderr)
@@ -475,10 +475,6 @@ class Running(Command):
         self.addCleanup(process.kill)
         return process
 
-    def free_port(self):
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            return server.getsockname()[1]
-
     def wait_until_it_listens(self, process):
         """Reads the log until the address is in it."""
         for line in process.stderr:
@@ -491,18 +487,18 @@ class Running(Command):
         for number in (signal.SIGTERM, signal.SIGINT):
             process = self.start(
                 "meter", "--web.listen-address",
-                f"127.0.0.1:{self.free_port()}",
+                f"127.0.0.1:{free_port()}",
                 "--web.telemetry-path=numbers")
             address = self.wait_until_it_listens(process)
             with urllib.request.urlopen(f"http://{address}/numbers",
-                                        timeout=SECONDS) as answer:
+                                        timeout=DEADLINE) as answer:
                 self.assertIn(b"meter_config_info{", answer.read())
             process.send_signal(number)
-            self.assertEqual(0, process.wait(SECONDS))
+            self.assertEqual(0, process.wait(DEADLINE))
 
     def test_it_opens_no_library_before_it_is_needed(self):
         process = self.start("meter", "--web.listen-address",
-                             f"127.0.0.1:{self.free_port()}")
+                             f"127.0.0.1:{free_port()}")
         self.wait_until_it_listens(process)
         maps = Path(f"/proc/{process.pid}/maps").read_text()
         names = re.findall(r"/lib([a-z0-9]+)[^/\n]*[.]so", maps)
@@ -511,7 +507,7 @@ class Running(Command):
             "cares", "curl", "gnutls", "microhttpd", "snappy", "xml2"})
 
     def test_a_secret_is_not_in_the_process_list(self):
-        listen = f"--web.listen-address=127.0.0.1:{self.free_port()}"
+        listen = f"--web.listen-address=127.0.0.1:{free_port()}"
         process = self.start("cloud", "--token=abc", "--token", "s3cret",
                              "--pin", "4711", "-token=s3cret=s3cret",
                              "--interval", "4711", listen)
@@ -530,7 +526,7 @@ class Running(Command):
         process = self.start("once", "slow.lua", "--timeout", "60")
         self.assertIn("begun\n", process.stderr)
         process.send_signal(signal.SIGINT)
-        self.assertEqual(-signal.SIGINT, process.wait(SECONDS))
+        self.assertEqual(-signal.SIGINT, process.wait(DEADLINE))
 
 
 if __name__ == "__main__":

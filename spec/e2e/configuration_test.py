@@ -7,7 +7,8 @@ import subprocess
 import threading
 import time
 
-from spec.e2e.lunex import Case, Gate, program
+from spec.e2e.lunex import DEADLINE, Case, Gate, program
+from spec.e2e.timely import timely
 
 SECRET = "s3cr3t-of-a-file"
 VARIABLE = "s3cr3t-of-a-variable"
@@ -99,7 +100,7 @@ class Configured(Case):
     def run_it(self, *arguments, **environment):
         return subprocess.run(
             [program(), *arguments], cwd=self.folder, text=True,
-            env={"PATH": "/usr/bin:/bin", **environment}, timeout=20,
+            env={"PATH": "/usr/bin:/bin", **environment}, timeout=DEADLINE,
             stdin=subprocess.DEVNULL, capture_output=True)
 
     def refused(self, sentence, *entries, top="", status=2, **environment):
@@ -161,6 +162,7 @@ class Instances(Configured):
                            'labels = { b = "b" } }')
         self.assertIn("<h1>lunex", lunex.get("/").text)
 
+    @timely
     def test_two_hundred_start_within_seconds(self):
         path = self.write("many.lua", """
             local list = {}
@@ -428,7 +430,7 @@ class Clashes(Configured):
             for i in range(40)))
         done = subprocess.run(
             ["prlimit", "--nofile=64", program(), "once", "--config",
-             "lunex.lua"], cwd=self.folder, text=True, timeout=20,
+             "lunex.lua"], cwd=self.folder, text=True, timeout=DEADLINE,
             stdin=subprocess.DEVNULL, capture_output=True)
         shown = re.findall(r'^queue_up\{n="\d+"\} 1$', done.stdout, re.M)
         told = re.findall(r'the exporter cannot run.*oo many open files',
@@ -612,6 +614,7 @@ class Mistakes(Configured):
 
 
 class Time(Configured):
+    @timely
     def test_a_slow_exporter_delays_the_page_to_its_deadline_alone(self):
         gate = Gate(self)
         self.script(SLOW % gate.lua, "slow")
@@ -627,6 +630,7 @@ class Time(Configured):
                                      samples["slow_up"]))
         self.assertNotIn("slow_value", samples)
 
+    @timely
     def test_one_that_is_stuck_is_left_out_and_reported(self):
         self.script(SLOW % (f'while not io.open "{self.folder}/free" do end'),
                     "slow")
@@ -648,6 +652,7 @@ class Time(Configured):
         (self.folder / "free").touch()
         lunex.wait_log("the script is back.*exporter=slow")
 
+    @timely
     def test_many_that_wait_stop_at_once(self):
         gate = Gate(self)
         self.script(SLOW % gate.lua, "slow")

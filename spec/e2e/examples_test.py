@@ -5,7 +5,7 @@ import socket
 import subprocess
 
 from spec.e2e.answers import Reset
-from spec.e2e.lunex import TOP, Case, Demo, free_port, program
+from spec.e2e.lunex import DEADLINE, TOP, Case, Demo, free_port, program
 from spec.e2e.upstream import Upstream
 
 
@@ -240,7 +240,7 @@ class Meter(Case):
         lunex.page_with(lambda p: 'meter_current_ampere{channel="1"}' in p,
                         "it measures")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.settimeout(20)
+            s.settimeout(DEADLINE)
             for question in (b"DATA_REQUEST", b"", b"x" * 1500):
                 s.sendto(question, ("127.0.0.1", port))
                 self.assertEqual(b"\x08", s.recv(100)[:1])
@@ -255,7 +255,7 @@ class Meter(Case):
         lunex.page_with(lambda p: 'meter_current_ampere{channel="1"}' in p,
                         "it measures")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.settimeout(20)
+            s.settimeout(DEADLINE)
             s.sendto(b"2\0", ("127.0.0.1", port))
             first, second = s.recv(100), s.recv(100)
         self.assertNotEqual(first, second)

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import urllib.request
 
-from spec.e2e.lunex import DEADLINE, SAMPLE, eventually
+from spec.e2e.lunex import DEADLINE, SAMPLE, eventually, free_port
 
 PROGRAM = "prometheus-pushgateway"
 USER, PASSWORD = "user", "S3cretWord"
@@ -34,7 +34,7 @@ class Gateway:
             self._headers["Authorization"] = f"Basic {login}"
         if prefix:
             self._arguments.append(f"--web.route-prefix={prefix}")
-        self.port = 0
+        self.port = free_port()
         self.process = None
         self.start()
         case.addCleanup(self.kill)

@@ -18,6 +18,7 @@ import statistics
 import time
 
 from spec.e2e.lunex import Case, eventually
+from spec.e2e.timely import timely
 
 ROUNDS, COUNT, ATTEMPTS, BOUND = 16, 200, 8, 2
 
@@ -124,6 +125,7 @@ class Isolation(Case):
                 return
         self.fail("\n".join(told))
 
+    @timely
     def test_the_healthy_one_does_not_notice_the_others(self):
         alone, together = self.hosts()
         started = time.monotonic()
@@ -146,6 +148,7 @@ class Isolation(Case):
 class Stuck(Case):
     """Collected when scraped, and in a call of C that takes years."""
 
+    @timely
     def test_it_is_reported_soon_and_not_waited_for(self):
         text = SCRIPT.replace("NAME", "bomb").replace(
             "CODE", WRONG["bomb"][0]).replace(

@@ -27,7 +27,8 @@ import unittest
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent.parent
-DEADLINE = float(os.environ.get("DEADLINE_SECONDS", "20"))
+DEADLINE = float(os.environ.get("DEADLINE_SECONDS", "40"))
+_ports = set()
 SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*(?:\{.*\})?) (\S+)$", re.M)
 
 
@@ -50,18 +51,28 @@ def eventually(condition, what, seconds=DEADLINE):
         time.sleep(0.01)
 
 
-def free_port(kind=socket.SOCK_STREAM):
-    """A port that nobody listens on, for programs that cannot choose one; not
-    one of those that Linux gives to connections, which might take it first."""
+def bind_somewhere(server):
+    """Binds a socket to a port that it may leave and take again: not one of
+    those that Linux gives to connections, which might take it meanwhile. And
+    not one that this process had before. Answers the port."""
     while True:
         port = random.randrange(10000, 32768)
-        with socket.socket(socket.AF_INET, kind) as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError as e:
-                if e.errno != errno.EADDRINUSE:
-                    raise
+        if port in _ports:
+            continue
+        try:
+            server.bind(("127.0.0.1", port))
+        except OSError as e:
+            if e.errno != errno.EADDRINUSE:
+                raise
+        else:
+            _ports.add(port)
+            return port
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    """A port that nobody listens on, for programs that cannot choose one."""
+    with socket.socket(socket.AF_INET, kind) as s:
+        return bind_somewhere(s)
 
 
 class Answer:
@@ -295,7 +306,8 @@ class Demo(Lunex):
         super().kill()
 
     def world(self, path="/metrics"):
-        connection = http.client.HTTPConnection("127.0.0.1", 8001, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", 8001,
+                                                timeout=DEADLINE)
         try:
             connection.request("GET", path)
             return Answer(connection.getresponse())

@@ -64,6 +64,7 @@ class Pull(Pinging, Wired):
                                             address)])
         self.assertEqual(1, page["ping_up"])
 
+    @timely
     def test_loss(self):
         def plan(packet):
             if not packet.request or packet.number % 10 != 3:

@@ -4,8 +4,9 @@
 import socket
 import time
 
-from spec.e2e.lunex import TOP, Case, free_port
+from spec.e2e.lunex import DEADLINE, TOP, Case, free_port
 from spec.e2e.meter import Esp32, Gateway, message
+from spec.e2e.timely import timely
 
 TOTAL = "powerexporter_power_consumption_ampere_seconds_total"
 CURRENT = "powerexporter_current_ampere"
@@ -104,6 +105,7 @@ class Faults(Case):
         return self.lunex("powerexporter", "127.0.0.1", self.meter.port,
                           "--interval=0.1", "--wait=0.2")
 
+    @timely
     def test_a_silent_meter_is_down_and_its_readings_are_gone(self):
         lunex = self.start(SEED)
         before = lunex.page_with(is_up, "the meter is heard")
@@ -154,6 +156,7 @@ class Faults(Case):
                 page = lunex.page_with(is_up, "the meter is understood")
                 self.assertEqual(1.6, page[CURRENT])
 
+    @timely
     def test_a_lost_answer_is_asked_for_once_more(self):
         asked = []
 
@@ -167,6 +170,7 @@ class Faults(Case):
         self.assertEqual(0, page["lunex_exporter_collections_total{"
                                  'exporter="powerexporter",result="failure"}'])
 
+    @timely
     def test_a_late_answer_is_not_taken_for_the_next_one(self):
         late, fresh = message(1, 1, 111), message(2, 2, 222)
         asked = []
@@ -199,7 +203,7 @@ class Faults(Case):
     def test_a_closed_port_is_down_at_once(self):
         port = free_port(socket.SOCK_DGRAM)
         lunex = self.lunex("powerexporter", "127.0.0.1", port)
-        page = lunex.page_with(is_down, "the refusal", 5)
+        page = lunex.page_with(is_down, "the refusal")
         self.assertEqual(0, page[TIMEOUTS])
         lunex.wait_log("refused")
 
@@ -240,11 +244,13 @@ class Subscription(Case):
         self.assertNotIn(CURRENT, page)
         self.assertEqual({b"1\0", b"2\0"}, {d for d, _ in self.meter.received})
 
+    @timely
     def test_a_subscription_is_made_once_while_the_meter_sends(self):
         lunex = self.start({"1": SEED})
         lunex.page_with(lambda p: p.get(OK, 0) >= 30, "thirty messages")
         self.assertEqual(1, len(self.meter.received))
 
+    @timely
     def test_a_meter_that_rebooted_is_subscribed_to_again(self):
         lunex = self.start({"1": SEED})
         lunex.page_with(is_up, "the channel is heard")
@@ -280,7 +286,7 @@ class Subscription(Case):
         late = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.addCleanup(late.close)
         late.bind(("127.0.0.1", port))
-        late.settimeout(20)
+        late.settimeout(DEADLINE)
         data, address = late.recvfrom(100)
         self.assertEqual(b"1\0", data)
         late.sendto(SEED, address)

@@ -6,6 +6,7 @@ import time
 from urllib.parse import urlencode
 
 from spec.e2e.lunex import Answer, Case, Gate, eventually
+from spec.e2e.timely import timely
 
 SCRIPT = """
 local log = require "log"
@@ -124,6 +125,7 @@ class Probe(Case):
         lunex.wait_log(r'"a probe failed" exporter=spec error=".*script\.lua:')
         self.assertEqual(1, lunex.log.count("a probe failed"))
 
+    @timely
     def test_a_probe_ends_at_the_deadline_of_the_scrape(self):
         lunex = self.start()
         started = time.monotonic()
@@ -134,6 +136,7 @@ class Probe(Case):
         self.assertEqual(0, answer.samples[UP])
         self.assertGreater(answer.samples[TOOK], 0.9)
 
+    @timely
     def test_a_probe_ends_at_the_timeout_of_the_exporter(self):
         lunex = self.start(timeout=0.5)
         answer = self.probe(lunex, {HEADER: "30"}, target="night")
@@ -211,6 +214,7 @@ class Probe(Case):
             {n for n in ("module", "x", "params", "target", "exporter",
                          "debug", "profile") if value(n) in page})
 
+    @timely
     def test_debug_shows_the_trace_without_secrets(self):
         lunex = self.start()
         answer = self.probe(lunex, target="down", debug="true")
@@ -232,6 +236,7 @@ class Probe(Case):
         self.assertIn("the probe succeeded after 0.0", answer.text)
         self.assertIn(value("a") + " 2\n", answer.text)
 
+    @timely
     def test_debug_shows_how_far_a_late_probe_came(self):
         lunex = self.start(timeout=0.3)
         answer = self.probe(lunex, target="night", debug="true")
@@ -282,6 +287,7 @@ class Probe(Case):
         self.assertEqual(1, self.probe(lunex, target="a").samples[
             "probe_success"])
 
+    @timely
     def test_sigterm_ends_a_probe(self):
         gate = Gate(self)
         lunex = self.ended(self.script(SCRIPT % {

@@ -6,6 +6,7 @@ import signal
 import time
 
 from spec.e2e.lunex import Case, eventually
+from spec.e2e.timely import timely
 
 DISKS = """
 local metric = require "metric"
@@ -124,6 +125,7 @@ class Process(Case):
         self.assertTrue(is_alive(self.pids()[0]))
         self.assertEqual(0, lunex.stop())
 
+    @timely
     def test_a_collection_that_is_over_leaves_nothing(self):
         lunex = self.long("collect", timeout=3)
         self.assertEqual(0, lunex.samples()["long_up"])
@@ -132,6 +134,7 @@ class Process(Case):
         eventually(lambda: not children(lunex.process.pid), "no zombie")
         self.assertEqual(0, lunex.stop())
 
+    @timely
     def test_a_scrape_that_wants_to_wait_less_leaves_nothing(self):
         lunex = self.long("collect", timeout=20)
         answer = lunex.get(

@@ -6,7 +6,7 @@ import subprocess
 import urllib.parse
 import urllib.request
 
-from spec.e2e.lunex import eventually, free_port
+from spec.e2e.lunex import DEADLINE, eventually, free_port
 
 
 class Server:
@@ -31,7 +31,7 @@ class Server:
     def stop(self):
         self.process.terminate()
         try:
-            self.process.wait(20)
+            self.process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -41,7 +41,7 @@ class Server:
 
     def get(self, path):
         url = f"http://127.0.0.1:{self.port}{path}"
-        with urllib.request.urlopen(url, timeout=20) as response:
+        with urllib.request.urlopen(url, timeout=DEADLINE) as response:
             return response.read()
 
     def ready(self):

@@ -9,6 +9,7 @@ import time
 
 from spec.e2e.lunex import Case, Demo, eventually, free_port
 from spec.e2e.prometheus import Server
+from spec.e2e.timely import timely
 
 SECONDS = float(os.environ.get("PROMETHEUS_SECONDS", "20"))
 CONFIG = """
@@ -102,6 +103,7 @@ class Prometheus(Case):
         self.assertEqual(3, sum(n.startswith("powerexporter_current_ampere{")
                                 for n in page))
 
+    @timely
     def test_a_real_server_scrapes_them_without_a_complaint(self):
         server = Server(self, CONFIG.format(
             gateway=self.gateway.port, channels=self.channels.port,

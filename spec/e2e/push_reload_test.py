@@ -10,6 +10,7 @@ from spec.e2e.gateway import Gateway
 from spec.e2e.lunex import eventually
 from spec.e2e.pusher_test import COUNT, Pushed
 from spec.e2e.receivers import Prometheus
+from spec.e2e.timely import timely
 
 RELOADS = 20
 INTERVAL = 0.5
@@ -59,6 +60,7 @@ class Versions(Reloaded):
         self.assertLessEqual(len(series), 1)
         return sorted(sum(series.values(), []))
 
+    @timely
     def test_twenty_versions_lose_and_double_nothing(self):
         gateway, receiver = Gateway(self), Prometheus(self)
         lunex = self.serve(
@@ -225,6 +227,7 @@ class Targets(Reloaded):
 
 
 class Trouble(Reloaded):
+    @timely
     def test_a_hanging_target_holds_up_nobody_while_it_is_replaced(self):
         slow, good = self.upstream(), self.accepting()
         slow.answer("PUT", re.compile(".*"), Stall())

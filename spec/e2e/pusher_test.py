@@ -10,6 +10,7 @@ from pathlib import Path
 from spec.e2e.answers import Answer, Stall
 from spec.e2e.gateway import PASSWORD, USER, WEB_CONFIG, Gateway
 from spec.e2e.lunex import Case, eventually, program
+from spec.e2e.timely import timely
 from spec.e2e.upstream import Upstream
 
 SECRET = "hunter2-of-a-file"
@@ -217,7 +218,7 @@ class Gateways(Pushed):
                            form % ("b", "2", gateway.url, USER, "right"))
         self.wait_pushes(lunex, "refused", 3, exporter="a")
         self.wait_pushes(lunex, "success", 3, exporter="b")
-        told = [line for line in lunex.lines if "refuses" in line]
+        told = [line for line in lunex.log.splitlines() if "refuses" in line]
         self.assertEqual(1, len(told), lunex.log)
         self.assertRegex(told[0], "level=warn .*error=\"PUT "
                          f"{gateway.url}/metrics/job/a: 401 Unauthorized.* "
@@ -287,6 +288,7 @@ class Mistakes(Pushed):
 
 
 class Trouble(Pushed):
+    @timely
     def test_slow_targets_delay_nobody_and_the_end_by_five_seconds(self):
         slow, good = self.upstream(), self.upstream()
         slow.answer("PUT", re.compile(".*"), Stall())

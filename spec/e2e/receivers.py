@@ -7,7 +7,7 @@ import subprocess
 import urllib.parse
 import urllib.request
 
-from spec.e2e.lunex import eventually, free_port
+from spec.e2e.lunex import DEADLINE, eventually, free_port
 
 
 class Receiver:
@@ -38,7 +38,7 @@ class Receiver:
             return
         self.process.terminate()
         try:
-            self.process.wait(20)
+            self.process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -48,7 +48,8 @@ class Receiver:
         return self.log_path.read_text(errors="replace")
 
     def get(self, path):
-        with urllib.request.urlopen(self.url + path, timeout=20) as response:
+        with urllib.request.urlopen(self.url + path,
+                                    timeout=DEADLINE) as response:
             return response.read().decode()
 
     def ready(self):

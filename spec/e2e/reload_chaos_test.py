@@ -288,5 +288,5 @@ class Chaos(Case):
                     abs(page[ran] - page[f"{e.name}_total"]) < 2 and
                     (e.interval or page[ran] == page[f"{e.name}_total"]))
         self.host.page_with(agree, f"{e.name}: {e.hits} hits, {e.sum} summed, "
-                            f"version {e.version}", 5)
+                            f"version {e.version}")
         self.assertFalse(re.search(r"assert|Sanitizer", self.host.log))

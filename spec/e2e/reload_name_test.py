@@ -48,7 +48,7 @@ class Names(Case):
     def check(self):
         self.host.page_with(
             lambda p: all(p.get(f'sum_total{{at="{i}"}}') == self.sums[i]
-                          for i in range(2)), f"{self.sums}", 5)
+                          for i in range(2)), f"{self.sums}")
 
     def rename(self, *names):
         self.configure(*names)

@@ -257,7 +257,8 @@ class Asked(Case):
             replace(path, script(wrong))
             self.assertEqual(500, self.reload(lunex).status)
             lunex.wait_log("reload failed; what ran before goes on")
-            lines = [line for line in lunex.lines if "script.lua:" in line]
+            lines = [line for line in lunex.log.splitlines()
+                     if "script.lua:" in line]
             self.assertEqual(1, len(lines), lunex.log)
             self.assertRegex(lines[0], "level=error .*reload failed")
             html = lunex.get("/", {"Accept": "text/html"}).text

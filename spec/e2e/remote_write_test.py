@@ -15,6 +15,7 @@ import unittest
 from spec.e2e.answers import Answer, RetryAfter, Sequence, Stall
 from spec.e2e.lunex import DEADLINE, Case, eventually
 from spec.e2e.receivers import Prometheus, VictoriaMetrics
+from spec.e2e.timely import timely
 from spec.e2e.upstream import Upstream
 
 OUTAGE = float(os.environ.get("OUTAGE_SECONDS", "2"))
@@ -237,6 +238,7 @@ class Outages(Written):
             INTERVAL * 1000, (times[-1] - times[0]) / len(gaps),
             delta=0.1 * INTERVAL * 1000 + 500 / len(gaps))
 
+    @timely
     def test_every_sample_is_there_after_an_outage(self):
         receivers = [kind(self) for kind in self.RECEIVERS]
         pairs = [(r, self.serve(r.url + r.WRITE)) for r in receivers]
@@ -247,6 +249,7 @@ class Outages(Written):
         least = [collections(lunex) + OUTAGE / INTERVAL for _, lunex in pairs]
         for (_, lunex), count in zip(pairs, least):
             self.wait_collections(lunex, count)
+            lunex.wait_log("the target does not answer")
             self.assertEqual(1, lunex.log.count("the target does not answer"))
         for receiver in receivers:
             receiver.start()
@@ -286,6 +289,7 @@ class Outages(Written):
         self.assertLess(time.monotonic() - begin, 7)
         return seen + 1  # the last page
 
+    @timely
     def test_a_queue_on_disk_survives_a_sudden_end_and_a_restart(self):
         receivers = [kind(self, started=False) for kind in self.RECEIVERS]
         first = [self.killed(one) for one in self.run_without(receivers)]
@@ -396,12 +400,14 @@ class Refusals(Written):
         self.assertEqual(1, len(set(bodies[:4])))
         self.assertEqual(len(bodies) - 3, len(set(bodies)))
         lunex.wait_log("pushing again")
-        told = [line for line in lunex.lines if "cannot take" in line]
+        told = [line for line in lunex.log.splitlines()
+                if "cannot take" in line]
         self.assertEqual(1, len(told), lunex.log)
         self.assertIn("500 Internal Server Error: no disk is left", told[0])
         self.wait_series(lunex, "es_total", 'result="busy"', 3)
         self.assertEqual(3, self.series(lunex, "es_total", 'result="busy"'))
 
+    @timely
     def test_a_pause_that_is_asked_for_is_kept(self):
         up = self.upstream(RetryAfter(1), Answer(204))
         self.serve(up.url + "/write")
@@ -432,6 +438,7 @@ class Refusals(Written):
         self.assertEqual(0, lunex.stop())
         self.assertNotIn(SECRET, page + lunex.log)
 
+    @timely
     def test_a_receiver_that_is_silent_stops_no_tick(self):
         up = self.upstream(Stall())
         lunex = self.serve(up.url + "/write", "timeout = 0.7,")

@@ -9,6 +9,7 @@ import threading
 import time
 
 from spec.e2e.lunex import Answer, Case, Gate, eventually
+from spec.e2e.timely import timely
 
 SCRIPT = """
 local metric = require "metric"
@@ -275,6 +276,7 @@ class Routes(Case):
         said = len(re.findall(" msg=line exporter=flood n=", lunex.log))
         self.assertEqual(2000, said + page[dropped])
 
+    @timely
     def test_a_route_ends_at_its_deadline(self):
         lunex = self.start(timeout=1)
         started = time.monotonic()
@@ -292,6 +294,7 @@ class Routes(Case):
         lunex.wait_log("ran for more than 1 s without waiting")
         self.assertEqual("hello", lunex.get("/hello").text)
 
+    @timely
     def test_many_calls_run_side_by_side(self):
         lunex = self.start()
         started = time.monotonic()
@@ -367,6 +370,7 @@ class Routes(Case):
 
 
 class Stop(Case):
+    @timely
     def test_sigterm_answers_a_call_that_waits(self):
         gate = Gate(self)
         lunex = self.ended(self.script(SCRIPT % {

@@ -4,6 +4,7 @@
 import time
 
 from spec.e2e.lunex import Case, eventually
+from spec.e2e.timely import timely
 
 SCRIPT = """
 local metric = require "metric"
@@ -107,6 +108,7 @@ class Stuck(Case):
         self.assertEqual(0, lunex.stop(), lunex.log)
         self.assertLess(time.monotonic() - started, 1)
 
+    @timely
     def test_the_last_page_is_served_and_the_script_reported(self):
         lunex = self.lunex(self.script(self.SCRIPT), "--interval=0.2")
         page = lunex.page_with(
@@ -117,6 +119,7 @@ class Stuck(Case):
         self.assertEqual(200, lunex.get("/-/healthy").status)
         self.stops(lunex)
 
+    @timely
     def test_a_scrape_that_waits_for_it_is_answered_in_time(self):
         lunex = self.lunex(self.script(self.SCRIPT))
         self.assertEqual(1, lunex.samples()["stuck_runs"])
@@ -129,6 +132,7 @@ class Stuck(Case):
             self.assertNotEqual(2, answer.samples.get("stuck_runs"))
         self.stops(lunex)
 
+    @timely
     def test_without_a_header_its_own_timeout_is_waited_for_and_no_more(self):
         lunex = self.lunex(self.script(self.SCRIPT), "--timeout=0.5")
         self.assertEqual(1, lunex.samples()["stuck_runs"])
@@ -142,6 +146,7 @@ class Stuck(Case):
         self.assertEqual(503, answer.status)
         self.stops(lunex)
 
+    @timely
     def test_one_that_was_stuck_for_longer_is_not_waited_for_again(self):
         lunex = self.lunex(self.script(self.SCRIPT))
         lunex.samples()
@@ -155,6 +160,7 @@ class Stuck(Case):
             1, answer.samples['lunex_exporter_stalled{exporter="stuck"}'])
         self.stops(lunex)
 
+    @timely
     def test_a_script_that_is_stuck_while_it_loads_can_be_stopped(self):
         # It is loaded twice: to see its flags, and in its own thread.
         first, second = self.folder / "first", self.folder / "second"

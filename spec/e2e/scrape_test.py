@@ -6,6 +6,7 @@ import threading
 import time
 
 from spec.e2e.lunex import Answer, Case, Gate, eventually
+from spec.e2e.timely import timely
 
 GATED = """
 local metric = require "metric"
@@ -106,6 +107,7 @@ class Scrape(Case):
             opener.join()
             self.assertEqual(run, page["gated_runs_total"])
 
+    @timely
     def test_a_slow_part_is_cancelled_in_time_and_the_fast_one_is_served(self):
         lunex = self.lunex(self.script(PARTS))
         started = time.monotonic()
@@ -188,6 +190,7 @@ class Scrape(Case):
 
 
 class Descriptors(Case):
+    @timely
     def test_running_out_of_them_is_over_when_there_are_some_again(self):
         lunex = self.lunex(self.script(PARTS), "--timeout=0.1",
                            "--watch=off")
@@ -216,12 +219,15 @@ class Stop(Case):
             pass  # closed: http.client.RemoteDisconnected is one of these
         self.assertNotIn("Sanitizer", lunex.log)
 
+    @timely
     def test_sigterm_ends_a_scrape_that_is_collecting(self):
         self.stopped_during_a_scrape(signal.SIGTERM)
 
+    @timely
     def test_sigint_ends_a_scrape_that_is_collecting(self):
         self.stopped_during_a_scrape(signal.SIGINT)
 
+    @timely
     def test_sigterm_while_nobody_asks_is_status_0(self):
         lunex = self.ended(self.script(PARTS))
         self.assertGreater(lunex.port, 0)
@@ -229,6 +235,7 @@ class Stop(Case):
         self.assertEqual(0, lunex.stop(), lunex.log)
         self.assertLess(time.monotonic() - started, 1)
 
+    @timely
     def test_sigterm_with_idle_connections_is_status_0(self):
         lunex = self.ended(self.script(APART))
         for _ in range(5):

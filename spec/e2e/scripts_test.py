@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 
-from spec.e2e.lunex import Case, eventually, program
+from spec.e2e.lunex import DEADLINE, Case, eventually, program
 
 SCRIPT = """\
 local metric = require "metric"
@@ -36,7 +36,7 @@ class Scripts(Case):
     def run_it(self, *arguments, **environment):
         return subprocess.run(
             [program(), *arguments], cwd=self.folder, text=True,
-            env={"PATH": "/usr/bin:/bin", **environment}, timeout=20,
+            env={"PATH": "/usr/bin:/bin", **environment}, timeout=DEADLINE,
             stdin=subprocess.DEVNULL, capture_output=True)
 
     def refused(self, sentence, *arguments, status=2):
@@ -215,4 +215,4 @@ class Signals(Scripts):
         lunex.process.send_signal(signal.SIGHUP)
         eventually(lambda: lunex.samples()["a_value"] == 1, "it serves on")
         lunex.process.send_signal(signal.SIGTERM)
-        self.assertEqual(0, lunex.process.wait(20))
+        self.assertEqual(0, lunex.process.wait(DEADLINE))

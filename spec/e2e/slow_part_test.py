@@ -6,6 +6,7 @@ import time
 
 from spec.e2e.answers import Delayed
 from spec.e2e.lunex import Case
+from spec.e2e.timely import timely
 from spec.e2e.upstream import Upstream
 
 SCRIPT = """
@@ -50,6 +51,7 @@ class SlowPart(Case):
     def start(self, more=""):
         return self.lunex(self.script(SCRIPT % more), "--url", self.up.url)
 
+    @timely
     def test_a_scrape_of_2_s_gets_the_fast_part_in_time(self):
         process = self.start()
         process.wait_log("listening")
@@ -66,6 +68,7 @@ class SlowPart(Case):
         self.assertEqual(0, success(answer.samples, "slow"))
         process.wait_said(f"GET {self.up.url}/slow: ")
 
+    @timely
     def test_on_schedule_the_fast_part_is_on_every_page(self):
         process = self.start('  interval = 0.5,\n')
         process.page_with(lambda page: FAST in page, "the fast part")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from spec.e2e.lunex import Case
 from spec.e2e.meter import Esp32, Gateway, message
+from spec.e2e.timely import timely
 
 SECONDS = float(os.environ.get("STORM_SECONDS", "5"))
 RATE = 200_000  # bytes a second
@@ -73,6 +74,7 @@ class DatagramStorm(Case):
         self.assertLess(resident(lunex) - before, 64 << 20)
         return page
 
+    @timely
     def test_into_the_socket_that_asks(self):
         meter = Gateway(self, SEED)
         lunex = self.lunex("powerexporter", "127.0.0.1", meter.port,
@@ -82,6 +84,7 @@ class DatagramStorm(Case):
             lambda p: p.get("powerexporter_current_ampere") == 1.6, "the truth")
         self.assertEqual(1, page["powerexporter_up"])
 
+    @timely
     def test_into_the_socket_that_is_subscribed(self):
         meter = Esp32(self, {"1": SEED})
         lunex = self.lunex("powerexporter", f"--meter=127.0.0.1:{meter.port}",

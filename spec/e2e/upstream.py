@@ -24,7 +24,7 @@ import urllib.parse
 
 from spec.e2e.answers import Answer, answer_of
 from spec.e2e.certificates import certificates
-from spec.e2e.lunex import DEADLINE
+from spec.e2e.lunex import DEADLINE, bind_somewhere
 
 LINGER_NONE = struct.pack("ii", 1, 0)
 HEAD_MAX = 64 << 10
@@ -231,8 +231,7 @@ class Upstream:
         if not self.unix:
             self._holder = socket.socket()
             self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._holder.bind(("127.0.0.1", 0))
-            self.port = self._holder.getsockname()[1]
+            self.port = bind_somewhere(self._holder)
 
     @property
     def url(self):

@@ -15,6 +15,7 @@ from spec.e2e.answers import (Delayed, HangUp, Held, Huge, Redirect,
                               RedirectLoop, Reset, RetryAfter, Sequence,
                               SlowHeaders, Stall, Truncated, WrongType)
 from spec.e2e.certificates import certificates
+from spec.e2e.lunex import DEADLINE
 from spec.e2e.upstream import Refused, Upstream
 
 # What curl exits with.
@@ -34,7 +35,8 @@ class Case(unittest.TestCase):
         return self.enterContext(Upstream(**options))
 
     def client(self, up):
-        client = http.client.HTTPConnection("127.0.0.1", up.port, timeout=20)
+        client = http.client.HTTPConnection("127.0.0.1", up.port,
+                                            timeout=DEADLINE)
         self.addCleanup(client.close)
         return client
 
@@ -204,7 +206,7 @@ class Faults(Case):
             clients = []
             with Upstream(tls=tls) as up:
                 for number, fault in enumerate((
-                        Stall(), SlowHeaders(), Held(b""), Delayed(60, b""),
+                        Stall(), SlowHeaders(), Held(b""), Delayed(1000, b""),
                         Huge(1 << 40))):
                     up.answer("GET", f"/{number}", fault)
                     client = subprocess.Popen(
@@ -214,7 +216,7 @@ class Faults(Case):
                     clients.append(client)
                 up.wait(lambda up: up.in_flight == 5, "five are waiting")
             for client in clients:
-                client.wait(20)
+                client.wait(DEADLINE)
 
     def test_a_client_that_says_nothing_does_not_hold_the_test(self):
         for tls in (None, "good"):
@@ -236,7 +238,8 @@ class Tls(Case):
         self.assertEqual((0, {"client": None, "name": None}),
                          (status, json.loads(body)), message)
         context = ssl.create_default_context(cafile=up.ca_file)
-        client = http.client.HTTPSConnection("localhost", up.port, timeout=20,
+        client = http.client.HTTPSConnection("localhost", up.port,
+                                             timeout=DEADLINE,
                                              context=context)
         self.assertEqual({"client": None, "name": "localhost"},
                          json.loads(self.get(client)[1]))

@@ -8,6 +8,7 @@ import subprocess
 from spec.e2e.lunex import Case
 from spec.e2e.names import Names
 from spec.e2e.network import Network
+from spec.e2e.timely import timely
 from spec.e2e.wire import Wire
 
 THERE, THERE6 = "10.0.2.1", "fd02::1"
@@ -27,6 +28,7 @@ class TheWireItself(Case):
             [*self.here.prefix, "ping", "-i0.01", "-W1", *arguments],
             capture_output=True, text=True).stdout
 
+    @timely
     def test_delays(self):
         def plan(packet):
             yield 0.02 if packet.request else 0, packet
@@ -38,6 +40,7 @@ class TheWireItself(Case):
             self.assertGreaterEqual(float(best), 20)
             self.assertLess(float(best), 23)
 
+    @timely
     def test_loses_what_it_should(self):
         def plan(packet):
             if not packet.request or packet.number % 10 != 3:
@@ -50,6 +53,7 @@ class TheWireItself(Case):
         for address in (THERE, THERE6):
             self.assertRegex(done.stderr, address + r" +: .* = 20/18/10%")
 
+    @timely
     def test_doubles(self):
         def plan(packet):
             yield 0, packet

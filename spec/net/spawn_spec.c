@@ -483,9 +483,9 @@ static void ends_both_at_the_deadline(const char *script)
 	snprintf(variable, sizeof variable, "FILE=%s", path);
 	env[1] = variable;
 	request.command.envp = env;
-	request.timeout = 0.3;
+	request.timeout = 1;
 	snprintf(sentence, sizeof sentence,
-		 "sh: still running after 0.3 s, killed");
+		 "sh: still running after 1 s, killed");
 	spawn_start(spawner, &request, on_done, &outcome);
 	while (fscanf(file, "%d %d", &first, &second) != 2) {
 		rewind(file);
@@ -605,6 +605,13 @@ static void goes_on_when_the_output_is_closed(void **state)
 	release(&outcome);
 }
 
+static void until_it_is_a_zombie(void)
+{
+	siginfo_t info;
+
+	assert_int_equal(0, waitid(P_ALL, 0, &info, WEXITED | WNOWAIT));
+}
+
 /* A loop that is late finds the timer and the end at once. */
 static void prefers_the_end_to_the_deadline(void **state)
 {
@@ -614,7 +621,8 @@ static void prefers_the_end_to_the_deadline(void **state)
 	(void)state;
 	request.timeout = 0.2;
 	spawn_start(spawner, &request, on_done, &outcome);
-	usleep(300000);
+	until_it_is_a_zombie();
+	usleep(200000); /* now the deadline is over as well */
 	while (!outcome.calls)
 		turn();
 	assert_false(outcome.failed);
@@ -633,13 +641,6 @@ static void is_cancelled(void **state)
 	spawn_cancel(spawn_start(spawner, &request, on_done, &outcome));
 	until_none_runs();
 	assert_int_equal(0, outcome.calls);
-}
-
-static void until_it_is_a_zombie(void)
-{
-	siginfo_t info;
-
-	assert_int_equal(0, waitid(P_ALL, 0, &info, WEXITED | WNOWAIT));
 }
 
 static void is_cancelled_when_it_has_just_ended(void **state)
