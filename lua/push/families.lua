@@ -39,7 +39,8 @@ end
 local FIXED <const> = { [1] = 8, [5] = 4 }
 
 -- The field at AT of a message that ends before PAST: where the next one is,
--- its number, and its number or the first of its bytes. Nil at the end.
+-- its number, and its value or where its bytes begin. Nil at the end, and for
+-- what is no field.
 local function field(bytes, at, past)
   if at >= past then
     return nil
@@ -53,7 +54,9 @@ local function field(bytes, at, past)
   elseif tag and FIXED[tag & 7] then
     after = value + FIXED[tag & 7]
   end
-  return after, tag and tag >> 3, value
+  if after then
+    return after, tag >> 3, value
+  end
 end
 
 -- Iterates: for after, number, value in fields(...)

@@ -380,7 +380,8 @@ describe("a label of the group", function()
   it("is not looked for in what is no protobuf", function()
     for _, bytes in ipairs { "", "\x05", "\xFF", ("\xFF"):rep(20), "\2\x22\xFF",
       "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\1", "job", "\3\x22\x7Fjob",
-      "\4\x22\2\x0A\0job", "\5\x22\3\x0A\1\x08job" } do
+      "\4\x22\2\x0A\0job", "\5\x22\3\x0A\1\x08job",
+      "\6\x22\4\x0A\2\x0A\x7Fjob" } do
       serve(function() return {} end, function(stand)
         assert.is_true(push.send(stand.url, bytes,
           { job = "j", format = "protobuf" }))
