@@ -1,9 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Which series are gone follows from the page before: two pages share the label
- * sets of what they both show, mostly in whole chunks, so that comparing them
- * is comparing pointers.
- */
 #include "core/remote_write.h"
 
 #include <math.h>
@@ -17,6 +12,7 @@
 #include "core/remote_point.h"
 #include "core/remote_requests.h"
 #include "core/remote_series.h"
+#include "core/remote_sets.h"
 #include "core/snappy.h"
 #include "core/wire.h"
 
@@ -344,104 +340,9 @@ static void write_family(struct writing *w, const struct page_family *family)
 
 /* ---- what it does not show any more ---- */
 
-struct sets {
-	struct labels **labels;
-	size_t count;
-};
-
-static bool same_rows(const struct rows *a, const struct rows *b)
-{
-	return a == b || (a->count == b->count &&
-			  memcmp(a->labels, b->labels,
-				 a->count * sizeof *a->labels) == 0);
-}
-
-/* The label sets of FAMILY, without those of chunks that stand at the same
- * place in OTHER (NULL: none do). free() the labels, which are borrowed. */
-static struct sets sets_of(const struct page_family *family,
-			   const struct page_family *other)
-{
-	uint32_t common = other ? other->nchunks : 0;
-	struct sets sets = { 0 };
-	size_t room = 0;
-
-	for (uint32_t c = 0; c < family->nchunks; c++)
-		room += family->chunks[c]->shown;
-	sets.labels = mem_array(room, sizeof *sets.labels);
-	for (uint32_t c = 0; c < family->nchunks; c++) {
-		const struct rows *rows = family->chunks[c]->rows;
-
-		if (c < common && same_rows(rows, other->chunks[c]->rows))
-			continue;
-		for (uint32_t i = 0; i < rows->count; i++)
-			if (rows->labels[i])
-				sets.labels[sets.count++] = rows->labels[i];
-	}
-	return sets;
-}
-
-static int by_address(const void *a, const void *b)
-{
-	uintptr_t x = (uintptr_t) * (struct labels *const *)a;
-	uintptr_t y = (uintptr_t) * (struct labels *const *)b;
-
-	return (x > y) - (x < y);
-}
-
-static int by_text(const void *a, const void *b)
-{
-	const struct labels *x = *(struct labels *const *)a;
-	const struct labels *y = *(struct labels *const *)b;
-	int order = memcmp(x->text, y->text, x->len < y->len ? x->len : y->len);
-
-	return order ? order : (x->len > y->len) - (x->len < y->len);
-}
-
-/* Takes out of both what is in both. No hash: outsiders choose the texts. */
-static void part(struct sets *a, struct sets *b,
-		 int (*order)(const void *, const void *))
-{
-	size_t i = 0, j = 0, left_a = 0, left_b = 0;
-
-	qsort(a->labels, a->count, sizeof *a->labels, order);
-	qsort(b->labels, b->count, sizeof *b->labels, order);
-	while (i < a->count && j < b->count) {
-		int c = order(&a->labels[i], &b->labels[j]);
-
-		if (c < 0)
-			a->labels[left_a++] = a->labels[i++];
-		else if (c > 0)
-			b->labels[left_b++] = b->labels[j++];
-		else
-			i++, j++;
-	}
-	while (i < a->count)
-		a->labels[left_a++] = a->labels[i++];
-	while (j < b->count)
-		b->labels[left_b++] = b->labels[j++];
-	a->count = left_a;
-	b->count = left_b;
-}
-
-/* The label sets that BEFORE has and AFTER, the family of that name (NULL:
- * there is none), does not. */
-static struct sets gone_sets(const struct page_family *before,
-			     const struct page_family *after)
-{
-	struct sets gone = sets_of(before, after), come;
-
-	if (!after)
-		return gone;
-	come = sets_of(after, before);
-	part(&gone, &come, by_address);
-	part(&gone, &come, by_text);
-	free(come.labels);
-	return gone;
-}
-
 /* Those of the rows of SETS that BEFORE, the family, had. */
 static void end_kinds(struct writing *w, const struct page_family *before,
-		      const struct sets *sets,
+		      const struct remote_sets *sets,
 		      const bool ends[REMOTE_KINDS_MAX], unsigned kinds)
 {
 	for (size_t i = 0; i < sets->count; i++) {
@@ -455,19 +356,18 @@ static void end_kinds(struct writing *w, const struct page_family *before,
 /* Ends the kinds of series, such as buckets, that the rows which stay had and
  * have no more: those of BEFORE but for GONE. */
 static void end_lost_kinds(struct writing *w, const struct page_family *before,
-			   const struct page_family *after, struct sets *gone,
-			   unsigned kinds)
+			   const struct page_family *after,
+			   struct remote_sets *gone, unsigned kinds)
 {
 	bool lost[REMOTE_KINDS_MAX] = { 0 }, any = false;
-	struct sets rows;
+	struct remote_sets rows;
 
 	for (unsigned k = 0; k < kinds; k++)
 		any |= lost[k] = !remote_series_has_kind(
 			&w->series, before->metadata, k, after->metadata);
 	if (!any)
 		return;
-	rows = sets_of(before, NULL);
-	part(&rows, gone, by_text);
+	rows = remote_sets_staying(before, gone);
 	end_kinds(w, before, &rows, lost, kinds);
 	free(rows.labels);
 }
@@ -477,7 +377,7 @@ static void end_family(struct writing *w, const struct page_family *before,
 		       const struct page_family *after)
 {
 	unsigned kinds = remote_series_family(&w->series, before->metadata);
-	struct sets gone = gone_sets(before, after);
+	struct remote_sets gone = remote_sets_gone(before, after);
 	bool every[REMOTE_KINDS_MAX];
 
 	memset(every, true, sizeof every);
