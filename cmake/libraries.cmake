@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What lunex stands on. Small libraries are linked statically where Debian has
-# an archive (each shared object costs start-up time and pages); ISA-L is
-# shared; libcurl is loaded when it is first needed.
+# an archive (each shared object costs start-up time and pages); what few need,
+# or not at once, is loaded when it is first needed.
 
 find_package(Threads REQUIRED)
 
@@ -27,22 +27,12 @@ target_include_directories(lunex_uv SYSTEM INTERFACE ${UV_INCLUDE_DIR})
 target_link_libraries(lunex_uv
   INTERFACE ${UV_LIBRARY} Threads::Threads ${CMAKE_DL_LIBS} rt)
 
-# zlib, and ISA-L where there is one (HAVE_ISAL)
+# zlib
 find_path(Z_INCLUDE_DIR zlib.h REQUIRED)
 find_library(Z_LIBRARY NAMES libz.a z REQUIRED)
-find_path(ISAL_INCLUDE_DIR isa-l/igzip_lib.h)
-find_library(ISAL_LIBRARY isal)
-add_library(lunex_deflate INTERFACE)
-target_include_directories(lunex_deflate SYSTEM INTERFACE ${Z_INCLUDE_DIR})
-target_link_libraries(lunex_deflate INTERFACE ${Z_LIBRARY})
-if(ISAL_INCLUDE_DIR AND ISAL_LIBRARY)
-  target_compile_definitions(lunex_deflate INTERFACE HAVE_ISAL)
-  target_include_directories(lunex_deflate SYSTEM
-    INTERFACE ${ISAL_INCLUDE_DIR})
-  target_link_libraries(lunex_deflate INTERFACE ${ISAL_LIBRARY})
-else()
-  message(STATUS "ISA-L not found: gzip by zlib")
-endif()
+add_library(lunex_zlib INTERFACE)
+target_include_directories(lunex_zlib SYSTEM INTERFACE ${Z_INCLUDE_DIR})
+target_link_libraries(lunex_zlib INTERFACE ${Z_LIBRARY})
 
 # lunex_opened(LIBRARY HEADER): headers of what is opened when it is first used,
 # not linked (host/core/opened.h), and the name of the shared object, as
@@ -69,6 +59,18 @@ lunex_opened(curl curl/curl.h)
 lunex_opened(snappy snappy-c.h)
 lunex_opened(xml2 libxml/parser.h)
 lunex_opened(zstd zstd.h)
+
+# gzip: zlib, and ISA-L where there is one (LUNEX_ISAL)
+add_library(lunex_deflate INTERFACE)
+target_link_libraries(lunex_deflate INTERFACE lunex_zlib)
+find_path(ISAL_INCLUDE_DIR isa-l/igzip_lib.h)
+find_library(ISAL_LIBRARY isal)
+if(ISAL_INCLUDE_DIR AND ISAL_LIBRARY)
+  lunex_opened(isal isa-l/igzip_lib.h)
+  target_link_libraries(lunex_deflate INTERFACE lunex_isal)
+else()
+  message(STATUS "ISA-L not found: gzip by zlib")
+endif()
 
 # Lua, with all of its interface exported: a C module such as cjson.so takes it
 # from the program. A call through an archive costs 15 % less, too.

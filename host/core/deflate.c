@@ -11,22 +11,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef HAVE_ISAL
+#ifdef LUNEX_ISAL
 #include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
 #endif
 #include <zlib.h>
 
 #include "core/mem.h"
+#include "core/opened.h"
 
 enum {
 	OUT_SMALLEST = 32 * 1024,
 	SPAN_MAX = 1 << 30, /* both engines count spans in 32 bits */
 };
 
-#ifdef HAVE_ISAL
+#ifdef LUNEX_ISAL
+#define ISAL_FUNCTIONS(X)                                                      \
+	X(isal_deflate_init)                                                   \
+	X(isal_deflate_set_dict)                                               \
+	X(isal_deflate)                                                        \
+	X(crc32_gzip_refl)
+
 /* Sizes above LVL1_SMALL gain nothing on pieces of up to 256 KiB. */
 struct isal {
+#define MEMBER(name) __typeof__(name) *name;
+	ISAL_FUNCTIONS(MEMBER)
+#undef MEMBER
 	struct isal_zstream stream;
 	unsigned char level_buf[ISAL_DEF_LVL1_SMALL];
 };
@@ -74,17 +84,31 @@ static uint32_t room(const struct deflate *d)
 	return free_bytes < SPAN_MAX ? (uint32_t)free_bytes : SPAN_MAX;
 }
 
-#ifdef HAVE_ISAL
+#ifdef LUNEX_ISAL
+static const struct opened_symbol isal_symbols[] = {
+#define SYMBOL(name) { #name, offsetof(struct isal, name) },
+	ISAL_FUNCTIONS(SYMBOL)
+#undef SYMBOL
+};
+
+/* NULL: it is not installed, which is no mistake. */
 static struct isal *isal_new(void)
 {
-	return mem_alloc(sizeof(struct isal));
+	struct isal *isal = mem_alloc(sizeof *isal);
+	struct err err;
+
+	if (opened_fill(isal, LUNEX_ISAL, "gzip needs ISA-L", isal_symbols,
+			sizeof isal_symbols / sizeof *isal_symbols, &err))
+		return isal;
+	free(isal);
+	return NULL;
 }
 
 static void isal_begin(struct deflate *d)
 {
 	struct isal_zstream *s = &d->isal->stream;
 
-	isal_deflate_init(s);
+	d->isal->isal_deflate_init(s);
 	s->level = 1;
 	s->level_buf = d->isal->level_buf;
 	s->level_buf_size = sizeof d->isal->level_buf;
@@ -92,8 +116,8 @@ static void isal_begin(struct deflate *d)
 
 static void isal_tell(struct deflate *d)
 {
-	int rc = isal_deflate_set_dict(&d->isal->stream, d->before,
-				       (uint32_t)d->before_size);
+	int rc = d->isal->isal_deflate_set_dict(&d->isal->stream, d->before,
+						(uint32_t)d->before_size);
 
 	check(rc == COMP_OK);
 }
@@ -111,15 +135,16 @@ static void isal_run(struct deflate *d, const void *data, uint32_t size,
 		reserve(d);
 		s->next_out = d->out + d->size;
 		s->avail_out = room(d);
-		check(isal_deflate(s) == COMP_OK);
+		check(d->isal->isal_deflate(s) == COMP_OK);
 		d->size = (size_t)(s->next_out - d->out);
 	} while (s->avail_out == 0);
 	check(s->avail_in == 0);
 }
 
-static uint32_t checksum(uint32_t crc, const void *data, size_t size)
+static uint32_t isal_checksum(const struct deflate *d, const void *data,
+			      size_t size)
 {
-	return crc32_gzip_refl(crc, data, size);
+	return d->isal->crc32_gzip_refl(d->crc, data, size);
 }
 #else
 static struct isal *isal_new(void)
@@ -146,9 +171,12 @@ static void isal_run(struct deflate *d, const void *data, uint32_t size,
 	(void)flush;
 }
 
-static uint32_t checksum(uint32_t crc, const void *data, size_t size)
+static uint32_t isal_checksum(const struct deflate *d, const void *data,
+			      size_t size)
 {
-	return (uint32_t)crc32_z(crc, data, size);
+	(void)data;
+	(void)size;
+	return d->crc;
 }
 #endif
 
@@ -190,6 +218,13 @@ static void zlib_run(struct deflate *d, const void *data, uint32_t size,
 		d->size = (size_t)(s->next_out - d->out);
 	} while (s->avail_out == 0);
 	check(s->avail_in == 0);
+}
+
+static uint32_t checksum(const struct deflate *d, const void *data, size_t size)
+{
+	if (d->isal)
+		return isal_checksum(d, data, size);
+	return (uint32_t)crc32_z(d->crc, data, size);
 }
 
 static void run(struct deflate *d, const void *data, uint32_t size, bool flush)
@@ -292,7 +327,7 @@ void deflate_add(struct deflate *d, const void *data, size_t size)
 
 	if (size == 0)
 		return;
-	d->crc = checksum(d->crc, data, size);
+	d->crc = checksum(d, data, size);
 	d->length += size;
 	while (size > SPAN_MAX) {
 		run(d, bytes, SPAN_MAX, false);

@@ -34,8 +34,8 @@ struct deflate_piece {
 
 /*
  * Working memory (about 200 KiB with ISA-L, 300 KiB with zlib) for any number
- * of pieces, one after the other. ISA-L level 1 where the program was built
- * with it, else zlib level 1.
+ * of pieces, one after the other. ISA-L level 1 where the program was built for
+ * it and it is installed, else zlib level 1.
  */
 struct deflate *deflate_new(void);
 

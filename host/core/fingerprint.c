@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/fingerprint.h"
 
+#include <endian.h>
 #include <string.h>
 
 static uint64_t rotate(uint64_t x, unsigned by)
@@ -26,11 +27,10 @@ static void rounds(uint64_t v[4], unsigned n)
 
 static uint64_t load(const unsigned char *p)
 {
-	uint64_t word = 0;
+	uint64_t word;
 
-	for (unsigned i = 0; i < 8; i++)
-		word |= (uint64_t)p[i] << (8 * i);
-	return word;
+	memcpy(&word, p, sizeof word);
+	return le64toh(word);
 }
 
 static void take(struct fingerprinter *making, const unsigned char *p)

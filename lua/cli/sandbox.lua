@@ -2,13 +2,17 @@
 -- The sandbox as an operator asks for it: `sandbox` and `allow` of a
 -- configuration and of its entries, --sandbox and --allow of a single script.
 
-local read = require "cli.reader"
-
 local M = {}
 
 -- ---- a configuration ----
 
+-- Loaded with one: a script that runs alone does without.
+local function load_reader()
+  return require "cli.reader"
+end
+
 local function check_entry(reader, made, list, i, host)
+  local read <const> = load_reader()
   local text = list[i]
   if type(text) ~= "string" or text:find("\0", 1, true) then
     read.refuse(reader, list, i, "allow: expected strings, number %d is a %s",
@@ -24,6 +28,7 @@ local function check_entry(reader, made, list, i, host)
 end
 
 local function read_allow(reader, made, host)
+  local read <const> = load_reader()
   local list = read.expect(reader, made, "allow", "table",
     'a list of strings such as "api.example.com:443"')
   for key in pairs(list or {}) do
@@ -42,6 +47,7 @@ end
   sandbox would look like a fence and be none.
 ]]
 function M.read(reader, made, host, common)
+  local read <const> = load_reader()
   local sandbox = read.expect(reader, made, "sandbox", "boolean",
     "true or false")
   local allow = read_allow(reader, made, host)

@@ -111,7 +111,7 @@ static void uses_isal_where_it_was_built_with_it(void **state)
 	struct deflate *d = deflate_new();
 
 	(void)state;
-#ifdef HAVE_ISAL
+#ifdef LUNEX_ISAL
 	assert_string_equal(deflate_engine(d), "ISA-L");
 #else
 	assert_string_equal(deflate_engine(d), "zlib");

@@ -504,7 +504,8 @@ class Running(Command):
         names = re.findall(r"/lib([a-z0-9]+)[^/\n]*[.]so", maps)
         self.assertIn("c", names)
         self.assertEqual(set(), set(names) & {
-            "cares", "curl", "gnutls", "microhttpd", "snappy", "xml2"})
+            "cares", "curl", "gnutls", "isal", "microhttpd", "snappy", "xml2",
+            "zstd"})
 
     def test_a_secret_is_not_in_the_process_list(self):
         listen = f"--web.listen-address=127.0.0.1:{free_port()}"

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What scrapers ask for, word by word, and what they must get."""
 
+import re
+from pathlib import Path
+
 from spec.e2e import metric_proto, strict
 from spec.e2e.formats import body_of
 from spec.e2e.lunex import Case
@@ -205,3 +208,27 @@ class Negotiation(Case):
             self.assertEqual(TEXT, media(answer.headers["Content-Type"])[0])
             self.assertTrue(answer.body.decode().isprintable() or
                             answer.body.endswith(b"\n"))
+
+
+class Engines(Case):
+    """Who compresses: ISA-L, which is opened for the first gzip answer."""
+
+    def objects(self, **options):
+        """The shared objects that are there after such an answer."""
+        exporter = self.lunex(self.script(SCRIPT, "spec"), **options)
+        answer = exporter.get(headers={"Accept-Encoding": "gzip"})
+        self.assertEqual("gzip", answer.headers["Content-Encoding"])
+        self.assertIn(b'spec_total{a_b="x"} 1', body_of(answer))
+        maps = Path(f"/proc/{exporter.process.pid}/maps").read_text()
+        return re.findall(r"/\S+[.]so\S*", maps)
+
+    def test_it_is_zlib_where_isal_cannot_be_used(self):
+        objects = self.objects()
+        isal = [o for o in objects if "/libisal" in o]
+        if not isal:
+            self.skipTest("lunex was built without ISA-L")
+        name = re.search(r"libisal[.]so[.]\d+", isal[0])[0]
+        other = next(o for o in objects if "/libm." in o)
+        (self.folder / name).symlink_to(other)
+        objects = self.objects(env={"LD_LIBRARY_PATH": str(self.folder)})
+        self.assertEqual([], [o for o in objects if "/libisal" in o])
