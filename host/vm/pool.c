@@ -55,6 +55,9 @@ static void *take(struct pool *pool, size_t size)
 
 	if (p) {
 		memcpy(&pool->free[class], p, sizeof p);
+		/* The list goes all over the region, so the next of it is
+		 * seldom near: it comes while this one is used. */
+		__builtin_prefetch(pool->free[class], 1);
 		return p;
 	}
 	if (!pool->region || pool->used + bytes > POOL_REGION)
