@@ -28,7 +28,9 @@ void extras_grow(struct extras *extras, uint32_t n)
 
 void extras_release(struct extras *extras)
 {
-	for (uint32_t i = 0; i < extras->n; i++)
+	bool any = extras->natives || extras->windows || extras->exemplars;
+
+	for (uint32_t i = 0; any && i < extras->n; i++)
 		extras_clear(extras, i);
 	free(extras->natives);
 	free(extras->windows);
