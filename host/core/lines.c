@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The hot loop of a scrape: for each series the name, the label text and a
- * number are copied behind each other. Room is asked for once a line; copies
- * are done in place because they are too short for a call to pay.
+ * number are copied behind each other. Room is asked for once a line.
  */
 #include "core/lines.h"
 
@@ -12,29 +11,7 @@
 #include "core/escape.h"
 #include "core/label_text.h"
 #include "core/number.h"
-
-static inline char *put(char *p, const char *s, size_t n)
-{
-	size_t i = 0;
-
-	if (n >= 16) {
-		for (; i + 16 < n; i += 16)
-			memcpy(p + i, s + i, 16);
-		memcpy(p + n - 16, s + n - 16, 16);
-	} else if (n >= 8) {
-		memcpy(p, s, 8);
-		memcpy(p + n - 8, s + n - 8, 8);
-	} else {
-		for (; i < n; i++)
-			p[i] = s[i];
-	}
-	return p + n;
-}
-
-static inline char *put_str(char *p, struct str s)
-{
-	return put(p, s.data, s.len);
-}
+#include "core/put.h"
 
 /* A line is being written: `p` moves, `out` learns at the end. */
 static inline char *room(struct buf *out, size_t most)

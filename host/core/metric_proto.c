@@ -14,6 +14,7 @@
 #include "core/label_text.h"
 #include "core/lines.h"
 #include "core/metric_proto_value.h"
+#include "core/put.h"
 #include "core/wire.h"
 
 /* Fields of MetricFamily and Metric, with their wire types. */
@@ -94,6 +95,10 @@ static void plan_init(struct plan *plan, const struct labels *labels,
 	struct label_text label;
 	size_t at = 0;
 
+	plan->n = 0;
+	plan->text = plan->fixed = plan->longest = 0;
+	plan->escaped = false;
+	buf_init(&plan->bytes, SIZE_MAX / 2);
 	while (plan->n < LABELS_MAX && label_text_next(text, &at, &label)) {
 		plan->labels[plan->n].skip =
 			(size_t)(label.value.data - before);
@@ -193,10 +198,10 @@ static inline char *put_labels(char *p, const struct plan *plan,
 
 		*p++ = METRIC_LABEL_TAG;
 		p = put_varint(p, pair_size(planned, raw));
-		memcpy(p, plan->bytes.data + planned->at, planned->len);
-		p = put_varint(p + planned->len, raw);
+		p = put(p, plan->bytes.data + planned->at, planned->len);
+		p = put_varint(p, raw);
 		if (raw == value.len)
-			memcpy(p, value.data, raw);
+			put(p, value.data, raw);
 		else
 			label_text_raw(p, value);
 		p += raw;
@@ -429,15 +434,15 @@ static bool is_simple(const struct metadata *m, const struct chunk *chunk)
 static size_t show(struct buf *out, struct form form, const struct metadata *m,
 		   const struct chunk *chunk)
 {
-	struct shower shower = { .metadata = m,
-				 .chunk = chunk,
-				 .escaping = form.escaping };
+	struct shower shower; /* its plan is too large to be cleared */
 	const struct labels *labels = chunk_labels(chunk);
 	size_t size = 0;
 
 	if (!labels)
 		return 0;
-	buf_init(&shower.plan.bytes, SIZE_MAX / 2);
+	shower.metadata = m;
+	shower.chunk = chunk;
+	shower.escaping = form.escaping;
 	buf_init(&shower.label, SIZE_MAX / 2);
 	buf_init(&shower.value, SIZE_MAX / 2);
 	plan_init(&shower.plan, labels, form.escaping);

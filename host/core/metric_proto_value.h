@@ -31,12 +31,12 @@ void metric_proto_value(struct buf *out, const struct metadata *metadata,
 /* Adds a LabelPair, tag 1 and all. */
 void metric_proto_label(struct buf *out, struct str name, struct str value);
 
-/* Bytes of VALUE as a varint. */
+/* Bytes of VALUE as a varint: one, most of the time. */
 static inline size_t varint_size(uint64_t value)
 {
-	unsigned bits = 64 - (unsigned)__builtin_clzll(value | 1);
-
-	return (bits + 6) / 7;
+	if (value < 128)
+		return 1;
+	return (70 - (unsigned)__builtin_clzll(value)) / 7;
 }
 
 /* The field of a Metric that holds a simple value of TYPE, as a tag. */
