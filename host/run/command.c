@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/log.h"
 #include "core/mem.h"
@@ -84,16 +85,48 @@ static void ignore_pipe_signal(void)
 	sigaction(SIGPIPE, &ignore, NULL);
 }
 
-/* The supervisor reads these from a descriptor. Blocked while there is one
- * thread, so that none of the later ones gets them. */
-static void block_signals(void)
+static void mask_stops(int how)
 {
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	pthread_sigmask(how, &set, NULL);
+}
+
+static void stop_now(int number)
+{
+	(void)number;
+	_exit(SUCCESS);
+}
+
+/* Does a word tell that something is done and nothing served, as `once` does,
+ * behind flags or not? A signal ends that as any program. */
+static bool names_command(int argc, char **argv)
+{
+	static const char *const commands[] = { "check", "help", "once", "test",
+						"version" };
+
+	for (int i = 1; i < argc; i++)
+		for (size_t k = 0; k < sizeof commands / sizeof *commands; k++)
+			if (strcmp(argv[i], commands[k]) == 0)
+				return true;
+	return false;
+}
+
+/* An exporter that is asked to stop before it serves stops as it would later,
+ * and whoever started it sees no failure. Nothing has been begun until the plan
+ * is made; then the supervisor reads the signals. */
+static void catch_early_stops(int argc, char **argv)
+{
+	struct sigaction action = { .sa_handler = stop_now };
+
+	if (names_command(argc, argv))
+		return;
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	mask_stops(SIG_UNBLOCK);
 }
 
 /* Who asks for a reload while lunex starts is answered later; what does not
@@ -112,7 +145,9 @@ static int run_exporters(const struct plan *plan, struct planner *planner)
 {
 	struct err err;
 
-	block_signals(); /* "once" just ends */
+	/* While there is one thread, so that none of the later ones gets them:
+	 * they are read from a descriptor. */
+	mask_stops(SIG_BLOCK);
 	if (supervisor_run(plan, planner, &err))
 		return SUCCESS;
 	print_error(err.text);
@@ -188,6 +223,7 @@ int command_run(int argc, char **argv)
 	struct planner *planner;
 	int status;
 
+	catch_early_stops(argc, argv); /* must stay the first */
 	ignore_pipe_signal();
 	mask_hangup(SIG_BLOCK);
 	keep_some_memory();

@@ -282,16 +282,9 @@ static void stop_reloads(struct supervisor *s)
 
 /* ---- signals ---- */
 
-static void signal_arrived(uv_poll_t *poll, int status, int events)
+static void take_signal(struct supervisor *s, uint32_t number)
 {
-	struct supervisor *s = poll->data;
-	struct signalfd_siginfo info;
-
-	(void)status;
-	(void)events;
-	if (read(s->signals, &info, sizeof info) != sizeof info)
-		return;
-	if (info.ssi_signo == SIGHUP) {
+	if (number == SIGHUP) {
 		log_info("reloading", "signal", "SIGHUP");
 		s->reload_asked = !s->reload;
 		if (s->reload)
@@ -300,9 +293,24 @@ static void signal_arrived(uv_poll_t *poll, int status, int events)
 	}
 	if (!s->signalled)
 		log_info("stopping", "signal",
-			 info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+			 number == SIGINT ? "SIGINT" : "SIGTERM");
 	s->signalled = true;
 	loop_stop(s->loop);
+}
+
+static void take_signals(struct supervisor *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signals, &info, sizeof info) == sizeof info)
+		take_signal(s, info.ssi_signo);
+}
+
+static void signal_arrived(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	take_signals(poll->data);
 }
 
 /* The signals were blocked before there was any thread; they are read here. */
@@ -446,6 +454,7 @@ bool supervisor_run(const struct plan *plan, struct planner *planner,
 	watch_signals(&s);
 	ok = load_fleet(&s, err);
 	log_failures(&s);
+	take_signals(&s); /* that came when nobody looked */
 	if (ok && !s.signalled)
 		ok = serve(&s, err);
 	else
