@@ -181,6 +181,15 @@ void engine_leave(struct engine *engine)
 
 /* ---- loading ---- */
 
+static void seen_more(void *owner)
+{
+	const struct engine *engine = owner;
+	const struct exporter_options *o = engine->options.exporter;
+
+	if (o->seen_more)
+		o->seen_more(o->arg, &engine->seen);
+}
+
 static bool open_vm(struct engine *engine, struct err *err)
 {
 	const struct exporter_options *o = engine->options.exporter;
@@ -195,6 +204,8 @@ static bool open_vm(struct engine *engine, struct err *err)
 		.open = modules_open,
 		.ports = engine->options.ports,
 		.seen = &engine->seen,
+		.seen_more = seen_more,
+		.owner = engine,
 		.fail_at = o->fail_at,
 	};
 	struct vm *vm = script_load(&options, engine->options.path,

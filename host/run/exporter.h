@@ -56,6 +56,10 @@ struct exporter_options {
 				   before `loaded` is called; or NULL */
 
 	/* All of them are called in the exporter's thread.
+	 * What it is made from is SEEN now: it has read code after it was
+	 * loaded. May be NULL. */
+	void (*seen_more)(void *arg, const struct seen_list *seen);
+	/*
 	 * Once: it has loaded (ERR NULL) or cannot run; from exporter_new()
 	 * when there can be no thread. */
 	void (*loaded)(void *arg, const struct err *err);

@@ -227,6 +227,20 @@ bool fleet_has_news(const struct fleet *fleet)
 	return !fleet->roster;
 }
 
+bool fleet_seen_more(struct fleet *fleet)
+{
+	bool more = false;
+
+	for (size_t i = 0; i < fleet->n; i++) {
+		struct version *current = fleet->members[i]->current;
+
+		more |= current && current->seen_more;
+		if (current)
+			current->seen_more = false;
+	}
+	return more;
+}
+
 struct roster *fleet_roster(struct fleet *fleet)
 {
 	if (!fleet->roster)

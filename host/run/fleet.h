@@ -71,6 +71,10 @@ bool fleet_has_news(const struct fleet *fleet);
  * that went well. */
 void fleet_set_config(struct fleet *fleet, const char *error);
 
+/* Is something seen of those that run that was not when this was asked last?
+ */
+bool fleet_seen_more(struct fleet *fleet);
+
 /* So many more threads are left behind, that are none of exporters. */
 void fleet_set_left_behind(struct fleet *fleet, unsigned others);
 

@@ -132,6 +132,12 @@ void reload_watch(struct reload *reload)
 	watch(reload);
 }
 
+void reload_watch_more(struct reload *reload)
+{
+	if (!reload->running) /* or else its end watches */
+		watch(reload);
+}
+
 /* ---- the end of one ---- */
 
 static void log_item(const struct report_item *item)

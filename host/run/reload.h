@@ -40,6 +40,9 @@ struct reload *reload_new(const struct reload_options *options);
 /* Watches what the exporters that run were made from. Once, when they run. */
 void reload_watch(struct reload *reload);
 
+/* Watches what has been seen of them since, too. */
+void reload_watch_more(struct reload *reload);
+
 /* Asks for a reload. INSIST: what has failed or is stalled is loaded again,
  * though it is the same. */
 void reload_wish(struct reload *reload, bool insist);

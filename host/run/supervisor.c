@@ -358,6 +358,8 @@ static void look(struct timer *timer)
 	fleet_look(s->fleet);
 	if (fleet_has_news(s->fleet))
 		fleet_changed(s);
+	if (fleet_seen_more(s->fleet))
+		reload_watch_more(s->reload);
 	if (s->pusher)
 		pusher_look(s->pusher);
 	timer_start(timer, look_every);

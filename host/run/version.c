@@ -43,6 +43,39 @@ static void loaded(void *arg, const struct err *err)
 	loop_post(version->loop, &version->loaded);
 }
 
+static void free_list(struct seen_list *list)
+{
+	if (list)
+		seen_list_release(list);
+	free(list);
+}
+
+static void deliver_more(struct message *message)
+{
+	struct version *version = VERSION_OF(message, more);
+	struct seen_list *later = atomic_exchange(&version->later, NULL);
+
+	seen_list_add_all(&version->seen, later);
+	free_list(later);
+	version->seen_more = true;
+}
+
+/* What is on its way is replaced, so there is one message at most. */
+static void seen_more(void *arg, const struct seen_list *seen)
+{
+	struct version *version = arg;
+	struct seen_list *later = mem_alloc(sizeof *later), *before;
+
+	seen_list_add_all(later, seen);
+	before = atomic_exchange(&version->later, later);
+	if (before) {
+		free_list(before);
+		return;
+	}
+	version->more.deliver = deliver_more;
+	loop_post(version->loop, &version->more);
+}
+
 static void deliver_tried(struct message *message)
 {
 	struct version *version = VERSION_OF(message, tried);
@@ -222,6 +255,7 @@ static struct exporter *make(struct version *version,
 		.trial = options->trial,
 		.fail_at = options->fail_at,
 		.seen = &version->load_seen,
+		.seen_more = seen_more,
 		.loaded = loaded,
 		.tried = tried,
 		.live = live,
@@ -276,6 +310,7 @@ bool version_free(struct version *version)
 	unbind_heir(version);
 	seen_list_release(&version->seen);
 	seen_list_release(&version->load_seen);
+	free_list(atomic_load(&version->later));
 	entry_unref(version->entry);
 	free(version->lineage);
 	free(version);

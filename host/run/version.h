@@ -36,6 +36,7 @@ struct version {
 	bool trial_failed;
 	struct err err;
 	struct seen_list seen; /* what it was made from; since it has loaded */
+	bool seen_more;	       /* that has grown; for fleet_seen_more() */
 	bool left_behind; /* its thread is stuck, and nobody waits for it */
 	bool late;	  /* it is stuck since its trial, and takes over when it
 			     comes back */
@@ -53,7 +54,8 @@ struct version {
 
 	/* private */
 	struct loop *loop;
-	struct message loaded, tried, live, end;
+	struct message loaded, tried, live, end, more;
+	_Atomic(struct seen_list *) later; /* on its way to `seen` */
 	struct seen_list load_seen;
 	struct err load_err, trial_err;
 	bool load_failed;

@@ -22,9 +22,13 @@ static size_t preamble(const char *text)
 static void note(lua_State *L, const char *path, const char *text, size_t len)
 {
 	struct seen_list *seen = vm_seen_code(vm_of(L));
+	size_t n = seen ? seen->n : 0;
 
-	if (seen)
-		seen_add_file(seen, path, text, len);
+	if (!seen)
+		return;
+	seen_add_file(seen, path, text, len);
+	if (seen->n > n)
+		vm_tell_seen(vm_of(L));
 }
 
 /* What is read belongs to nobody that Lua knows, so nothing may raise until it

@@ -55,6 +55,7 @@ struct vm {
 	struct allow *allow; /* NULL: no sandbox */
 	struct ports *ports;
 	struct seen_list *seen;
+	void (*seen_more)(void *owner);
 	bool loaded;
 	struct scheduler *scheduler;
 	struct slice slice;
@@ -609,6 +610,7 @@ struct vm *vm_new(const struct vm_options *options, struct err *err)
 	vm_limits_lay(&vm->limits, &vm->given);
 	vm->ports = options->ports;
 	vm->seen = options->seen;
+	vm->seen_more = options->seen_more;
 	vm->fail_at = options->fail_at;
 	vm->steps_back = options->steps_back;
 	pool_init(&vm->pool);
@@ -667,6 +669,12 @@ struct seen_list *vm_seen(const struct vm *vm)
 struct seen_list *vm_seen_code(const struct vm *vm)
 {
 	return vm->seen;
+}
+
+void vm_tell_seen(const struct vm *vm)
+{
+	if (vm->loaded && vm->seen_more)
+		vm->seen_more(vm->owner);
 }
 
 void vm_set_loaded(struct vm *vm)

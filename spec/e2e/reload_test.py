@@ -35,6 +35,16 @@ return {
 """
 
 
+# Tried once, so that only a reload finds it.
+MISSES_LATE = """
+local tried, found
+local function version()
+  if tried == nil then tried, found = pcall(require, "versions") end
+  return tried and found[1] or 0
+end
+"""
+
+
 def script(version, name="a", head=""):
     return SCRIPT % {"name": name, "version": version, "head": head}
 
@@ -91,6 +101,24 @@ class Files(Case):
         lunex.page_with(shown(1), "version 1")
         replace(module, "return { 2 }")
         lunex.page_with(shown(2), "version 2")
+
+    def test_a_module_that_is_required_late(self):
+        module = self.folder / "versions.lua"
+        module.write_text("return { 1 }")
+        path = self.script(script("require('versions')[1]"))
+        lunex = self.start(path)
+        lunex.page_with(shown(1), "version 1")
+        replace(module, "return { 2 }")
+        lunex.page_with(shown(2), "version 2")
+        replace(module, "return { 3 }")
+        lunex.page_with(shown(3), "version 3")
+
+    def test_a_module_that_is_missed_late(self):
+        path = self.script(script("version()", head=MISSES_LATE))
+        lunex = self.start(path)
+        lunex.page_with(shown(0), "without it")
+        (self.folder / "versions.lua").write_text("return { 1 }")
+        lunex.page_with(shown(1), "with it")
 
     def test_the_env_file_appears_changes_and_goes(self):
         path = self.script(script(1))
