@@ -38,6 +38,8 @@ struct board {
 	struct page_slot slot;
 	struct exporter_status status;
 
+	atomic_size_t answering; /* bytes of bodies of routes on their way */
+
 	/* The web thread's. */
 	char *error;		/* see board_error() */
 	unsigned calls, probes; /* that are open */

@@ -71,8 +71,50 @@ struct open_call {
 	struct request *request; /* NULL: answered without the exporter */
 };
 
-static struct response *response_of(struct call *call)
+/* A body that is on its way. */
+struct answer {
+	struct board *board; /* where its bytes are counted */
+	size_t len;
+	char *body;
+};
+
+/* In any thread of the server. */
+static void answer_free(void *arg)
 {
+	struct answer *answer = arg;
+
+	atomic_fetch_sub(&answer->board->answering, answer->len);
+	board_unref(answer->board);
+	free(answer->body);
+	free(answer);
+}
+
+static struct answer *take_answer(struct open_call *open)
+{
+	struct answer *answer = mem_alloc(sizeof *answer);
+
+	answer->board = board_ref(open->board);
+	answer->len = open->call.answer_len;
+	answer->body = open->call.answer_body;
+	open->call.answer_body = NULL;
+	atomic_fetch_add(&answer->board->answering, answer->len);
+	return answer;
+}
+
+/* Those who ask and do not read must not make the host keep what it likes to
+ * answer: bodies on their way may be as large together as the script. */
+static bool has_room(const struct open_call *open)
+{
+	double under_way = (double)atomic_load(&open->board->answering);
+
+	return under_way <= 0 ||
+	       under_way + (double)open->call.answer_len <=
+		       exporter_limit(open->call.exporter, VM_LIMIT_MEMORY);
+}
+
+static struct response *response_of(struct open_call *open)
+{
+	struct call *call = &open->call;
 	size_t n = pairs_count(&call->answer_headers);
 	const char **headers = mem_array(2 * n + 1, sizeof *headers);
 	struct iovec body = { call->answer_body, call->answer_len };
@@ -84,10 +126,23 @@ static struct response *response_of(struct call *call)
 		headers[i] = name;
 		headers[i + 1] = value;
 	}
-	response = response_new(&body, 1, free, call->answer_body, headers);
-	call->answer_body = NULL;
+	if (call->answer_len)
+		response = response_new(&body, 1, answer_free,
+					take_answer(open), headers);
+	else
+		response = response_new(&body, 1, NULL, NULL, headers);
 	free(headers);
 	return response;
+}
+
+static void refuse(struct request *request)
+{
+	static const char *const headers[] = { "Retry-After", "1", NULL };
+	struct response *response = response_text(
+		PLAIN, "the exporter has too much to do\n", headers);
+
+	request_answer(request, 503, response);
+	response_unref(response);
 }
 
 static void answered(struct call *call)
@@ -96,10 +151,12 @@ static void answered(struct call *call)
 	struct response *response;
 
 	open->board->calls--;
-	if (open->request) {
-		response = response_of(call);
+	if (open->request && has_room(open)) {
+		response = response_of(open);
 		request_answer(open->request, call->status, response);
 		response_unref(response);
+	} else if (open->request) {
+		refuse(open->request);
 	}
 	call_release(call);
 	board_unref(open->board);
@@ -118,16 +175,6 @@ static void expired(struct request *request, void *arg)
 	else
 		request_answer_text(request, 504, PLAIN,
 				    "the exporter does not answer in time\n");
-}
-
-static void refuse(struct request *request)
-{
-	static const char *const headers[] = { "Retry-After", "1", NULL };
-	struct response *response = response_text(
-		PLAIN, "the exporter has too much to do\n", headers);
-
-	request_answer(request, 503, response);
-	response_unref(response);
 }
 
 static struct open_call *open_call(const struct call_route *route,

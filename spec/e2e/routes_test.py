@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 
-from spec.e2e.lunex import Answer, Case, Gate, eventually
+from spec.e2e.lunex import Answer, Case, DEADLINE, Gate, eventually
 from spec.e2e.timely import timely
 
 SCRIPT = """
@@ -331,6 +331,27 @@ class Routes(Case):
         for connection in waiting:
             self.assertEqual("waited", Answer(connection.getresponse()).text)
         self.assertEqual("hello", lunex.get("/hello").text)
+
+    def test_answers_that_nobody_reads_have_a_limit(self):
+        lunex = self.start()
+        size = 10 << 20  # more than the system takes off our hands
+        unread = []
+        for _ in range(6):  # of 64 MiB
+            s = socket.socket()
+            self.addCleanup(s.close)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.settimeout(DEADLINE)
+            s.connect(("127.0.0.1", lunex.port))
+            s.sendall(b"GET /big/%d HTTP/1.1\r\nHost: a\r\n\r\n" % size)
+            self.assertEqual(b"HTTP/1.1 200", s.recv(12))
+            unread.append(s)
+        answer = lunex.get(f"/big/{size}")
+        self.assertEqual((503, "the exporter has too much to do\n"),
+                         (answer.status, answer.text))
+        self.assertEqual("hello", lunex.get("/hello").text)
+        unread.pop().close()
+        eventually(lambda: lunex.get(f"/big/{size}").status == 200,
+                   "there is room again")
 
     def test_a_client_may_go_away(self):
         lunex = self.start()
