@@ -13,6 +13,7 @@
 
 #include "bind/protobuf_codec.h"
 #include "core/proto_parse.h"
+#include "vm/state.h"
 
 int luaopen_protobuf(lua_State *L);
 
@@ -24,26 +25,37 @@ enum {
 	SCRATCH_KEPT = 64 << 10, /* bytes a message keeps for the next */
 };
 
-struct message {
+struct message_object {
 	struct proto_schema *schema; /* NULL: nothing acquired yet */
 	const struct proto_message *message;
 	struct buf scratch;
 };
 
-static struct message *check_message(lua_State *L, int arg)
+static struct message_object *check_message(lua_State *L, int arg)
 {
-	struct message *self = luaL_checkudata(L, arg, MESSAGE);
+	struct message_object *self = luaL_checkudata(L, arg, MESSAGE);
 
 	luaL_argcheck(L, self->message != NULL, arg, "released message");
 	return self;
 }
 
-static struct message *push_message(lua_State *L)
+static struct message_object *push_message(lua_State *L)
 {
-	struct message *self = push_object(L, sizeof *self, MESSAGE, 0);
+	struct message_object *self = push_object(L, sizeof *self, MESSAGE, 0);
 
 	buf_init(&self->scratch, ENCODED_MAX);
 	return self;
+}
+
+/* Counts the schema of SELF, which is whole. */
+static void check_room(lua_State *L, const struct message_object *self)
+{
+	proto_schema_count(self->schema, vm_outside(vm_of(L)));
+	if (!vm_outside_fits(L))
+		luaL_error(L,
+			   "the schemas and documents of the script take "
+			   "more memory than it may have itself" VM_LIMIT_HINT(
+				   "memory"));
 }
 
 /* ---- protobuf.message -----------------------------------------------------
@@ -115,7 +127,7 @@ static struct proto_enum *check_enum_table(lua_State *L,
 static void check_type(lua_State *L, struct proto_message *message,
 		       struct proto_field *field)
 {
-	struct message *other = luaL_testudata(L, -1, MESSAGE);
+	struct message_object *other = luaL_testudata(L, -1, MESSAGE);
 	const char *name, *near;
 
 	if (other && other->message) {
@@ -262,7 +274,7 @@ static void add_field(lua_State *L, struct proto_message *message)
 static int l_message(lua_State *L)
 {
 	struct proto_message *message;
-	struct message *self;
+	struct message_object *self;
 	struct str name;
 	struct err err;
 
@@ -278,6 +290,7 @@ static int l_message(lua_State *L)
 	if (!proto_message_seal(message, &err))
 		return luaL_error(L, "%s", err.text);
 	self->message = message;
+	check_room(L, self);
 	return 1;
 }
 
@@ -475,7 +488,7 @@ static bool is_file_name(struct str str)
 static void push_messages(lua_State *L, struct proto_schema *schema)
 {
 	const struct proto_message *message;
-	struct message *self;
+	struct message_object *self;
 
 	lua_createtable(L, 0, (int)schema->nmessages);
 	for (size_t i = 0; i < schema->nmessages; i++) {
@@ -498,7 +511,7 @@ static int l_load(lua_State *L)
 {
 	struct search search = { .npaths = 0 };
 	struct str str = check_str(L, 1);
-	struct message *holder;
+	struct message_object *holder;
 	const char *script = "";
 	lua_Debug caller;
 	struct err err;
@@ -520,6 +533,7 @@ static int l_load(lua_State *L)
 		return luaL_argerror(L, 1, "a file name holds a zero byte");
 	if (!holder->schema)
 		return push_failure(L, &err);
+	check_room(L, holder);
 	push_messages(L, holder->schema);
 	return 1;
 }
@@ -530,7 +544,7 @@ static int l_load(lua_State *L)
 /* message:decode(bytes) -> table | nil, message */
 static int l_decode(lua_State *L)
 {
-	struct message *self = check_message(L, 1);
+	struct message_object *self = check_message(L, 1);
 	struct str bytes = check_str(L, 2);
 	struct err err;
 
@@ -542,7 +556,7 @@ static int l_decode(lua_State *L)
 /* message:encode(table) -> bytes */
 static int l_encode(lua_State *L)
 {
-	struct message *self = check_message(L, 1);
+	struct message_object *self = check_message(L, 1);
 	struct buf *scratch = &self->scratch;
 
 	buf_clear(scratch);
@@ -555,7 +569,7 @@ static int l_encode(lua_State *L)
 
 static int l_gc(lua_State *L)
 {
-	struct message *self = luaL_checkudata(L, 1, MESSAGE);
+	struct message_object *self = luaL_checkudata(L, 1, MESSAGE);
 
 	proto_schema_unref(self->schema);
 	self->schema = NULL;
@@ -567,7 +581,7 @@ static int l_gc(lua_State *L)
 /* tostring(message) -> "protobuf.message: package.Name" */
 static int l_tostring(lua_State *L)
 {
-	const struct message *self = luaL_checkudata(L, 1, MESSAGE);
+	const struct message_object *self = luaL_checkudata(L, 1, MESSAGE);
 
 	lua_pushfstring(L, MESSAGE ": %s",
 			self->message ? self->message->name : "released");

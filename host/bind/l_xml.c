@@ -12,6 +12,7 @@
 
 #include "core/xmlfind.h"
 #include "core/xmlparse.h"
+#include "vm/state.h"
 
 int luaopen_xml(lua_State *L);
 
@@ -26,6 +27,7 @@ struct element {
 
 struct tree {
 	struct xmlfind *find;
+	size_t size; /* that counts */
 	bool closed; /* finalized: nothing is acquired any more */
 };
 
@@ -390,6 +392,14 @@ static int l_table(lua_State *L)
 
 /* ---- XPath -------------------------------------------------------------- */
 
+static void release_tree(lua_State *L, struct tree *tree)
+{
+	*vm_outside(vm_of(L)) -= tree->size;
+	xmlfind_free(tree->find);
+	tree->find = NULL;
+	tree->size = 0;
+}
+
 /* Leaves the tree of the document of argument 1 on the stack, made if it is
  * the first time; NULL with ERR. */
 static struct tree *push_tree(lua_State *L, const struct xmldoc *doc,
@@ -414,16 +424,23 @@ static struct tree *push_tree(lua_State *L, const struct xmldoc *doc,
 	if (!tree->find)
 		return NULL;
 	/* its memory is not Lua's, so the collector is told */
-	lua_gc(L, LUA_GCSTEP, (int)(xmlfind_size(tree->find) >> 10));
-	return tree;
+	tree->size = xmlfind_size(tree->find);
+	*vm_outside(vm_of(L)) += tree->size;
+	lua_gc(L, LUA_GCSTEP, (int)(tree->size >> 10));
+	if (vm_outside_fits(L))
+		return tree;
+	release_tree(L, tree);
+	err_set(err, ERR_LIMIT,
+		"find: the trees of the documents take more memory than the "
+		"script may have itself" VM_LIMIT_HINT("memory"));
+	return NULL;
 }
 
 static int l_tree_gc(lua_State *L)
 {
 	struct tree *tree = lua_touserdata(L, 1);
 
-	xmlfind_free(tree->find);
-	tree->find = NULL;
+	release_tree(L, tree);
 	tree->closed = true;
 	return 0;
 }

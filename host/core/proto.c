@@ -164,10 +164,43 @@ static void schema_free(struct proto_schema *schema)
 		enum_free(schema->enums[i]);
 	for (size_t i = 0; i < schema->nused; i++)
 		proto_schema_unref(schema->used[i]);
+	if (schema->account)
+		*schema->account -= schema->bytes;
 	free(schema->messages);
 	free(schema->enums);
 	free(schema->used);
 	free(schema);
+}
+
+static size_t size_of_message(const struct proto_message *message)
+{
+	size_t bytes = sizeof *message + message->ndirect * sizeof(uint16_t);
+
+	for (uint32_t i = 0; i < message->count; i++)
+		bytes += sizeof *message->fields + sizeof(uint16_t) +
+			 sizeof(char *) + strlen(message->fields[i].name) + 16;
+	return bytes;
+}
+
+static size_t size_of_enum(const struct proto_enum *e)
+{
+	size_t bytes = sizeof *e;
+
+	for (size_t i = 0; i < e->count; i++)
+		bytes += sizeof *e->values + 2 * sizeof(uint32_t) +
+			 strlen(e->values[i].name) + 16;
+	return bytes;
+}
+
+void proto_schema_count(struct proto_schema *schema, size_t *account)
+{
+	schema->account = account;
+	schema->bytes = sizeof *schema;
+	for (size_t i = 0; i < schema->nmessages; i++)
+		schema->bytes += size_of_message(schema->messages[i]);
+	for (size_t i = 0; i < schema->nenums; i++)
+		schema->bytes += size_of_enum(schema->enums[i]);
+	*account += schema->bytes;
 }
 
 void proto_schema_unref(struct proto_schema *schema)

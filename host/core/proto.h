@@ -115,6 +115,8 @@ struct proto_schema {
 	size_t nvalues;		    /* private */
 	struct proto_schema **used; /* private: schemas of foreign messages */
 	size_t nused;		    /* private */
+	size_t *account;	    /* private: it counts there, or NULL ... */
+	size_t bytes;		    /* private: ... so much */
 };
 
 /* An empty schema with one reference. */
@@ -126,6 +128,10 @@ void proto_schema_unref(struct proto_schema *schema);
 /* Keeps OTHER alive as long as SCHEMA, whose fields may then refer to the
  * messages of OTHER. OTHER must not, directly or not, use SCHEMA. */
 void proto_schema_use(struct proto_schema *schema, struct proto_schema *other);
+
+/* About the memory that it takes counts in *ACCOUNT from now on until it is
+ * gone. Once, when it is whole. */
+void proto_schema_count(struct proto_schema *schema, size_t *account);
 
 /* The message of that full name, or NULL. Linear. */
 struct proto_message *proto_schema_find(const struct proto_schema *schema,

@@ -61,6 +61,7 @@ struct vm {
 	struct slice slice;
 	struct vm_limits limits, given; /* in force; of the options */
 	_Atomic uint64_t exceeded[VM_LIMITS];
+	size_t outside;	    /* bytes of C that objects hold */
 	atomic_size_t used; /* written by the owner thread only */
 	size_t allocations; /* counted only when fail_at is set */
 	size_t fail_at;	    /* 0: never */
@@ -277,6 +278,23 @@ struct log_source *vm_log(struct vm *vm)
 uint64_t vm_log_dropped(const struct vm *vm)
 {
 	return atomic_load_explicit(&vm->log.dropped, memory_order_relaxed);
+}
+
+size_t *vm_outside(struct vm *vm)
+{
+	return &vm->outside;
+}
+
+bool vm_outside_fits(lua_State *L)
+{
+	struct vm *vm = vm_of(L);
+
+	if (vm->outside > vm->limits.memory)
+		lua_gc(L, LUA_GCCOLLECT, 0);
+	if (vm->outside <= vm->limits.memory)
+		return true;
+	vm_limit_met(vm, VM_LIMIT_MEMORY);
+	return false;
 }
 
 uint64_t vm_limits_exceeded(const struct vm *vm, enum vm_limit limit)

@@ -132,6 +132,15 @@ void vm_limit_met(struct vm *vm, enum vm_limit limit);
 void vm_step_back(struct vm *vm);
 void vm_step_up(struct vm *vm);
 
+/*
+ * Bytes of C that objects of the script hold, which whoever makes these adds
+ * and takes away again. Together they may be as many as Lua's own; asked for
+ * when there are more, vm_outside_fits() collects garbage before it says no,
+ * which counts as meeting the limit of memory.
+ */
+size_t *vm_outside(struct vm *vm);
+bool vm_outside_fits(lua_State *L);
+
 /* How often a limit was met. Any thread. */
 uint64_t vm_limits_exceeded(const struct vm *vm, enum vm_limit limit);
 

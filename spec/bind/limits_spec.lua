@@ -195,6 +195,47 @@ describe("the limit of operations", function()
   end)
 end)
 
+describe("memory of C that objects hold", function()
+  local SMALL <const> = { memory = 4 << 20 }
+
+  it("counts schemas, which the collector does not see", function()
+    local SCHEMAS <const> = [[
+      local protobuf = require "protobuf"
+      local text, kept = { "syntax = \"proto3\"; message M {" }, {}
+      for i = 1, 1000 do text[i + 1] = "string f" .. i .. " = " .. i .. ";" end
+      text = table.concat(text) .. "}"
+      for i = 1, 200 do
+        %s = assert(protobuf.load(text))
+      end
+      return "done"
+    ]]
+    local _, message = run(SCHEMAS:format "kept[i]", SMALL)
+    assert.matches("^script:%d+: the schemas and documents of the script take "
+      .. "more memory than it may have itself %(limits = { memory = ... }",
+      message)
+    assert.equal("done", run(SCHEMAS:format "kept[1]", SMALL))
+  end)
+
+  it("counts what XPath wants of documents", function()
+    local _, message = run([[
+      local xml = require "xml"
+      local text, kept = "<r>" .. ("<a/>"):rep(8000) .. "</r>", {}
+      for i = 1, 10 do
+        kept[i] = assert(xml.parse(text))
+        local found, message = kept[i]:find "count(a)"
+        if not found then
+          kept[i - 1] = nil
+          collectgarbage()
+          assert(kept[i]:find "count(a)" == 8000)
+          error(message, 0)
+        end
+      end
+    ]], SMALL)
+    assert.matches("^find: the trees of the documents take more memory",
+      message)
+  end)
+end)
+
 describe("the slice", function()
   local SLICE <const> = { slice = 0.05 }
   local SENTENCE <const> =
