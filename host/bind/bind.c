@@ -62,6 +62,15 @@ const char *push_number(lua_State *L, double number)
 	return lua_pushlstring(L, text, number_format(text, number));
 }
 
+void push_strings(lua_State *L, char *const *strings)
+{
+	lua_newtable(L);
+	for (lua_Integer i = 0; strings[i]; i++) {
+		lua_pushstring(L, strings[i]);
+		lua_rawseti(L, -2, i + 1);
+	}
+}
+
 int push_failure(lua_State *L, const struct err *err)
 {
 	lua_pushnil(L);

@@ -40,6 +40,9 @@ void *push_object(lua_State *L, size_t size, const char *name, int uservalues);
  * "5", "0.1", "NaN". Leaves and returns it. */
 const char *push_number(lua_State *L, double number);
 
+/* A list of STRINGS, the last of which is NULL. */
+void push_strings(lua_State *L, char *const *strings);
+
 /* nil, message: the world failed. Returns 2, for `return push_failure(...)`. */
 int push_failure(lua_State *L, const struct err *err);
 

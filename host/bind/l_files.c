@@ -116,17 +116,12 @@ static int l_list(lua_State *L)
 	const char *path = check_path(L);
 	struct holder *holder = push_object(L, sizeof *holder, CLASS, 0);
 	struct err err;
-	lua_Integer n = 0;
 
 	holder->names = files_list(path, &err);
 	note_folder(L, path, holder->names);
 	if (!holder->names)
 		return push_failure(L, &err);
-	lua_newtable(L);
-	for (char **name = holder->names; *name; name++) {
-		lua_pushstring(L, *name);
-		lua_rawseti(L, -2, ++n);
-	}
+	push_strings(L, holder->names);
 	release(holder);
 	return 1;
 }

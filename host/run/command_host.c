@@ -103,18 +103,13 @@ static int l_list(lua_State *L)
 	const char *path = luaL_checkstring(L, 1);
 	struct holder *holder = push_holder(L);
 	struct err err;
-	lua_Integer n = 0;
 
 	tell(L, path);
 	holder->names = files_list(path, &err);
 	seen_add_folder(vm_seen(vm_of(L)), path, ".lua", holder->names);
 	if (!holder->names)
 		return push_failure(L, &err);
-	lua_newtable(L);
-	for (char **name = holder->names; *name; name++) {
-		lua_pushstring(L, *name);
-		lua_rawseti(L, -2, ++n);
-	}
+	push_strings(L, holder->names);
 	release(holder);
 	return 1;
 }

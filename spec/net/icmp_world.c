@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "beat.h"
 #include "core/mem.h"
 
 /* ---- the world ---- */
@@ -36,7 +37,6 @@ const struct world *world;
 struct loop *loop;
 struct icmp *icmp;
 
-static uv_timer_t beat;
 static unsigned told;
 static pid_t router;
 
@@ -73,12 +73,6 @@ void world_burn(double seconds)
 		;
 }
 
-/* UV_RUN_ONCE runs timers first and then waits for something else. */
-static void on_beat(uv_timer_t *timer)
-{
-	(void)timer;
-}
-
 int world_start(void **state)
 {
 	world = *state;
@@ -91,8 +85,7 @@ int world_start(void **state)
 		  "ip route add local 2001:db8:5::/64 dev lo");
 	world_sysctl("ipv4/ping_group_range", world->raw ? "1 0" : "0 0");
 	loop = loop_new();
-	uv_timer_init(loop_uv(loop), &beat);
-	uv_timer_start(&beat, on_beat, 5, 5);
+	beat_start(loop);
 	icmp = icmp_new(loop, NULL);
 	return 0;
 }

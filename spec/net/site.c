@@ -23,6 +23,7 @@
 #include <cmocka.h>
 #include <openssl/ssl.h>
 
+#include "beat.h"
 #include "core/mem.h"
 
 /* ---- the server's side ---- */
@@ -445,15 +446,6 @@ struct loop *loop;
 struct http_client *client;
 static unsigned descriptors;
 
-/* UV_RUN_ONCE runs timers first and then waits for something else, although one
- * of them may have brought what the spec waits for. */
-static uv_timer_t beat;
-
-static void on_beat(uv_timer_t *timer)
-{
-	(void)timer;
-}
-
 unsigned open_descriptors(void)
 {
 	DIR *folder = opendir("/proc/self/fd");
@@ -478,8 +470,7 @@ int site_start(void **state)
 	begin_slow();
 	descriptors = open_descriptors();
 	options.loop = loop = loop_new();
-	uv_timer_init(loop_uv(loop), &beat);
-	uv_timer_start(&beat, on_beat, 5, 5);
+	beat_start(loop);
 	client = http_client_new(&options, &err);
 	if (!client)
 		fail_msg("%s", err.text);

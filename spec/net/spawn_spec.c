@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "beat.h"
 #include "core/mem.h"
 #include "net/spawn.h"
 
@@ -25,15 +26,6 @@
 
 static struct loop *loop;
 static struct spawner *spawner;
-
-/* UV_RUN_ONCE runs timers first and then waits for something else, although one
- * of them may have brought what the test waits for. */
-static uv_timer_t beat;
-
-static void on_beat(uv_timer_t *timer)
-{
-	(void)timer;
-}
 
 static void turn(void)
 {
@@ -45,8 +37,7 @@ static int start(void **state)
 	(void)state;
 	alarm(60);
 	loop = loop_new();
-	uv_timer_init(loop_uv(loop), &beat);
-	uv_timer_start(&beat, on_beat, 5, 5);
+	beat_start(loop);
 	spawner = spawner_new(loop);
 	return 0;
 }

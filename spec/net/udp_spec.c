@@ -13,27 +13,13 @@
 
 #include <cmocka.h>
 
+#include "beat.h"
 #include "net/address.h"
 #include "net/udp.h"
 
 /* ---- a loop, and waiting on it ---- */
 
 static struct loop *loop;
-
-/* UV_RUN_ONCE runs timers first and then waits for something else, although one
- * of them may have brought what the test waits for. */
-static uv_timer_t beat;
-
-static void on_beat(uv_timer_t *timer)
-{
-	(void)timer;
-}
-
-static void start_beat(void)
-{
-	uv_timer_init(loop_uv(loop), &beat);
-	uv_timer_start(&beat, on_beat, 5, 5);
-}
 
 static void turn(void)
 {
@@ -45,7 +31,7 @@ static int start(void **state)
 	(void)state;
 	alarm(60);
 	loop = loop_new();
-	start_beat();
+	beat_start(loop);
 	return 0;
 }
 

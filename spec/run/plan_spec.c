@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../folder.h"
 #include "bind/modules.h"
 #include "core/registry.h"
 #include "run/declaration.h"
@@ -21,27 +22,6 @@
 #define THING                                                                  \
 	"local helper = require 'helper'\n"                                    \
 	"return { collect = function() end }\n"
-
-static char folder[] = "/tmp/lunex-plan-spec-XXXXXX";
-
-static const char *path(const char *name)
-{
-	static char full[2][128];
-	static unsigned next;
-
-	next ^= 1;
-	snprintf(full[next], sizeof full[next], "%s/%s", folder, name);
-	return full[next];
-}
-
-static void write_text(const char *name, const char *text)
-{
-	FILE *file = fopen(path(name), "w");
-
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-}
 
 static struct seen *find(const struct seen_list *list, const char *name)
 {
@@ -87,12 +67,12 @@ static int set_up(void **state)
 {
 	(void)state;
 	mkdir(path("s"), 0700);
-	write_text("s/a.lua", THING);
-	write_text("s/helper.lua", "return require 'deeper'");
-	write_text("s/deeper.lua", "return {}");
-	write_text("secret", "s3cret\n");
-	write_text("push", "p4ssword");
-	write_text("l.lua", "local text = file 'secret'\n"
+	write_file("s/a.lua", THING);
+	write_file("s/helper.lua", "return require 'deeper'");
+	write_file("s/deeper.lua", "return {}");
+	write_file("secret", "s3cret\n");
+	write_file("push", "p4ssword");
+	write_file("l.lua", "local text = file 'secret'\n"
 			    "return { exporters = { { 's/a.lua' } },\n"
 			    "  push = { url = 'http://localhost:9091',\n"
 			    "    username = 'u', password = file 'push' } }");
@@ -131,10 +111,10 @@ static void a_plan_knows_every_file_that_it_was_made_from(void **state)
 	assert_int_equal(7, plan.seen.n);
 	assert_int_equal(0, changed(&plan.seen));
 	for (size_t i = 0; i < sizeof read / sizeof *read; i++) {
-		write_text(read[i], "-- another text");
+		write_file(read[i], "-- another text");
 		assert_int_equal(i + 1, changed(&plan.seen));
 	}
-	write_text(".env", "");
+	write_file(".env", "");
 	assert_int_equal(plan.seen.n, changed(&plan.seen));
 	plan_release(&plan);
 }
@@ -144,8 +124,8 @@ static void a_plan_knows_its_variables_and_secrets(void **state)
 	struct plan plan;
 
 	(void)state;
-	write_text(".env", "TOKEN_FILE=secret\n");
-	write_text("s/a.lua", "return { collect = function() end, config = { "
+	write_file(".env", "TOKEN_FILE=secret\n");
+	write_file("s/a.lua", "return { collect = function() end, config = { "
 			      "token = { env = 'TOKEN', secret = true } } }");
 	make(&plan, "s/a.lua", NULL);
 	assert_string_equal("s3cret",
@@ -165,7 +145,7 @@ static void a_plan_knows_its_folders(void **state)
 	assert_int_equal(3, plan.nexporters);
 	assert_int_equal(SEEN_FOLDER, find(&plan.seen, "s")->kind);
 	assert_int_equal(0, changed(&plan.seen));
-	write_text("s/b.lua", "");
+	write_file("s/b.lua", "");
 	assert_int_equal(1, changed(&plan.seen));
 	remove(path("s/b.lua"));
 	assert_int_equal(0, changed(&plan.seen));
@@ -177,7 +157,7 @@ static void a_refusal_knows_what_it_read(void **state)
 	struct plan plan;
 
 	(void)state;
-	write_text("s/helper.lua", "return {\n = }");
+	write_file("s/helper.lua", "return {\n = }");
 	make(&plan, "s/a.lua", NULL);
 	assert_true(plan_refused(&plan));
 	assert_true(has(&plan.seen, "s/a.lua", true));
@@ -189,7 +169,7 @@ static void a_refusal_knows_what_it_read(void **state)
 	assert_true(has(&plan.seen, "gone.lua", false));
 	plan_release(&plan);
 
-	write_text("l.lua", "return { listen = 1, exporters = { { 'x.lua' } } "
+	write_file("l.lua", "return { listen = 1, exporters = { { 'x.lua' } } "
 			    "}");
 	make(&plan, "--config", "l.lua");
 	assert_true(plan_refused(&plan));
@@ -218,7 +198,7 @@ static void a_mistake_knows_what_it_misses(void **state)
 	assert_true(has(&plan.seen, "s/deeper.lua", false));
 	assert_true(has(&plan.seen, "s/deeper/init.lua", false));
 	assert_int_equal(0, changed(&plan.seen));
-	write_text("s/deeper.lua", "return {}");
+	write_file("s/deeper.lua", "return {}");
 	assert_int_equal(1, changed(&plan.seen));
 	plan_release(&plan);
 }
@@ -239,7 +219,7 @@ static void a_script_knows_what_it_reads_while_it_loads(void **state)
 	struct err err;
 
 	(void)state;
-	write_text("s/a.lua", "local files = require 'files'\n"
+	write_file("s/a.lua", "local files = require 'files'\n"
 			      "assert(files.read 'secret')\n"
 			      "assert(files.read '/proc/self/status')\n"
 			      "assert(files.list '/proc/self/fd')\n"
@@ -276,12 +256,6 @@ static void a_script_knows_what_it_reads_while_it_loads(void **state)
 	declaration_free(d);
 	loop_free(loop);
 	seen_list_release(&seen);
-}
-
-static int make_folder(void **state)
-{
-	(void)state;
-	return mkdtemp(folder) ? chdir(folder) : -1;
 }
 
 static int remove_folder(void **state)

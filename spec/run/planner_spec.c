@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../folder.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "run/exporter.h"
@@ -36,8 +37,6 @@
 
 static const double soon = 1, late = 60;
 
-static char folder[] = "/tmp/lunex-planner-spec-XXXXXX";
-
 static struct {
 	struct loop *loop;
 	struct timer look;
@@ -51,25 +50,6 @@ static struct {
 } fixture;
 
 /* ---- files ---- */
-
-static const char *path(const char *name)
-{
-	static char full[2][128];
-	static unsigned next;
-
-	next ^= 1;
-	snprintf(full[next], sizeof full[next], "%s/%s", folder, name);
-	return full[next];
-}
-
-static void write_file(const char *name, const char *text)
-{
-	FILE *file = fopen(path(name), "w");
-
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-}
 
 static void write_script(const char *name)
 {
@@ -521,11 +501,10 @@ static void hundreds_cost_nothing_that_stays(void **state)
 		assert_true(exporter_free(exporters[i], late));
 }
 
-static int make_folder(void **state)
+static int be_quiet(void **state)
 {
-	(void)state;
 	log_set_level(LOG_ERROR);
-	return mkdtemp(folder) ? chdir(folder) : -1;
+	return make_folder(state);
 }
 
 static int remove_folder(void **state)
@@ -558,5 +537,5 @@ int main(void)
 		SPEC(hundreds_cost_nothing_that_stays),
 	};
 
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, be_quiet, remove_folder);
 }

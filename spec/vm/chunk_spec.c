@@ -13,11 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../folder.h"
 #include "net/seen.h"
 #include "vm/chunk.h"
 #include "vm/state.h"
-
-static char folder[] = "/tmp/lunex-chunk-spec-XXXXXX";
 
 static struct {
 	struct loop *loop;
@@ -28,16 +27,6 @@ static struct {
 
 /* ---- files ---- */
 
-static const char *path(const char *name)
-{
-	static char full[2][128];
-	static unsigned next;
-
-	next ^= 1;
-	snprintf(full[next], sizeof full[next], "%s/%s", folder, name);
-	return full[next];
-}
-
 static void write_bytes(const char *name, const void *bytes, size_t len)
 {
 	FILE *file = fopen(path(name), "w");
@@ -45,11 +34,6 @@ static void write_bytes(const char *name, const void *bytes, size_t len)
 	assert_non_null(file);
 	assert_int_equal(len, fwrite(bytes, 1, len, file));
 	fclose(file);
-}
-
-static void write_text(const char *name, const char *text)
-{
-	write_bytes(name, text, strlen(text));
 }
 
 /* ---- what was seen ---- */
@@ -141,9 +125,9 @@ static void modules_are_noted_and_what_they_require(void **state)
 	(void)state;
 	mkdir(path("d"), 0700);
 	mkdir(path("c"), 0700);
-	write_text("a.lua", a);
-	write_text("d/b.lua", b);
-	write_text("c/init.lua", "return 'late'");
+	write_file("a.lua", a);
+	write_file("d/b.lua", b);
+	write_file("c/init.lua", "return 'late'");
 	assert_lua("local a = require 'a'\n"
 		   "rawset(_G, 'late', a.b)");
 	assert_int_equal(2, fixture.seen.n);
@@ -176,7 +160,7 @@ static void a_broken_module_is_noted(void **state)
 	char expected[256];
 
 	(void)state;
-	write_text("bad.lua", "return {\n = }");
+	write_file("bad.lua", "return {\n = }");
 	assert_false(lua("require 'bad'"));
 	snprintf(expected, sizeof expected, "%s:2: unexpected symbol near '='",
 		 path("bad.lua"));
@@ -187,8 +171,8 @@ static void a_broken_module_is_noted(void **state)
 static void dofile_and_loadfile_are_noted(void **state)
 {
 	(void)state;
-	write_text("one.lua", "return 1");
-	write_text("two.lua", "return x");
+	write_file("one.lua", "return 1");
+	write_file("two.lua", "return x");
 	assert_lua("assert(dofile 'one.lua' == 1)");
 	assert_lua("assert(loadfile('two.lua', 't', { x = 2 })() == 2)");
 	assert_lua("assert(loadfile 'one.lua'() == 1)");
@@ -206,12 +190,12 @@ static void dofile_and_loadfile_are_noted(void **state)
 static void a_file_is_text_behind_its_preamble(void **state)
 {
 	(void)state;
-	write_text("a.lua", "\xEF\xBB\xBF#!/usr/bin/env lunex\nerror 'x'");
+	write_file("a.lua", "\xEF\xBB\xBF#!/usr/bin/env lunex\nerror 'x'");
 	assert_false(lua("dofile 'a.lua'"));
 	assert_string_equal("a.lua:2: x", fixture.err.text);
-	write_text("b.lua", "#!/usr/bin/env lunex");
+	write_file("b.lua", "#!/usr/bin/env lunex");
 	assert_lua("assert(dofile 'b.lua' == nil)");
-	write_text("c.lua", "");
+	write_file("c.lua", "");
 	assert_lua("assert(dofile 'c.lua' == nil)");
 	write_bytes("d.lua", LUA_SIGNATURE "\0\0", 6);
 	assert_false(lua("dofile 'd.lua'"));
@@ -246,7 +230,7 @@ static void nobody_has_to_want_to_know(void **state)
 	(void)state;
 	vm_free(fixture.vm);
 	open_vm(NULL);
-	write_text("one.lua", "return 1");
+	write_file("one.lua", "return 1");
 	assert_lua("assert(require 'one' == 1)");
 	assert_false(lua("require 'nowhere'"));
 	assert_null(vm_seen(fixture.vm));
@@ -262,8 +246,8 @@ static void memory_may_run_out_while_loading(void **state)
 	bool good = false;
 
 	(void)state;
-	write_text("one.lua", "#!\nreturn 1");
-	write_text("bad.lua", "return {\n = }");
+	write_file("one.lua", "#!\nreturn 1");
+	write_file("bad.lua", "return {\n = }");
 	while (!good) {
 		options.fail_at++;
 		vm_free(fixture.vm);
@@ -276,12 +260,6 @@ static void memory_may_run_out_while_loading(void **state)
 	}
 	assert_text("one.lua", "#!\nreturn 1");
 	assert_text("bad.lua", "return {\n = }");
-}
-
-static int make_folder(void **state)
-{
-	(void)state;
-	return mkdtemp(folder) ? chdir(folder) : -1;
 }
 
 static int remove_folder(void **state)

@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "../net/beat.h"
 #include "core/mem.h"
 #include "web/server.h"
 
@@ -41,21 +42,6 @@ static struct {
 } seen;
 
 static struct response *page;
-
-/* UV_RUN_ONCE runs timers first and then waits for something else, although one
- * of them may have brought what the test waits for. */
-static uv_timer_t beat;
-
-static void on_beat(uv_timer_t *timer)
-{
-	(void)timer;
-}
-
-static void start_beat(void)
-{
-	uv_timer_init(loop_uv(loop), &beat);
-	uv_timer_start(&beat, on_beat, 5, 5);
-}
 
 static void turn(void)
 {
@@ -237,7 +223,7 @@ static int start(void **state)
 	(void)state;
 	alarm(60);
 	loop = loop_new();
-	start_beat();
+	beat_start(loop);
 	start_on(addresses);
 	return 0;
 }
