@@ -98,16 +98,26 @@ static struct family *row_of(struct push_account *account, int i,
 	return family;
 }
 
-bool push_metrics_add(struct push_account *account, const char *name,
-		      const char *extra, double by)
+/* False: there is no such family. FAMILY is NULL when the row is lost. */
+static bool find_row(struct push_account *account, const char *name,
+		     const char *extra, struct family **family, uint32_t *row)
 {
 	int i = find(name, extra);
-	struct family *family;
-	uint32_t row;
 
 	if (i < 0)
 		return false;
-	family = row_of(account, i, extra ? extra : "", &row);
+	*family = row_of(account, i, extra ? extra : "", row);
+	return true;
+}
+
+bool push_metrics_add(struct push_account *account, const char *name,
+		      const char *extra, double by)
+{
+	struct family *family;
+	uint32_t row;
+
+	if (!find_row(account, name, extra, &family, &row))
+		return false;
 	if (family)
 		family_inc(family, row, by);
 	return true;
@@ -116,13 +126,11 @@ bool push_metrics_add(struct push_account *account, const char *name,
 bool push_metrics_set(struct push_account *account, const char *name,
 		      const char *extra, double value)
 {
-	int i = find(name, extra);
 	struct family *family;
 	uint32_t row;
 
-	if (i < 0)
+	if (!find_row(account, name, extra, &family, &row))
 		return false;
-	family = row_of(account, i, extra ? extra : "", &row);
 	if (family)
 		family_set(family, row, REGISTRY_LIVE, value, 0);
 	return true;
