@@ -55,7 +55,7 @@ static int l_child_set(lua_State *L)
 static int l_child_inc(lua_State *L)
 {
 	struct metric_target target = check_child(L);
-	int last = lua_gettop(L), behind = 1;
+	int last = lua_gettop(L), behind = 1, more = 0;
 	double by = 1;
 
 	check_metric_inc(L, target.family);
@@ -63,8 +63,9 @@ static int l_child_inc(lua_State *L)
 		by = check_metric_increment(L, 2, target.family);
 		behind = 2;
 	}
-	return metric_inc(L, &target, by,
-			  check_behind(L, behind, target.family));
+	if (last > behind)
+		more = check_behind(L, behind, target.family);
+	return metric_inc(L, &target, by, more);
 }
 
 /* child:observe(value [, exemplar]) */

@@ -20,15 +20,6 @@ static const char *name_of(const struct family *family)
 
 /* ---- who may ---- */
 
-void *metric_tagged(lua_State *L, int arg, size_t size, const void *tag)
-{
-	void *object = NULL;
-
-	if (lua_type(L, arg) == LUA_TUSERDATA && lua_rawlen(L, arg) >= size)
-		object = lua_touserdata(L, arg);
-	return object && *(const void **)object == tag ? object : NULL;
-}
-
 __attribute__((cold, noinline)) static void closed_error(lua_State *L)
 {
 	luaL_error(L, "this metric belongs to a probe that is over");

@@ -27,7 +27,15 @@ struct metric_target {
  * a collection: a word that only ours begin with is compared, instead of the
  * metatable.
  */
-void *metric_tagged(lua_State *L, int arg, size_t size, const void *tag);
+static inline void *metric_tagged(lua_State *L, int arg, size_t size,
+				  const void *tag)
+{
+	void *object = NULL;
+
+	if (lua_type(L, arg) == LUA_TUSERDATA && lua_rawlen(L, arg) >= size)
+		object = lua_touserdata(L, arg);
+	return object && *(const void **)object == tag ? object : NULL;
+}
 
 /* Raises when the registry of SET, which may be NULL, is gone: metrics of a
  * probe that is over. */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A state, its allocator and its clock. Every way into Lua of this program is
- * vm_call() here or the scheduler's resume in vm/task.c; both stand between
- * vm_enter() and vm_leave(), which is where the slice begins and CPU is
- * counted.
+ * A state and its clock. Every way into Lua of this program is vm_call() here
+ * or the scheduler's resume in vm/task.c; both stand between vm_enter() and
+ * vm_leave(), which is where the slice begins and CPU is counted.
  */
 #include "vm/state.h"
 
@@ -22,9 +21,9 @@
 
 #include "core/log.h"
 #include "core/mem.h"
+#include "vm/heap.h"
 #include "vm/library.h"
 #include "vm/place.h"
-#include "vm/pool.h"
 #include "vm/priority.h"
 #include "vm/slice.h"
 #include "vm/task.h"
@@ -32,22 +31,14 @@
 enum {
 	SECOND = 1000000000,
 	WARNING_MAX = 512,
-	RESERVE = 64 << 10, /* bytes above the ceiling */
-	ROOM = 32,	    /* a part of the ceiling */
 };
 
 /* What Lua's buffers raise by themselves, when they get no memory. */
 static const char no_memory[] = "not enough memory";
 
-/* A request for memory: the same again is Lua asking once more. */
-struct ask {
-	void *p;
-	size_t old, size;
-};
-
 struct vm {
 	lua_State *L;
-	struct pool pool;
+	struct heap heap;
 	struct loop *loop;
 	const char *name;
 	struct log_source log;
@@ -61,16 +52,8 @@ struct vm {
 	struct slice slice;
 	struct vm_limits limits, given; /* in force; of the options */
 	_Atomic uint64_t exceeded[VM_LIMITS];
-	size_t outside;	    /* bytes of C that objects hold */
-	atomic_size_t used; /* written by the owner thread only */
-	size_t allocations; /* counted only when fail_at is set */
-	size_t fail_at;	    /* 0: never */
-	bool granted;	    /* the next allocation is not refused */
-	bool pressed;	    /* the last request was refused: */
-	struct ask refused;
-	char refused_at[PLACE_MAX];
+	size_t outside;		 /* bytes of C that objects hold */
 	unsigned depth;		 /* of vm_enter without vm_leave */
-	unsigned closing;	 /* of vm_enter_closing */
 	clockid_t clock;	 /* the thread's CPU clock, for others */
 	_Atomic int64_t entered; /* on it, at the outermost vm_enter */
 	_Atomic int64_t busy;	 /* monotonic time of it; 0: not inside */
@@ -121,115 +104,6 @@ bool vm_is_runaway(lua_State *co)
 	return *extra(co) & RUNAWAY;
 }
 
-/* ---- memory ------------------------------------------------------------- */
-
-/* Lua answers no question about the collector while it runs a finalizer. */
-static bool in_finalizer(struct vm *vm)
-{
-	return vm->L && lua_gc(vm->L, LUA_GCCOUNT) < 0;
-}
-
-/* The last request was refused for good: nobody asked again. */
-static void tell_refused(struct vm *vm)
-{
-	if (vm->pressed)
-		vm_limit_met(vm, VM_LIMIT_MEMORY);
-	vm->pressed = false;
-}
-
-static bool is_again(const struct vm *vm, const struct ask *ask)
-{
-	return vm->pressed && vm->refused.p == ask->p &&
-	       vm->refused.old == ask->old && vm->refused.size == ask->size;
-}
-
-/* Does a spec want this request to be refused? */
-static bool is_to_fail(struct vm *vm, bool again)
-{
-	bool once = vm->fail_at & VM_FAIL_ONCE;
-
-	if (!vm->fail_at)
-		return false;
-	if (once && again)
-		return true;
-	vm->allocations++;
-	return once ? (vm->allocations | VM_FAIL_ONCE) == vm->fail_at
-		    : vm->allocations >= vm->fail_at;
-}
-
-/* Lua tells no place with a memory error, so it is noted here. */
-static bool refuse(struct vm *vm, const struct ask *ask, bool again)
-{
-	if (again)
-		vm_limit_met(vm, VM_LIMIT_MEMORY);
-	vm->pressed = !again;
-	vm->refused = *ask;
-	place_find(slice_running(&vm->slice), vm->refused_at);
-	return true;
-}
-
-/*
- * A finalizer whose call has no memory is skipped by Lua for ever, and with it
- * the resource, so finalizers and closing tasks may use a reserve.
- *
- * A refusal makes Lua collect everything and ask once more. That second request
- * must find some room, or a script at its limit would go on for a long time,
- * collecting the whole heap for every few bytes.
- */
-static bool refused(struct vm *vm, size_t used, const struct ask *ask)
-{
-	size_t ceiling = vm->limits.memory, more = ask->size - ask->old;
-	bool again = is_again(vm, ask);
-	bool fail = is_to_fail(vm, again);
-
-	if (vm->pressed)
-		ceiling -= ceiling / ROOM;
-	if (!again)
-		tell_refused(vm);
-	vm->pressed = false;
-	if (!fail && more <= ceiling && used <= ceiling - more)
-		return false;
-	if (!in_finalizer(vm) && (fail || vm->closing == 0))
-		return refuse(vm, ask, again);
-	ceiling = vm->limits.memory + RESERVE;
-	if (more <= ceiling && used <= ceiling - more)
-		return false;
-	return refuse(vm, ask, true);
-}
-
-/* May the heap grow? */
-static bool may_grow(struct vm *vm, size_t used, const struct ask *ask)
-{
-	bool granted = vm->granted;
-
-	vm->granted = false;
-	return granted || !refused(vm, used, ask);
-}
-
-/* Frees and shrinks never fail, as Lua requires. */
-static void *allocate(void *arg, void *p, size_t old, size_t size)
-{
-	struct vm *vm = arg;
-	size_t used = atomic_load_explicit(&vm->used, memory_order_relaxed);
-	struct ask ask = { p, p ? old : 0, size };
-	void *result;
-
-	old = ask.old; /* without P it was the type of the new object */
-	if (size > old && !may_grow(vm, used, &ask))
-		return NULL;
-	result = pool_resize(&vm->pool, p, old, size);
-	if (!result && size)
-		return NULL;
-	atomic_store_explicit(&vm->used, used - old + size,
-			      memory_order_relaxed);
-	return result;
-}
-
-void vm_grant(struct vm *vm)
-{
-	vm->granted = true;
-}
-
 /* ---- limits ------------------------------------------------------------- */
 
 void vm_set_limits(struct vm *vm, const struct vm_limits *limits)
@@ -239,6 +113,7 @@ void vm_set_limits(struct vm *vm, const struct vm_limits *limits)
 	if (vm->allow)
 		own = vm_limits_lower(&own, &vm->limits);
 	vm_limits_lay(&vm->limits, &own);
+	vm->heap.ceiling = vm->limits.memory;
 	if (own.cpu > 0)
 		slice_set(&vm->slice, own.cpu);
 }
@@ -304,7 +179,12 @@ uint64_t vm_limits_exceeded(const struct vm *vm, enum vm_limit limit)
 
 size_t vm_memory(const struct vm *vm)
 {
-	return atomic_load_explicit(&vm->used, memory_order_relaxed);
+	return atomic_load_explicit(&vm->heap.used, memory_order_relaxed);
+}
+
+void vm_grant(struct vm *vm)
+{
+	vm->heap.granted = true;
 }
 
 /* ---- time --------------------------------------------------------------- */
@@ -348,14 +228,14 @@ void vm_leave(struct vm *vm, lua_State *before)
 
 lua_State *vm_enter_closing(struct vm *vm, lua_State *L)
 {
-	vm->closing++;
+	vm->heap.closing++;
 	return vm_enter(vm, L);
 }
 
 void vm_leave_closing(struct vm *vm, lua_State *before)
 {
 	vm_leave(vm, before);
-	vm->closing--;
+	vm->heap.closing--;
 }
 
 void vm_begin_slice(struct vm *vm)
@@ -434,7 +314,9 @@ static void memory_sentence(const struct vm *vm, const char *place, size_t len,
 
 static void memory_error(const struct vm *vm, struct err *err)
 {
-	memory_sentence(vm, vm->refused_at, strlen(vm->refused_at), err);
+	const char *place = vm->heap.refused_at;
+
+	memory_sentence(vm, place, strlen(place), err);
 }
 
 static bool is_memory_error(lua_State *L, int status)
@@ -477,7 +359,7 @@ void vm_error(lua_State *L, int status, struct err *err)
 {
 	struct vm *vm = vm_of(L);
 
-	tell_refused(vm);
+	heap_settle(&vm->heap);
 	if (is_memory_error(L, status))
 		memory_error(vm, err);
 	else if (slice_sentence(&vm->slice, err))
@@ -603,7 +485,7 @@ static void open_state(lua_State *L, void *arg)
 
 static void release(struct vm *vm)
 {
-	pool_release(&vm->pool);
+	heap_release(&vm->heap);
 	allow_free(vm->allow);
 	free(vm);
 }
@@ -629,10 +511,10 @@ struct vm *vm_new(const struct vm_options *options, struct err *err)
 	vm->ports = options->ports;
 	vm->seen = options->seen;
 	vm->seen_more = options->seen_more;
-	vm->fail_at = options->fail_at;
 	vm->steps_back = options->steps_back;
-	pool_init(&vm->pool);
-	vm->L = lua_newstate(allocate, vm);
+	heap_init(&vm->heap, vm, options->fail_at);
+	vm->heap.ceiling = vm->limits.memory;
+	vm->L = lua_newstate(heap_allocate, &vm->heap);
 	if (!vm->L) {
 		memory_error(vm, err);
 		release(vm);
