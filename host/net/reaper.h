@@ -8,8 +8,10 @@
 
 #include <sys/types.h>
 
-/* PID is a child of ours that nobody has waited for and nobody else will. Does
- * not wait itself, but where there cannot be a thread more: then a little. */
+/* PID is a child of ours that leads a group, which nobody has waited for and
+ * nobody else will. Where lunex is the init process of a container it takes the
+ * rest of the group, too, which has got SIGKILL. Does not wait itself, but
+ * where there cannot be a thread more: then a little. */
 void reaper_take(pid_t pid);
 
 #endif

@@ -4,6 +4,7 @@
 import os
 import signal
 import time
+import unittest
 
 from spec.e2e.lunex import Case, eventually
 from spec.e2e.timely import timely
@@ -143,3 +144,15 @@ class Process(Case):
         self.dead(self.pids())
         eventually(lambda: not children(lunex.process.pid), "no zombie")
         self.assertEqual(0, lunex.stop())
+
+    @unittest.skipUnless(os.geteuid() == 0, "makes a process namespace")
+    def test_there_is_no_zombie_where_lunex_is_the_init_process(self):
+        """As in most containers: orphans come to it."""
+        lunex = self.long("collect", timeout=0.6, under=(
+            "unshare", "--pid", "--fork", "--kill-child", "--mount-proc"))
+        for _ in range(3):
+            self.assertEqual(0, lunex.samples()["long_up"])
+        init, = children(lunex.process.pid)
+        eventually(lambda: not children(init), "no zombie")
+        os.kill(init, signal.SIGTERM)
+        self.assertEqual(0, lunex.wait(), lunex.log)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -585,6 +586,28 @@ static void ends_who_stays_behind_without_a_pipe(void **state)
 	free(out);
 }
 
+/* As the init process of a container has to. */
+static void waits_for_orphans_where_they_come_to_us(void **state)
+{
+	struct outcome outcome;
+	struct spawn_request request =
+		SHELL("(sleep 100 & (sleep 100 & sleep 100) & sleep 100) & "
+		      "sleep 100");
+
+	(void)state;
+	assert_int_equal(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
+	request.timeout = 0.2;
+	run(&outcome, request);
+	assert_true(outcome.failed);
+	release(&outcome);
+	while (spawner_running(spawner))
+		turn();
+	until_no_child();
+	free(output_of(SHELL("sleep 100 >/dev/null 2>&1 & echo $!")));
+	until_no_child();
+	assert_int_equal(0, prctl(PR_SET_CHILD_SUBREAPER, 0));
+}
+
 static void goes_on_when_the_output_is_closed(void **state)
 {
 	struct outcome outcome;
@@ -965,6 +988,7 @@ int main(void)
 		SPEC(does_not_wait_for_who_has_the_pipe),
 		SPEC(takes_what_comes_right_after_the_end),
 		SPEC(ends_who_stays_behind_without_a_pipe),
+		SPEC(waits_for_orphans_where_they_come_to_us),
 		SPEC(goes_on_when_the_output_is_closed),
 		SPEC(prefers_the_end_to_the_deadline),
 		SPEC(is_cancelled),
