@@ -194,12 +194,17 @@ static bool run_dry(struct loop *loop)
 	return uv_loop_close(&loop->uv) == 0;
 }
 
+void loop_deliver(struct loop *loop)
+{
+	while (deliver_all(loop))
+		;
+}
+
 bool loop_free(struct loop *loop)
 {
 	if (!loop)
 		return true;
-	while (deliver_all(loop))
-		;
+	loop_deliver(loop);
 	while (loop->tickers)
 		timer_release(loop->tickers->timer);
 	while (loop->runners)

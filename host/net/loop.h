@@ -43,6 +43,13 @@ void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
 /*
+ * Passes messages still queued to `deliver`, and those that they post here, of
+ * a loop that does not run any more: for messages whose answers go to something
+ * that is freed before this loop. Its thread.
+ */
+void loop_deliver(struct loop *loop);
+
+/*
  * Closes what is left, runs the close callbacks, delivers nothing more:
  * messages still queued are passed to `deliver` first, so that nothing leaks.
  * Timers that nobody released become inert. When a resolver thread is busy with

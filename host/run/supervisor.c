@@ -432,6 +432,8 @@ static void supervisor_init(struct supervisor *s, const struct plan *plan)
 
 static void supervisor_release(struct supervisor *s)
 {
+	/* A reload that was asked for last is answered to the web loop. */
+	loop_deliver(s->loop);
 	if (s->web)
 		web_free(s->web); /* and the loop */
 	else
