@@ -132,6 +132,45 @@ static void delivers_what_is_still_queued_when_freed(void **state)
 }
 
 /* The last message tells the loop's thread to free the loop at once. */
+/* One that asks a loop that is freed later, and its answer. */
+struct question {
+	struct message message;
+	struct loop *asker;
+	unsigned delivered;
+};
+
+static void count_delivery(struct message *message)
+{
+	((struct question *)message)->delivered++;
+}
+
+static void answer_question(struct message *message)
+{
+	struct question *question = (struct question *)message;
+
+	message->deliver = count_delivery;
+	loop_post(question->asker, message);
+}
+
+static void delivers_what_is_queued_when_told_to(void **state)
+{
+	struct loop *loop = loop_new(), *asker = loop_new();
+	struct question own = { .message.deliver = answer_question,
+				.asker = loop };
+	struct question other = { .message.deliver = answer_question,
+				  .asker = asker };
+
+	(void)state;
+	loop_post(loop, &own.message);
+	loop_post(loop, &other.message);
+	loop_deliver(loop);
+	assert_int_equal(1, own.delivered);
+	assert_int_equal(0, other.delivered);
+	loop_free(asker);
+	assert_int_equal(1, other.delivered);
+	loop_free(loop);
+}
+
 static void *run_and_free(void *arg)
 {
 	struct loop *loop = arg;
@@ -431,6 +470,7 @@ int main(void)
 		cmocka_unit_test(
 			delivers_each_senders_messages_once_and_in_order),
 		cmocka_unit_test(delivers_what_is_still_queued_when_freed),
+		cmocka_unit_test(delivers_what_is_queued_when_told_to),
 		cmocka_unit_test(may_be_freed_as_soon_as_the_last_message_came),
 		cmocka_unit_test(timers_fire_in_order_once_and_never_early),
 		cmocka_unit_test(a_stopped_or_released_timer_does_not_fire),
