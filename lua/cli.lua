@@ -12,6 +12,7 @@
                               sentence
     host.absolute(path)       the path from the root
     host.nearest(name, names) the name that was probably meant, or nil
+    host.shown(text)          as one line, whatever is in it, for a terminal
     host.check_allow(text)    true for an entry of `allow`, or nil and a
                               sentence
     host.declaration(path, paths, check, sandbox)
@@ -403,15 +404,6 @@ local function check_configuration(plan, path, lines, host)
   return true
 end
 
--- A line of what scripts say, which is for a terminal to show, not to obey.
-local function shown(line)
-  return (line:gsub("\n", "\\n"):gsub("[\0-\31\127]", function(c)
-    return ("\\x%02x"):format(c:byte())
-  end):gsub("\xC2([\x80-\x9F])", function(c)
-    return ("\\u%04x"):format(c:byte())
-  end))
-end
-
 local function check_script(plan, path, lines, host, fenced)
   local script, message, status = script_of.load(path, host, true, fenced)
   if script then
@@ -487,7 +479,7 @@ function verbs.check(arguments, host)
     end
   end
   for i, line in ipairs(lines) do
-    lines[i] = shown(line) .. "\n"
+    lines[i] = host.shown(line) .. "\n"
   end
   plan.text = table.concat(lines)
   return plan

@@ -184,6 +184,23 @@ void text_escape(struct buf *out, struct str text)
 	buf_add(out, text.data + from, text.len - from);
 }
 
+void text_show(struct buf *out, struct str text)
+{
+	uint32_t c;
+
+	for (size_t i = 0, n; i < text.len; i += n) {
+		n = utf8_next(text.data + i, text.len - i, &c);
+		if (c == '\n')
+			buf_addstr(out, "\\n");
+		else if (c < ' ' || c == 0x7F)
+			buf_addf(out, "\\x%02x", (unsigned)c);
+		else if (c >= 0x80 && c < 0xA0)
+			buf_addf(out, "\\u%04x", (unsigned)c);
+		else
+			buf_add(out, text.data + i, n);
+	}
+}
+
 void name_quote(struct buf *out, struct str name)
 {
 	buf_addch(out, '"');

@@ -38,6 +38,10 @@ bool names_meet(const char *const *names, unsigned n, struct names_met *met);
 /* Adds TEXT with \, " and line feed escaped. */
 void text_escape(struct buf *out, struct str text);
 
+/* Adds TEXT as one line for a terminal, which must not obey it: with control
+ * characters as \n, \x1b, \u009b. */
+void text_show(struct buf *out, struct str text);
+
 /* Adds NAME between double quotes, with \, " and line feed escaped. */
 void name_quote(struct buf *out, struct str name);
 

@@ -69,14 +69,6 @@ static struct version *next_of(const struct candidate *candidate)
 		       : current_of(candidate);
 }
 
-static struct outline_owner owner_of(const struct version *version)
-{
-	return (struct outline_owner){ exporter_outline(version->exporter),
-				       version->entry->name,
-				       version->entry->script,
-				       version->entry->where };
-}
-
 static size_t count(const struct change *change, enum version_state state)
 {
 	size_t n = 0;
@@ -289,8 +281,8 @@ static bool continues(const struct candidate *candidate, struct err *err)
 
 	if (!current)
 		return true;
-	former = owner_of(current);
-	next = owner_of(candidate->version);
+	former = version_owner(current);
+	next = version_owner(candidate->version);
 	return outline_continues(&former, &next, err);
 }
 
@@ -299,7 +291,7 @@ static bool continues(const struct candidate *candidate, struct err *err)
 static bool agrees(const struct change *change, struct version *version,
 		   struct exporter **exporters, size_t n, struct err *err)
 {
-	struct outline_owner ours = owner_of(version);
+	struct outline_owner ours = version_owner(version);
 
 	for (size_t i = 0; i < change->n; i++) {
 		const struct candidate *other = &change->candidates[i];
@@ -307,7 +299,7 @@ static bool agrees(const struct change *change, struct version *version,
 
 		if (!other->joined || !next_of(other))
 			continue;
-		theirs = owner_of(next_of(other));
+		theirs = version_owner(next_of(other));
 		if (!outline_agree(&theirs, &ours, err))
 			return false;
 	}

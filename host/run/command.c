@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,11 +60,17 @@ static int test(const struct plan *plan)
 /* A configuration, whose scripts have been looked at alone so far. */
 static int check(const struct plan *plan)
 {
-	bool good = supervisor_check(plan, print_error);
-	int status = print(plan);
+	struct buf advice;
+	bool good;
+	int status;
 
-	if (good && plan->good)
+	buf_init(&advice, SIZE_MAX / 2);
+	good = supervisor_check(plan, print_error, &advice);
+	status = print(plan);
+	fputs(buf_text(&advice), stdout);
+	if (good && plan->good && !advice.len)
 		fputs(plan->good, stdout);
+	buf_release(&advice);
 	return good || status ? status : FAILURE;
 }
 

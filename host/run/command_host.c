@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include <lauxlib.h>
 
 #include "bind/bind.h"
+#include "core/escape.h"
 #include "core/nearest.h"
 #include "net/allow.h"
 #include "net/files.h"
@@ -158,6 +160,23 @@ static int l_nearest(lua_State *L)
 	return 1;
 }
 
+/* shown(text) -> text, as one line for a terminal */
+static int l_shown(lua_State *L)
+{
+	struct str text;
+	struct holder *holder;
+	struct buf out;
+
+	text.data = luaL_checklstring(L, 1, &text.len);
+	holder = push_holder(L);
+	buf_init(&out, SIZE_MAX / 2);
+	text_show(&out, text);
+	holder->text = buf_take(&out, &text.len);
+	lua_pushlstring(L, holder->text, text.len);
+	release(holder);
+	return 1;
+}
+
 /* ---- scripts ---- */
 
 /* package.FIELD becomes field lua_FIELD of the table at 2, in which ";;" stands
@@ -292,10 +311,15 @@ static int l_gc(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-	{ "absolute", l_absolute }, { "check_allow", l_check_allow },
-	{ "exists", l_exists },	    { "getenv", l_getenv },
-	{ "list", l_list },	    { "nearest", l_nearest },
-	{ "read", l_read },	    { NULL, NULL },
+	{ "absolute", l_absolute },
+	{ "check_allow", l_check_allow },
+	{ "exists", l_exists },
+	{ "getenv", l_getenv },
+	{ "list", l_list },
+	{ "nearest", l_nearest },
+	{ "read", l_read },
+	{ "shown", l_shown },
+	{ NULL, NULL },
 };
 
 void push_command_host(lua_State *L)

@@ -15,6 +15,7 @@
 #include "run/change.h"
 #include "run/exporter.h"
 #include "run/fleet.h"
+#include "run/meeting.h"
 #include "run/once.h"
 #include "run/pusher.h"
 #include "run/reload.h"
@@ -518,8 +519,24 @@ bool supervisor_once(const struct plan *plan, struct err *err)
 
 /* ---- check ---- */
 
+static void compare_all(struct member *const *members, size_t n,
+			struct buf *advice)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; members[i]->current && k < i; k++) {
+			struct outline_owner first, second;
+
+			if (!members[k]->current)
+				continue;
+			first = version_owner(members[k]->current);
+			second = version_owner(members[i]->current);
+			meeting_tell(advice, &first, &second);
+		}
+	}
+}
+
 bool supervisor_check(const struct plan *plan,
-		      void (*tell)(const char *sentence))
+		      void (*tell)(const char *sentence), struct buf *advice)
 {
 	struct member *const *members;
 	const struct err *first = NULL;
@@ -536,6 +553,7 @@ bool supervisor_check(const struct plan *plan,
 		tell(members[i]->err.text);
 		first = first ? first : &members[i]->err;
 	}
+	compare_all(members, n, advice);
 	stop_fleet(&s, first);
 	supervisor_release(&s);
 	return !first;

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
+#include "core/buf.h"
 #include "core/err.h"
 #include "run/plan.h"
 #include "run/planner.h"
@@ -26,8 +27,9 @@ bool supervisor_run(const struct plan *plan, struct planner *planner,
 bool supervisor_once(const struct plan *plan, struct err *err);
 
 /* Loads the exporters and runs none. Calls TELL for each that could not run;
- * true when there is none. */
+ * true when there is none. Adds to ADVICE a line for each thing that not every
+ * reader would get of those that can. */
 bool supervisor_check(const struct plan *plan,
-		      void (*tell)(const char *sentence));
+		      void (*tell)(const char *sentence), struct buf *advice);
 
 #endif

@@ -316,3 +316,11 @@ bool version_free(struct version *version)
 	free(version);
 	return all;
 }
+
+struct outline_owner version_owner(const struct version *version)
+{
+	return (struct outline_owner){ exporter_outline(version->exporter),
+				       version->entry->name,
+				       version->entry->script,
+				       version->entry->where };
+}

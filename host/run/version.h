@@ -16,6 +16,7 @@
 #include "net/seen.h"
 #include "run/entry.h"
 #include "run/exporter.h"
+#include "run/outline.h"
 
 enum version_state {
 	VERSION_LOADING,
@@ -114,5 +115,8 @@ bool version_unload(struct version *version);
 
 /* The same, and the rest of it. */
 bool version_free(struct version *version);
+
+/* What it shows, for those beside it; borrowed. It has been loaded. */
+struct outline_owner version_owner(const struct version *version);
 
 #endif

@@ -77,6 +77,7 @@ local outside = {
   version = "lunex 1.2.3",
   read = read,
   nearest = nearest,
+  shown = function(text) return text end,
   declaration = declaration,
   getenv = function(name) return environment[name] end,
   exists = function(path) return files[path] ~= nil end,

@@ -291,6 +291,21 @@ static void what_is_escaped_is_legacy_and_values_can_be_undone(void **state)
 	buf_release(&name);
 }
 
+static void a_terminal_is_not_obeyed(void **state)
+{
+	static const char text[] =
+		"a\n\x1b[2J\x7f\0b\xC2\x9b\xC2\xA0\xC3\xA9\xFF";
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 1000);
+	text_show(&out, (struct str){ text, sizeof text - 1 });
+	assert_string_equal(
+		buf_text(&out),
+		"a\\n\\x1b[2J\\x7f\\x00b\\u009b\xC2\xA0\xC3\xA9\xFF");
+	buf_release(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +314,7 @@ int main(void)
 		cmocka_unit_test(a_colon_is_not_of_a_label),
 		cmocka_unit_test(quotes_what_would_end_a_string),
 		cmocka_unit_test(schemes_have_names),
+		cmocka_unit_test(a_terminal_is_not_obeyed),
 		cmocka_unit_test(
 			what_is_escaped_is_legacy_and_values_can_be_undone),
 	};

@@ -464,6 +464,47 @@ class Clashes(Configured):
             r"the exporter 'b' would show the same series as 'a' .*\n\Z")
 
 
+    def test_check_finds_what_meets_when_it_is_escaped(self):
+        for name, family in (("a", "a_b"), ("b", "a.b"), ("d", "a/b")):
+            self.script(OTHER.replace(
+                "queue_jobs =", f'["{family}"] =').replace(
+                    "m.queue_jobs", f'm["{family}"]') % ("gauge", "A."), name)
+        self.script(OTHER.replace("queue_jobs =", '["a.b_sum"] =').replace(
+            "m.queue_jobs", 'm["a.b_sum"]') % ("gauge", "A."), "c")
+        self.script(OTHER.replace("queue_jobs =", '["a-b"] =').replace(
+            "m.queue_jobs:set", 'm["a-b"]:observe') % ("summary", "A."), "e")
+        self.configuration('{ "a.lua" }', '{ "b.lua" }')
+        done = self.run_it("check", "lunex.lua")
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        self.assertIn(
+            "b.lua:6: a.b: is 'a_b' to readers that know no UTF-8 names, as is "
+            "'a_b' of the exporter 'a' at a.lua:6; readers that know no UTF-8 "
+            "names get one of the two\n", done.stdout)
+        self.assertNotIn("lunex.lua: ok", done.stdout)
+        self.configuration('{ "c.lua" }', '{ "e.lua" }')
+        self.assertIn(
+            "c.lua:6: a.b_sum: belongs to the summary 'a-b' of the exporter "
+            "'e' at e.lua:6; readers that know no UTF-8 names get one of the "
+            "two\n", self.run_it("check", "lunex.lua").stdout)
+        self.configuration('{ "a.lua" }', '{ "c.lua" }')
+        self.assertNotIn("one of the two",
+                         self.run_it("check", "lunex.lua").stdout)
+
+    def test_check_finds_labels_that_are_the_same_when_escaped(self):
+        entries = ('{ "queue.lua", name = "a", labels = { ["si.te"] = "x" } }',
+                   '{ "queue.lua", name = "b", labels = { si_te = "x" } }')
+        self.configuration(*entries)
+        done = self.run_it("check", "lunex.lua")
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        self.assertRegex(
+            done.stdout, r"(?m)^lunex\.lua:4: the exporter 'b' shows the same "
+            r"series as 'a' \(lunex\.lua:3\) to readers that know no UTF-8 "
+            r"names, such as queue_\w+; they get those of 'a'$")
+        samples, told = self.failures(*entries)
+        self.assertEqual([], told)
+        self.assertEqual(1, samples['queue_up{si_te="x"}'])
+
+
 class Mistakes(Configured):
     def test_each_key_has_its_sentence(self):
         for sentence, entry in (
