@@ -35,6 +35,22 @@ static void copy_options(lua_State *L)
 	lua_replace(L, 1);
 }
 
+/* The first element of the table at 1 becomes the option. */
+static void take_help(lua_State *L)
+{
+	int type = lua_rawgeti(L, 1, 1);
+
+	if (type != LUA_TNIL && lua_getfield(L, 1, "help") != LUA_TNIL)
+		luaL_error(L, "the help text is given twice");
+	lua_settop(L, 2);
+	if (type == LUA_TSTRING)
+		lua_setfield(L, 1, "help");
+	else if (type != LUA_TNIL)
+		luaL_error(L, "the help text is a %s, not a string",
+			   lua_typename(L, type));
+	lua_settop(L, 1);
+}
+
 int metric_declare(lua_State *L, enum metric_type type)
 {
 	if (lua_type(L, 1) == LUA_TSTRING) {
@@ -43,15 +59,14 @@ int metric_declare(lua_State *L, enum metric_type type)
 		lua_insert(L, 1);
 		lua_rawseti(L, 1, 1);
 	}
-	luaL_checktype(L, 1, LUA_TTABLE);
+	if (!lua_istable(L, 1))
+		luaL_error(L,
+			   "expected the help text, or a table such as "
+			   "{ \"help\", labels = { \"a\" } }, got %s",
+			   luaL_typename(L, 1));
 	lua_settop(L, 1);
 	copy_options(L);
-	if (lua_rawgeti(L, 1, 1) == LUA_TSTRING)
-		lua_setfield(L, 1, "help");
-	else if (!lua_isnil(L, -1))
-		luaL_error(L, "the help text is a %s, not a string",
-			   luaL_typename(L, -1));
-	lua_settop(L, 1);
+	take_help(L);
 	check_metric_options(L, 1, type);
 	lua_pushinteger(L, type);
 	lua_setfield(L, 1, "type");

@@ -165,8 +165,14 @@ static bool check_label(const struct metadata_desc *m, const char *label,
 
 	if (!taken || (strcmp(label, taken) != 0 && !is_taken(label, taken)))
 		return true;
-	return err_set(err, ERR_USAGE, "%s: a %s has the label '%s' already",
-		       m->name, metric_type_name(m->type), taken);
+	if (strcmp(label, taken) == 0)
+		return err_set(err, ERR_USAGE,
+			       "%s: a %s has the label '%s' already", m->name,
+			       metric_type_name(m->type), taken);
+	return err_set(err, ERR_USAGE,
+		       "%s: a %s has the label '%s' already, which '%s' is, "
+		       "too, to readers that know no UTF-8 names",
+		       m->name, metric_type_name(m->type), taken, label);
 }
 
 static bool check_labels(const struct registry *registry,

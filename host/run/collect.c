@@ -11,6 +11,7 @@
 #include "core/mem.h"
 #include "net/loop.h"
 #include "run/moment.h"
+#include "run/source.h"
 #include "vm/task.h"
 
 struct part {
@@ -40,6 +41,17 @@ static double now_of(const struct collector *collector)
 	return loop_now(vm_loop(collector->options.vm));
 }
 
+static void refuse_host_family(const struct declaration *d, const char *name,
+			       bool by_part, struct err *err)
+{
+	char place[300];
+
+	source_place(place, sizeof place, d->path, d->source, "metrics", name);
+	err_set(err, ERR_USAGE,
+		"%s: %s is set by the host; declare it as a gauge %s", place,
+		name, by_part ? "with the label part" : "without labels");
+}
+
 /* The family NAME_suffix: the script's, when it declares it, or a new one. */
 static struct family *host_family(struct collector *collector,
 				  const char *suffix, const char *help,
@@ -67,16 +79,12 @@ static struct family *host_family(struct collector *collector,
 				collector->options.declaration->path, why.text);
 		return family;
 	}
-	if (family_metadata(family)->type != METRIC_GAUGE ||
-	    family_schema(family)->count != by_part ||
-	    (by_part && strcmp(family_schema(family)->names[0], "part") != 0)) {
-		err_set(err, ERR_USAGE,
-			"%s: %s is set by the host; declare it as a gauge %s",
-			collector->options.declaration->path, name,
-			by_part ? "with the label part" : "without labels");
-		return NULL;
-	}
-	return family;
+	if (family_metadata(family)->type == METRIC_GAUGE &&
+	    family_schema(family)->count == by_part &&
+	    (!by_part || strcmp(family_schema(family)->names[0], "part") == 0))
+		return family;
+	refuse_host_family(collector->options.declaration, name, by_part, err);
+	return NULL;
 }
 
 static bool add_host_families(struct collector *c, struct err *err)

@@ -161,6 +161,9 @@ static void check_name(const struct looking *at)
 			       "names that begin with %s are the host's, which "
 			       "shows one of the two alone",
 			       hosts[i]);
+	if (strcmp(m->name, "up") == 0 || begins_with(m->name, "scrape_"))
+		advise(at, "Prometheus has metrics of its own that are called "
+			   "up, or begin with scrape_");
 	for (const char *p = m->name; *p; p++) {
 		bool upper = isupper((unsigned char)*p);
 

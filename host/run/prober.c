@@ -16,6 +16,7 @@
 #include "run/declared_config.h"
 #include "run/moment.h"
 #include "run/secrets.h"
+#include "run/source.h"
 #include "vm/task.h"
 
 enum { TOLD = 64 };
@@ -276,11 +277,17 @@ static bool check_names(const struct prober_options *options,
 	static const char *const names[] = { "probe_success",
 					     "probe_duration_seconds" };
 
-	for (int i = 0; i < 2; i++)
-		if (registry_find(registry, names[i]))
-			return err_set(err, ERR_USAGE,
-				       "%s: %s is set by the host",
-				       options->declaration->path, names[i]);
+	const struct declaration *d = options->declaration;
+	char place[300];
+
+	for (int i = 0; i < 2; i++) {
+		if (!registry_find(registry, names[i]))
+			continue;
+		source_place(place, sizeof place, d->path, d->source, "metrics",
+			     names[i]);
+		return err_set(err, ERR_USAGE, "%s: %s is set by the host",
+			       place, names[i]);
+	}
 	return true;
 }
 

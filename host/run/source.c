@@ -107,3 +107,14 @@ int source_line(const char *text, const char *parent, const char *key)
 		line += *p == '\n';
 	return line;
 }
+
+void source_place(char *out, size_t size, const char *path, const char *text,
+		  const char *parent, const char *key)
+{
+	int line = source_line(text, parent, key);
+
+	if (line)
+		snprintf(out, size, "%s:%d", path, line);
+	else
+		snprintf(out, size, "%s", path);
+}

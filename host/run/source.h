@@ -20,4 +20,8 @@ char *source_read(const char *path, size_t *len, struct err *err);
  */
 int source_line(const char *text, const char *parent, const char *key);
 
+/* Writes where that is in the file at PATH, "x.lua:12", or PATH alone. */
+void source_place(char *out, size_t size, const char *path, const char *text,
+		  const char *parent, const char *key);
+
 #endif

@@ -105,7 +105,15 @@ return { name = "spec", metrics = { %s }, collect = function() end }
     refused([=[["x.a"] = metric.histogram "A.", x_a_sum = metric.gauge "A."]=],
       "x_a_sum: belongs to the histogram 'x.a'")
     refused([=[["x.a"] = metric.stateset { "A.", states = { "s" }, labels = { "x_a" }}]=],
-      "x.a: a stateset has the label 'x.a' already")
+      "x.a: a stateset has the label 'x.a' already, which 'x_a' is, too, " ..
+      "to readers that know no UTF%-8 names")
+    refused([=[x_a = metric.gauge()]=],
+      'expected the help text, or a table such as { "help", labels = ' ..
+      '{ "a" } }, got no value')
+    refused([=[x_a = metric.gauge { "A.", help = "B." }]=],
+      "the help text is given twice")
+    refused([=[x_a = metric.gauge { {} }]=],
+      "the help text is a table, not a string")
     refused([[x_a = metric.gauge { "A.", labels = { "__b" } }]],
       "x_a: label name '__b' is reserved")
     refused([[x_a = metric.gauge { "A.", labels = { "" } }]],

@@ -347,6 +347,15 @@ class Lint(unittest.TestCase):
             "m_c": ("gauge", "{ 'x', labels = { '_x', 'job' } }"),
             "lunex_m": ("gauge", "{ 'x' }"),
         }))
+        self.assertEqual([
+            f"m.lua:{line}: {name}: Prometheus has metrics of its own that are "
+            "called up, or begin with scrape_"
+            for line, name in ((7, "scrape_duration_seconds"), (6, "up"))
+        ], self.advice({
+            "up": ("gauge", "{ 'x' }"),
+            "scrape_duration_seconds": ("gauge", "{ 'x' }"),
+            "upper": ("gauge", "{ 'x' }"),
+        }))
 
     def test_nothing_that_a_script_says_controls_a_terminal(self):
         self.write(script_of({
@@ -376,11 +385,11 @@ class Lint(unittest.TestCase):
     def test_it_refuses_what_would_not_run(self):
         probe = 'probe = function() end,'
         self.assertEqual(
-            "lunex: m.lua: probe_success is set by the host\n",
+            "lunex: m.lua:6: probe_success is set by the host\n",
             self.refused(script_of({"probe_success": ("gauge", "{ 'x' }")},
                                    probe)))
         self.assertEqual(
-            "lunex: m.lua: m_up is set by the host; declare it as a gauge "
+            "lunex: m.lua:6: m_up is set by the host; declare it as a gauge "
             "without labels\n",
             self.refused(script_of({"m_up": ("counter", "{ 'x' }")})))
         self.assertIn(

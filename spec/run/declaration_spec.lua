@@ -282,7 +282,7 @@ return {
   metrics = { spec_up = metric.counter "Up." },
   collect = function() end,
 }
-]], "spec_up is set by the host; declare it as a gauge without labels")
+]], ":4: spec_up is set by the host; declare it as a gauge without labels")
   end)
 end)
 
