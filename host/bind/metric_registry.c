@@ -99,6 +99,28 @@ void metric_registry_limit(lua_State *L, size_t series_max)
 	account_of(L)->limit.max = series_max;
 }
 
+void metric_registry_each(lua_State *L,
+			  void (*visit)(void *arg, const char *where,
+					struct registry *registry),
+			  void *arg)
+{
+	const struct metric_set *set = LIST_FIRST(&account_of(L)->sets);
+
+	for (; set; set = LIST_NEXT(set, link))
+		if (set->where)
+			visit(arg, set->where, set->registry);
+}
+
+void metric_registry_forget(lua_State *L)
+{
+	struct metric_set *set = LIST_FIRST(&account_of(L)->sets);
+
+	for (; set; set = LIST_NEXT(set, link)) {
+		free(set->where);
+		set->where = NULL;
+	}
+}
+
 /* ---- making a registry ---- */
 
 /* Its object on the stack, without families. */
@@ -109,10 +131,13 @@ static struct registry_object *push_registry(lua_State *L, unsigned guests)
 	struct registry_object *object;
 
 	options.nlabels = check_registry_labels(L, labels);
+	luaL_where(L, 1);
 	object = push_object(L,
 			     sizeof *object + guests * sizeof object->guests[0],
 			     CLASS, 1);
-	object->set = metric_set_own(&options, account_of(L));
+	object->set =
+		metric_set_own(&options, account_of(L), lua_tostring(L, -2));
+	lua_remove(L, -2);
 	return object;
 }
 

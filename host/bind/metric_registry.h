@@ -9,6 +9,8 @@
 #include <lua.h>
 #include <stddef.h>
 
+#include "core/registry.h"
+
 /* The metatables. Leaves nothing on the stack. */
 void metric_registry_class(lua_State *L);
 
@@ -18,5 +20,16 @@ int l_metric_registry(lua_State *L);
 
 /* How many series all registries of the state may have together. May raise. */
 void metric_registry_limit(lua_State *L, size_t series_max);
+
+/* Calls VISIT, which leaves Lua alone, for each registry that scripts of the
+ * state have made, the last first, with the place of that: "x.lua:5: ". May
+ * raise before the first. */
+void metric_registry_each(lua_State *L,
+			  void (*visit)(void *arg, const char *where,
+					struct registry *registry),
+			  void *arg);
+
+/* Leaves those out that are there by now. May raise. */
+void metric_registry_forget(lua_State *L);
 
 #endif

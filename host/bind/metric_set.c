@@ -11,6 +11,7 @@ struct metric_account *metric_account_new(void)
 	struct metric_account *account = mem_alloc(sizeof *account);
 
 	account->limit.max = REGISTRY_SERIES_MAX;
+	LIST_INIT(&account->sets);
 	account->references = 1;
 	return account;
 }
@@ -39,7 +40,8 @@ double metric_now(void)
 }
 
 struct metric_set *metric_set_own(const struct registry_options *options,
-				  struct metric_account *account)
+				  struct metric_account *account,
+				  const char *where)
 {
 	struct registry_options own = *options;
 	struct metric_set *set;
@@ -49,6 +51,8 @@ struct metric_set *metric_set_own(const struct registry_options *options,
 	set = metric_set_new(registry_new(&own));
 	account->references++;
 	set->account = account;
+	set->where = mem_string(where);
+	LIST_INSERT_HEAD(&account->sets, set, link);
 	return set;
 }
 
@@ -63,9 +67,11 @@ void metric_set_unref(struct metric_set *set)
 	if (!set || --set->references)
 		return;
 	if (set->account) {
+		LIST_REMOVE(set, link);
 		registry_free(set->registry);
 		metric_account_unref(set->account);
 	}
+	free(set->where);
 	free(set);
 }
 

@@ -7,13 +7,16 @@
 #ifndef BIND_METRIC_SET_H
 #define BIND_METRIC_SET_H
 
+#include <sys/queue.h>
+
 #include "core/registry.h"
 
 /* How many series the registries may have together that the scripts of a state
  * make. Each of them holds a reference. */
 struct metric_account {
 	struct series_limit limit;
-	unsigned references; /* private */
+	LIST_HEAD(, metric_set) sets; /* those of its registries */
+	unsigned references;	      /* private */
 };
 
 struct metric_set {
@@ -24,7 +27,9 @@ struct metric_set {
 	/* Of a registry that a script made, which is the set's own: what is set
 	 * shows at once, and anybody may set it. Else NULL. */
 	struct metric_account *account;
-	unsigned references; /* private */
+	char *where; /* its registry was made, "x.lua:5: "; NULL: nowhere */
+	LIST_ENTRY(metric_set) link; /* private, as is the next */
+	unsigned references;
 };
 
 struct metric_account *metric_account_new(void);
@@ -38,9 +43,11 @@ struct metric_set *metric_set_new(struct registry *registry);
 struct metric_set *metric_set_ref(struct metric_set *set);
 void metric_set_unref(struct metric_set *set); /* NULL is allowed */
 
-/* A set with a registry of its own, which goes with the last reference. */
+/* A set with a registry of its own, made at WHERE, which goes with the last
+ * reference. */
 struct metric_set *metric_set_own(const struct registry_options *options,
-				  struct metric_account *account);
+				  struct metric_account *account,
+				  const char *where);
 
 /* From now on every use of its metrics raises, and the registry may be freed.
  */

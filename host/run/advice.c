@@ -2,8 +2,12 @@
 #include "run/advice.h"
 
 #include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
 
 #include "bind/metric_declare.h"
+#include "bind/metric_registry.h"
+#include "core/mem.h"
 #include "run/collect.h"
 #include "run/convention.h"
 #include "run/mistake.h"
@@ -71,6 +75,7 @@ void advice_release(struct advice *advice)
 {
 	lint_release(&advice->promtool);
 	lint_release(&advice->further);
+	lint_release(&advice->registries);
 	registry_free(advice->registry);
 	*advice = (struct advice){ 0 };
 }
@@ -113,11 +118,74 @@ static void add_findings(lua_State *L, const struct declaration *d,
 	}
 }
 
+/* ---- registries of the script's own ---- */
+
+/* As far as promtool asks for them: the names of constant labels. */
+static unsigned copy_names(const struct labels *labels,
+			   struct label_pair *pairs, unsigned max)
+{
+	struct str pair, name;
+	unsigned n = 0;
+	char *raw;
+
+	if (!labels)
+		return 0;
+	raw = mem_alloc(labels->len);
+	for (size_t at = 0; n < max && labels_next(labels, &at, &pair); n++) {
+		name = label_name(pair, raw);
+		pairs[n].name = mem_copy(name.data, name.len);
+	}
+	free(raw);
+	return n;
+}
+
+static void look_at_registry(void *arg, const char *where,
+			     struct registry *registry)
+{
+	const char *const *name = registry_names(registry);
+	struct label_pair constant[LABELS_MAX];
+	struct lint *lint = arg;
+	size_t before = lint->n;
+	unsigned n =
+		copy_names(registry_constant(registry), constant, LABELS_MAX);
+
+	for (; *name; name++) {
+		struct family *f = registry_find(registry, *name);
+
+		lint_promtool(lint, family_metadata(f), family_schema(f),
+			      constant, n);
+	}
+	while (n)
+		free((char *)(uintptr_t)constant[--n].name);
+	for (; before < lint->n; before++) {
+		free(lint->items[before].family);
+		lint->items[before].family = mem_string(where);
+	}
+}
+
+static void add_registries(lua_State *L, struct lint *lint)
+{
+	lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
+
+	metric_registry_each(L, look_at_registry, lint);
+	lint_sort(lint);
+	for (size_t i = 0; i < lint->n; i++) {
+		const struct lint_finding *finding = &lint->items[i];
+
+		lua_pushfstring(L, "%s%s %s", finding->family, finding->metric,
+				finding->text);
+		lua_rawseti(L, -2, ++n);
+	}
+}
+
+/* ---- all ---- */
+
 void push_advice(lua_State *L, const struct declaration *d,
-		 const struct advice *advice)
+		 struct advice *advice)
 {
 	lua_newtable(L);
 	add_findings(L, d, &advice->promtool, "%s %s");
+	add_registries(L, &advice->registries);
 	add_findings(L, d, &advice->further, "%s: %s");
 	if (!advice->unasked.text[0])
 		return;

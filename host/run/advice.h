@@ -18,6 +18,7 @@
 /* Zeroed: nothing to say. */
 struct advice {
 	struct lint promtool, further;
+	struct lint registries; /* `family` is the place */
 	struct err unasked; /* why a `metrics` function was not; "": it was */
 	struct registry *registry; /* private; the script's `m` looks at it */
 };
@@ -34,8 +35,10 @@ bool advice_take(struct advice *advice, struct declaration *declaration,
 void advice_release(struct advice *advice);
 
 /* Leaves a list of sentences on the stack, "file:line: ...": first those of
- * promtool, "file:line: metric text". Raises. */
+ * promtool, "file:line: metric text", about the page, then about the registries
+ * that the script, in the state L, has made for itself, which are added to
+ * ADVICE. Raises. */
 void push_advice(lua_State *L, const struct declaration *declaration,
-		 const struct advice *advice);
+		 struct advice *advice);
 
 #endif

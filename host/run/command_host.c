@@ -11,6 +11,7 @@
 #include <lauxlib.h>
 
 #include "bind/bind.h"
+#include "bind/metric_registry.h"
 #include "core/escape.h"
 #include "core/nearest.h"
 #include "net/allow.h"
@@ -218,6 +219,7 @@ static struct holder *push_loaded(lua_State *L, bool check, struct err *err)
 	struct holder *holder = push_holder(L);
 	struct vm *vm = vm_of(L);
 
+	metric_registry_forget(L); /* of the script before this one */
 	/* One script that computes for too long leaves the next its time. */
 	vm_begin_slice(vm);
 	holder->declaration = declaration_load(vm, lua_tostring(L, 1), err);

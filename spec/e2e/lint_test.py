@@ -374,6 +374,37 @@ class Lint(unittest.TestCase):
         for line in said.splitlines():
             self.assertRegex(line, r"^m\.lua:\d+: ")
 
+    def test_registries_of_the_script_count(self):
+        script = """\
+local metric = require "metric"
+local own = metric.registry {
+  namespace = "m",
+  labels = { siteName = "a" },
+  wait_ms = metric.gauge {},
+}
+metric.registry { m_size_total = metric.gauge { "Size.", labels = { "l" } } }
+return {
+  sandbox = true,
+  routes = { ["GET /line"] = function() return own:render() end },
+}
+"""
+        for text in (script, script.replace("  sandbox = true,\n", "")):
+            self.write(text)
+            self.assertEqual(
+                "m.lua:7: m_size_total non-counter metrics should not have "
+                '"_total" suffix\n'
+                "m.lua:2: m_wait_ms label names should be written in "
+                "'snake_case' not 'camelCase'\n"
+                "m.lua:2: m_wait_ms metric names should not contain abbreviated "
+                "units\n"
+                "m.lua:2: m_wait_ms no help text\n",
+                self.lunex("check", "m.lua"))
+        Path(self.folder, "n.lua").write_text(
+            "return { collect = function() end }", encoding="utf-8")
+        said = self.lunex("check", "m.lua", "n.lua")
+        self.assertEqual(4, said.count("m_"), said)
+        self.assertTrue(said.endswith("n.lua: ok\n"), said)
+
     def refused(self, script):
         self.write(script)
         done = subprocess.run([LUNEX, "check", "m.lua"], cwd=self.folder,
