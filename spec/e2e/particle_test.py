@@ -217,9 +217,11 @@ class Faults(Particle):
         self.fault(body[:300], "expected JSON, got broken")
         self.fault(Truncated(body, 300))
 
+    @timely
     def test_20_megabytes(self):
         self.fault(Huge(), "16777216|16 MiB")
 
+    @timely
     def test_20_megabytes_in_20_kilobytes(self):
         self.fault(Huge(how="gzip"), "16777216|16 MiB")
 

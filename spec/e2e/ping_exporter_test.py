@@ -11,6 +11,7 @@ from pathlib import Path
 
 from spec.e2e.gateway import PASSWORD, USER, WEB_CONFIG, Gateway
 from spec.e2e.lunex import SAMPLE, TOP, Case, eventually, program
+from spec.e2e.timely import timely
 
 FIXTURES = TOP / "spec/fixtures/ping"
 SECOND = 'dev_ping{instance="198.51.100.80",job="MyDevice01"}'
@@ -180,6 +181,7 @@ class Troubles(PingCase):
         lunex.page_with(lambda p: p.get(name, 0) >= before + more,
                         f"{more} pushes: {result}")
 
+    @timely
     def test_a_wrong_password_is_told_once(self):
         gateway = Gateway(self, web_config=WEB_CONFIG)
         lunex = self.lunex(*self.arguments(gateway.port,
@@ -194,6 +196,7 @@ class Troubles(PingCase):
         self.assertEqual(0, page['ping_loss_ratio{target="127.0.0.1",'
                                  'ip="127.0.0.1",ip_version="4"}'])
 
+    @timely
     def test_a_gateway_that_goes_and_comes_is_told_each_time(self):
         gateway = Gateway(self)
         lunex = self.lunex(*self.arguments(gateway.port))
@@ -208,6 +211,7 @@ class Troubles(PingCase):
         self.assertEqual(times, lunex.log.count(FAILS), lunex.log)
         self.assertEqual(12, len(gateway.groups()))
 
+    @timely
     def test_another_trouble_is_told_as_such(self):
         gateway = Gateway(self, web_config=WEB_CONFIG)
         lunex = self.lunex(*self.arguments(gateway.port,

@@ -286,6 +286,7 @@ class Routes(Case):
         self.assertLess(time.monotonic() - started, 1.5)
         lunex.wait_log("deadline of 1 s exceeded")
 
+    @timely
     def test_a_route_that_never_waits_is_stopped(self):
         lunex = self.start()
         answer = lunex.get("/loop")

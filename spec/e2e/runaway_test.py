@@ -203,9 +203,8 @@ class Start(Case):
           }
         """, "wrong"))
         lunex.wait_log(r"wrong\.lua:\d+: not yet")
-        page = lunex.page_with(lambda p: p.get("wrong_tries") == 2,
-                               "the second try")
-        self.assertEqual(1, page["wrong_up"])
+        lunex.page_with(lambda p: p.get("wrong_tries") == 2 and
+                        p["wrong_up"] == 1, "the second try")
 
     def test_values_set_in_start_appear_at_once(self):
         lunex = self.lunex(self.script("""

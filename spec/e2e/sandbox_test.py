@@ -13,6 +13,7 @@ import unittest
 from pathlib import Path
 
 from spec.e2e.lunex import Case, eventually, program
+from spec.e2e.timely import timely
 
 NOT_ALLOWED = "not allowed in the sandbox (allow = {...})"
 
@@ -315,6 +316,7 @@ class Sandbox(Case):
         self.assertIn("wide.lua: the declaration has more than 1048576 bytes",
                       run.stderr)
 
+    @timely
     def test_a_bomb_at_load_is_a_sentence(self):
         for text, expected in (
                 ('return ("x"):rep(1 << 30)', "memory limit of 64 MiB"),
