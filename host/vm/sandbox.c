@@ -22,13 +22,13 @@ static const char *const taken[] = { "dofile", "io", "loadfile", NULL };
  * Not here: files, process; argparse, cli and pusher, which are the host's own.
  */
 static const char *const modules[] = {
-	"clock",       "http",	       "http.answer", "http.call",
-	"http.client", "http.common",  "http.gate",   "http.options",
-	"http.url",    "http_client",  "icmp",	      "json",
-	"log",	       "metric",       "protobuf",    "push",
-	"push.labels", "push.options", "push.path",   "resolve",
-	"session",     "task",	       "turn",	      "udp",
-	"value",       "xml",	       NULL,
+	"clock",	 "http",	"http.answer",	"http.call",
+	"http.client",	 "http.common", "http.gate",	"http.options",
+	"http.url",	 "http_client", "icmp",		"json",
+	"log",		 "metric",	"protobuf",	"push",
+	"push.families", "push.labels", "push.options", "push.path",
+	"resolve",	 "session",	"task",		"turn",
+	"udp",		 "value",	"xml",		NULL,
 };
 
 /* Those of them that stand on a C module of the system: loaded now, when there

@@ -75,8 +75,8 @@ describe("a sandbox", function()
       names:format "package.loaded")
     says("clock http http.answer http.call http.client http.common http.gate "
       .. "http.options http.url http_client icmp json log metric protobuf "
-      .. "push push.labels push.options push.path resolve session task turn "
-      .. "udp value xml", names:format "package.preload")
+      .. "push push.families push.labels push.options push.path resolve "
+      .. "session task turn udp value xml", names:format "package.preload")
   end)
 
   it("has the modules that touch nothing outside", function()

@@ -523,7 +523,7 @@ static void mirrored_summaries_count_as_one(void **state)
 	struct series_limit limit;
 	struct err err = { 0 };
 	struct family *f;
-	char n[8];
+	char n[12];
 
 	(void)state;
 	begin_limited(&limit, 1000);
