@@ -88,6 +88,7 @@ void family_free(struct family *family)
 	metadata_unref(family->metadata);
 	label_schema_unref(family->schema);
 	row_index_release(&family->index);
+	free(family->vacant);
 	free(family);
 }
 
@@ -163,13 +164,13 @@ uint32_t family_segment_rows(const struct family *family, uint32_t s)
 	return left < whole ? left : whole;
 }
 
-static uint32_t append(struct family *family, struct labels *labels)
+/* The segment of ROW, the one behind all others, with room for it. */
+static void append(struct family *family, uint32_t row)
 {
-	uint32_t row = family->rows, place = family_place(family, row);
 	uint32_t whole = 1u << family->shift, cap;
 	struct segment *segment;
 
-	if (place == 0) {
+	if (family_place(family, row) == 0) {
 		family->segments = mem_realloc(
 			family->segments,
 			(family->nsegments + 1) * sizeof *family->segments);
@@ -177,13 +178,31 @@ static uint32_t append(struct family *family, struct labels *labels)
 	}
 	segment = family_segment(family, row);
 	cap = segment->rows ? segment->rows->count : 0;
-	if (place < cap)
-		rows_own(segment, cap);
-	else if (cap)
+	if (family_place(family, row) < cap)
+		return;
+	if (cap)
 		family_segment_grow(family, segment,
 				    cap * 2 < whole ? cap * 2 : whole);
 	else
 		family_segment_grow(family, segment, 1u << SEGMENT_SHIFT_MIN);
+}
+
+/* A number for a new row: behind all others, where a page changes the least,
+ * unless that would make the family ever longer. */
+static uint32_t number_row(struct family *family)
+{
+	if (family->holes > family->rows / 2)
+		return family->vacant[--family->holes];
+	append(family, family->rows);
+	return family->rows++;
+}
+
+static uint32_t place_row(struct family *family, struct labels *labels)
+{
+	uint32_t row = number_row(family), place = family_place(family, row);
+	struct segment *segment = family_segment(family, row);
+
+	rows_own(segment, segment->rows->count);
 	family_segment_own(family, segment);
 	segment->rows->labels[place] = labels;
 	segment->states[place] = 0;
@@ -192,8 +211,18 @@ static uint32_t append(struct family *family, struct labels *labels)
 	       family->width * sizeof(double));
 	if (segment->expires)
 		segment->expires[place] = 0;
-	family->rows++;
 	return row;
+}
+
+static void leave_hole(struct family *family, uint32_t row)
+{
+	if (family->holes == family->vacant_cap) {
+		family->vacant_cap = family->holes ? 2 * family->holes : 8;
+		family->vacant = mem_realloc(family->vacant,
+					     family->vacant_cap *
+						     sizeof *family->vacant);
+	}
+	family->vacant[family->holes++] = row;
 }
 
 /* ---- index ---- */
@@ -331,7 +360,7 @@ static struct labels *intern(struct series_pool *pool, struct labels *labels)
 /* Takes over the reference to LABELS. */
 static uint32_t add_row(struct family *family, struct labels *labels)
 {
-	uint32_t row = append(family, labels);
+	uint32_t row = place_row(family, labels);
 
 	if (row_index_full(&family->index))
 		family_reindex(family, family->rows / 4);
@@ -534,7 +563,7 @@ void family_remove_row(struct family *family, uint32_t row)
 	if (family->beside)
 		family_drop_row_extras(family, segment, place);
 	segment->states[place] = 0;
-	family->holes++;
+	leave_hole(family, row);
 	family->moved++;
 	family->pool->series -= !family->exempt;
 	family->pool->used -= !family->exempt;

@@ -8,7 +8,8 @@
  * about each row (whose value, shown, staged); the label sets, the numbers and
  * what lies beside them (extras.h) are shared with the chunk it published last,
  * and copied before they change.
- * Removing leaves a hole, which the next sort closes.
+ * Removing leaves a hole, which the next sort closes; where there are more
+ * holes than rows in use, a new row takes one.
  */
 #ifndef CORE_FAMILY_H
 #define CORE_FAMILY_H
@@ -75,6 +76,8 @@ struct family {
 	unsigned shift; /* rows of a segment: 1 << shift */
 	uint32_t rows;	/* numbered so far, holes included */
 	uint32_t holes;
+	uint32_t *vacant; /* the numbers of these */
+	uint32_t vacant_cap;
 	uint32_t staged;
 	uint32_t moved; /* rows added or removed since the last sort */
 	uint32_t last;	/* found last by family_row */

@@ -1442,6 +1442,41 @@ static void large_families_live_with_holes_until_they_are_sorted(void **state)
 	}
 }
 
+static void remove_number(struct family *family, int n)
+{
+	char value[16];
+
+	snprintf(value, sizeof value, "%06d", n);
+	assert_true(
+		family_remove(family, &(struct str){ value, strlen(value) }));
+}
+
+/* Series that come and go between two pages, if there ever is another. */
+static void a_family_that_no_page_shows_does_not_grow(void **state)
+{
+	struct family *a = add("a");
+
+	(void)state;
+	set(a, "kept", REGISTRY_LIVE, 1);
+	set(a, "gone", REGISTRY_LIVE, 2);
+	assert_shows("a{n=\"gone\"} 2\na{n=\"kept\"} 1\n");
+	set(a, "kept", 1, 3);
+	family_remove(a, &(struct str){ "gone", 4 });
+	for (int i = 0; i < 1000; i++) {
+		set_number(a, i, i % 2 ? 2 : REGISTRY_LIVE, i);
+		if (i > 1)
+			remove_number(a, i - 2);
+		assert_in_range(a->rows, 1, 8);
+	}
+	/* not sorted as long as something is staged */
+	assert_shows("a{n=\"kept\"} 1\na{n=\"000998\"} 998\n");
+	registry_commit(registry, 2, 0);
+	registry_commit(registry, 1, 0);
+	assert_shows("a{n=\"000998\"} 998\na{n=\"000999\"} 999\n"
+		     "a{n=\"kept\"} 3\n");
+	assert_int_equal(registry_series(registry), 3);
+}
+
 static void failing_collections_do_not_leave_rows_behind(void **state)
 {
 	struct family *a = add("a");
@@ -1541,6 +1576,7 @@ int main(void)
 		SPEC(values_that_are_not_utf8_are_repaired_into_one_series),
 		SPEC(values_with_borders_in_them_are_series_of_their_own),
 		SPEC(large_families_live_with_holes_until_they_are_sorted),
+		SPEC(a_family_that_no_page_shows_does_not_grow),
 		SPEC(failing_collections_do_not_leave_rows_behind),
 		SPEC(label_sets_that_nobody_needs_are_let_go),
 	};
