@@ -504,12 +504,15 @@ static void other_quantiles_are_another_family(void **state)
 
 /* ---- limits ---- */
 
+/* It outlives the registry. */
+static struct series_limit limit;
+
 /* A registry with room for MAX series beside the family. */
-static void begin_limited(struct series_limit *limit, size_t max)
+static void begin_limited(size_t max)
 {
-	*limit = (struct series_limit){ .max = max + 1 };
+	limit = (struct series_limit){ .max = max + 1 };
 	registry_free(registry);
-	registry = registry_new(&(struct registry_options){ .limit = limit });
+	registry = registry_new(&(struct registry_options){ .limit = &limit });
 }
 
 static bool has_room(struct family *family, const char *n, struct err *err)
@@ -520,13 +523,12 @@ static bool has_room(struct family *family, const char *n, struct err *err)
 /* Windows count when there are some. */
 static void mirrored_summaries_count_as_one(void **state)
 {
-	struct series_limit limit;
 	struct err err = { 0 };
 	struct family *f;
 	char n[12];
 
 	(void)state;
-	begin_limited(&limit, 1000);
+	begin_limited(1000);
 	f = add(summary);
 	for (int i = 0; i < 900; i++) {
 		snprintf(n, sizeof n, "%d", i);
@@ -552,12 +554,11 @@ static void mirrored_summaries_count_as_one(void **state)
 
 static void what_is_observed_meets_the_limit(void **state)
 {
-	struct series_limit limit;
 	struct err err = { 0 };
 	struct family *f;
 
 	(void)state;
-	begin_limited(&limit, 200);
+	begin_limited(200);
 	f = add(summary);
 	set_numbers(f, "a", LIVE);
 	set_numbers(f, "b", LIVE);
@@ -579,11 +580,10 @@ static void what_is_observed_meets_the_limit(void **state)
 /* What a drop brings back counts meanwhile. */
 static void what_is_hidden_counts(void **state)
 {
-	struct series_limit limit;
 	struct family *f;
 
 	(void)state;
-	begin_limited(&limit, 1000);
+	begin_limited(1000);
 	f = add(summary);
 	observe(f, "a", 1);
 	set_numbers(f, "a", PART);
@@ -602,13 +602,12 @@ static void what_is_hidden_counts(void **state)
 
 static void carrying_keeps_to_the_limit(void **state)
 {
-	struct series_limit limit;
 	struct carry_left left;
 	struct family *old;
 	struct page *swap;
 
 	(void)state;
-	begin_limited(&limit, 300);
+	begin_limited(300);
 	add(summary);
 	other = registry_new(&(struct registry_options){ 0 });
 	old = add_to(other, summary);
@@ -659,14 +658,13 @@ static void exemplars_count_as_labels(void **state)
 	static const char text[] =
 		"0123456789012345678901234567890123456789012345678901234567890"
 		"1234567890123456789012345678901234567890";
-	struct series_limit limit;
 	struct err err = { 0 };
 	struct family *f;
 	char n[8];
 	int i = 0;
 
 	(void)state;
-	begin_limited(&limit, 1023);
+	begin_limited(1023);
 	f = add(counter);
 	do
 		snprintf(n, sizeof n, "%d", i % 1000);
