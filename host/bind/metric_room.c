@@ -3,7 +3,17 @@
 
 #include <lauxlib.h>
 
+#include "net/loop.h"
 #include "vm/state.h"
+
+/* Such registries may go without a page for long, or for ever. */
+static void tidy(const struct metric_account *account, double now)
+{
+	const struct metric_set *set;
+
+	LIST_FOREACH(set, &account->sets, link)
+	registry_tidy(set->registry, now);
+}
 
 bool metric_set_has_room(lua_State *L, const struct metric_set *set,
 			 const struct err *err)
@@ -12,6 +22,7 @@ bool metric_set_has_room(lua_State *L, const struct metric_set *set,
 	    !registry_is_full(set->registry))
 		return false;
 	lua_gc(L, LUA_GCCOLLECT, 0);
+	tidy(set->account, loop_now(vm_loop(vm_of(L))));
 	return !registry_is_full(set->registry);
 }
 

@@ -13,7 +13,8 @@
 #include "core/err.h"
 
 /* Is it worth another try after ERR, an allocation of series in SET that
- * failed? Collects garbage, for registries that nobody has any more count. */
+ * failed? Collects garbage, for registries that nobody has any more count, and
+ * tidies the others. The numbers of rows are not good afterwards. */
 bool metric_set_has_room(lua_State *L, const struct metric_set *set,
 			 const struct err *err);
 

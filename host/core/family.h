@@ -243,4 +243,8 @@ void family_commit(struct family *family, unsigned part, double now);
 void family_drop(struct family *family, unsigned part, double now);
 void family_expire(struct family *family, double now);
 
+/* Removes what no page would show: values whose time is over, and rows that
+ * never got one. */
+void family_tidy(struct family *family, double now);
+
 #endif

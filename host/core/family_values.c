@@ -380,6 +380,22 @@ void family_expire(struct family *family, double now)
 	family->expires = earliest;
 }
 
+static void stay(struct family *family, struct segment *segment, uint32_t row,
+		 uint32_t place, double now)
+{
+	(void)family;
+	(void)segment;
+	(void)row;
+	(void)place;
+	(void)now;
+}
+
+void family_tidy(struct family *family, double now)
+{
+	family_expire(family, now);
+	end_part(family, REGISTRY_LIVE, now, stay);
+}
+
 /* ---- putting aside what is staged ---- */
 
 struct staged_row {

@@ -363,6 +363,12 @@ void registry_drop(struct registry *registry, unsigned part, double now)
 		family_drop(registry->families[i], part, now);
 }
 
+void registry_tidy(struct registry *registry, double now)
+{
+	for (uint32_t i = 0; i < registry->nfamilies; i++)
+		family_tidy(registry->families[i], now);
+}
+
 bool registry_changed(struct registry *registry, double now)
 {
 	bool changed = !registry->page;

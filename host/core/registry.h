@@ -91,6 +91,10 @@ size_t registry_series(const struct registry *registry);
 /* Is there no room for one more series? */
 bool registry_is_full(const struct registry *registry);
 
+/* Removes what no page would show, to make room: series whose time is over, and
+ * those that never got a value. */
+void registry_tidy(struct registry *registry, double now);
+
 /* The constant labels as a set; NULL: none. Borrowed. */
 const struct labels *registry_constant(const struct registry *registry);
 

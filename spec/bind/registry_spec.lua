@@ -547,6 +547,41 @@ return {
     assert.is_true(ok)
   end)
 
+  it("makes room where nothing would be shown, without a page", function()
+    local e <close> = load [[
+local task = require "task"
+local r = metric.registry {
+  c = metric.counter { "C.", labels = { "l" } },
+  t = metric.gauge { "T.", labels = { "l" }, ttl = 0.01 },
+}
+return {
+  name = "spec",
+  limits = { series = 100 },
+  metrics = {},
+  collect = function()
+    for i = 1, 200 do -- each makes a series that gets no value
+      assert(not pcall(r.c.inc, r.c, i, { ["not-valid"] = ("x"):rep(200) }))
+    end
+    local kept = r.c:with "kept"
+    for i = 1, 90 do
+      r.t:set(1, i)
+    end
+    task.sleep(0.02) -- longer than these last
+    for i = 1, 90 do
+      r.c:inc(i)
+    end
+    kept:inc()
+    assert(r.c:remove "kept")
+    r.t:set(1, "last")
+    local text = r:render()
+    assert(text:find('t{l="last"} 1\n', 1, true))
+    assert(not text:find "kept")
+  end,
+}
+]]
+    assert.same({ true }, { e:collect() })
+  end)
+
   it("counts windows when something is observed", function()
     local e <close> = load [[
 local r = metric.registry {

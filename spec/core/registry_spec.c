@@ -975,6 +975,24 @@ static void a_ttl_ends_what_keep_and_live_would_not(void **state)
 	assert_shows_at(15, "");
 }
 
+static void tidying_removes_what_no_page_would_show(void **state)
+{
+	struct family *a = add_ttl("a", 10);
+
+	(void)state;
+	set_at(a, "1", LIVE, 1, 0);
+	set_at(a, "2", LIVE, 2, 5);
+	set_at(a, "3", 1, 3, 5);
+	row_of(a, "4");
+	inc(a, "5", 5);
+	registry_tidy(registry, 9);
+	assert_int_equal(registry_series(registry), 4);
+	registry_tidy(registry, 12);
+	assert_int_equal(registry_series(registry), 3);
+	registry_commit(registry, 1, 12);
+	assert_shows_at(12, "a{n=\"2\"} 2\na{n=\"3\"} 3\na{n=\"5\"} 5\n");
+}
+
 static void own_values_do_not_expire(void **state)
 {
 	struct family *a = add_ttl("a", 10);
@@ -1559,6 +1577,7 @@ int main(void)
 		SPEC(a_dropped_set_does_not_prolong_the_ttl),
 		SPEC(what_expires_under_a_staged_value_is_gone),
 		SPEC(a_ttl_ends_what_keep_and_live_would_not),
+		SPEC(tidying_removes_what_no_page_would_show),
 		SPEC(own_values_do_not_expire),
 		SPEC(a_series_is_removed_at_once_with_what_was_counted),
 		SPEC(a_removed_series_is_not_committed),
