@@ -181,13 +181,13 @@ void engine_leave(struct engine *engine)
 
 /* ---- loading ---- */
 
-static void seen_more(void *owner)
+static void seen_more(void *owner, const struct seen_list *more)
 {
 	const struct engine *engine = owner;
 	const struct exporter_options *o = engine->options.exporter;
 
 	if (o->seen_more)
-		o->seen_more(o->arg, &engine->seen);
+		o->seen_more(o->arg, more);
 }
 
 static bool open_vm(struct engine *engine, struct err *err)

@@ -56,9 +56,9 @@ struct exporter_options {
 				   before `loaded` is called; or NULL */
 
 	/* All of them are called in the exporter's thread.
-	 * What it is made from is SEEN now: it has read code after it was
-	 * loaded. May be NULL. */
-	void (*seen_more)(void *arg, const struct seen_list *seen);
+	 * It is made from MORE: it has read code after it was loaded. May be
+	 * NULL. */
+	void (*seen_more)(void *arg, const struct seen_list *more);
 	/*
 	 * Once: it has loaded (ERR NULL) or cannot run; from exporter_new()
 	 * when there can be no thread. */

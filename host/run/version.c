@@ -43,37 +43,33 @@ static void loaded(void *arg, const struct err *err)
 	loop_post(version->loop, &version->loaded);
 }
 
-static void free_list(struct seen_list *list)
-{
-	if (list)
-		seen_list_release(list);
-	free(list);
-}
+/* Files on their way to `seen`. */
+struct more {
+	struct message message;
+	struct version *version;
+	struct seen_list seen;
+};
 
 static void deliver_more(struct message *message)
 {
-	struct version *version = VERSION_OF(message, more);
-	struct seen_list *later = atomic_exchange(&version->later, NULL);
+	struct more *more = (void *)message;
 
-	seen_list_add_all(&version->seen, later);
-	free_list(later);
-	version->seen_more = true;
+	seen_list_add_all(&more->version->seen, &more->seen);
+	more->version->seen_more = true;
+	seen_list_release(&more->seen);
+	free(more);
 }
 
-/* What is on its way is replaced, so there is one message at most. */
+/* Each is told once, so there are no more messages than a list has room. */
 static void seen_more(void *arg, const struct seen_list *seen)
 {
 	struct version *version = arg;
-	struct seen_list *later = mem_alloc(sizeof *later), *before;
+	struct more *more = mem_alloc(sizeof *more);
 
-	seen_list_add_all(later, seen);
-	before = atomic_exchange(&version->later, later);
-	if (before) {
-		free_list(before);
-		return;
-	}
-	version->more.deliver = deliver_more;
-	loop_post(version->loop, &version->more);
+	more->version = version;
+	seen_list_add_all(&more->seen, seen);
+	more->message.deliver = deliver_more;
+	loop_post(version->loop, &more->message);
 }
 
 static void deliver_tried(struct message *message)
@@ -310,7 +306,6 @@ bool version_free(struct version *version)
 	unbind_heir(version);
 	seen_list_release(&version->seen);
 	seen_list_release(&version->load_seen);
-	free_list(atomic_load(&version->later));
 	entry_unref(version->entry);
 	free(version->lineage);
 	free(version);

@@ -55,8 +55,7 @@ struct version {
 
 	/* private */
 	struct loop *loop;
-	struct message loaded, tried, live, end, more;
-	_Atomic(struct seen_list *) later; /* on its way to `seen` */
+	struct message loaded, tried, live, end;
 	struct seen_list load_seen;
 	struct err load_err, trial_err;
 	bool load_failed;

@@ -22,13 +22,18 @@ static size_t preamble(const char *text)
 static void note(lua_State *L, const char *path, const char *text, size_t len)
 {
 	struct seen_list *seen = vm_seen_code(vm_of(L));
-	size_t n = seen ? seen->n : 0;
+	struct seen_list more;
+	size_t n;
 
 	if (!seen)
 		return;
-	seen_add_file(seen, path, text, len);
+	n = seen->n;
+	seen_list_init(&more);
+	seen_add_file(&more, path, text, len);
+	seen_list_add_all(seen, &more);
 	if (seen->n > n)
-		vm_tell_seen(vm_of(L));
+		vm_tell_seen(vm_of(L), &more);
+	seen_list_release(&more);
 }
 
 /* What is read belongs to nobody that Lua knows, so nothing may raise until it

@@ -46,7 +46,7 @@ struct vm {
 	struct allow *allow; /* NULL: no sandbox */
 	struct ports *ports;
 	struct seen_list *seen;
-	void (*seen_more)(void *owner);
+	void (*seen_more)(void *owner, const struct seen_list *more);
 	bool loaded;
 	struct scheduler *scheduler;
 	struct slice slice;
@@ -571,10 +571,10 @@ struct seen_list *vm_seen_code(const struct vm *vm)
 	return vm->seen;
 }
 
-void vm_tell_seen(const struct vm *vm)
+void vm_tell_seen(const struct vm *vm, const struct seen_list *more)
 {
 	if (vm->loaded && vm->seen_more)
-		vm->seen_more(vm->owner);
+		vm->seen_more(vm->owner, more);
 }
 
 void vm_set_loaded(struct vm *vm)

@@ -53,9 +53,9 @@ struct vm_options {
 	/* To which is added what is read, see vm_seen(); borrowed; or NULL. It
 	 * is the thread's as long as the state is there. */
 	struct seen_list *seen;
-	/* More of the code was added to it after vm_set_loaded(), with the
+	/* MORE of the code was added to it after vm_set_loaded(), with the
 	 * owner; not to call Lua. Or NULL. */
-	void (*seen_more)(void *owner);
+	void (*seen_more)(void *owner, const struct seen_list *more);
 	bool steps_back; /* see vm_step_back() */
 	/* Specs: this and later allocations fail; with VM_FAIL_ONCE added, this
 	 * one alone, however often Lua asks for it; 0: none. */
@@ -102,8 +102,8 @@ uint64_t vm_log_dropped(const struct vm *vm);
 struct seen_list *vm_seen(const struct vm *vm);
 struct seen_list *vm_seen_code(const struct vm *vm);
 
-/* There is more in the list of vm_seen_code(). */
-void vm_tell_seen(const struct vm *vm);
+/* MORE has been added to the list of vm_seen_code(). */
+void vm_tell_seen(const struct vm *vm, const struct seen_list *more);
 
 /* The script has loaded: vm_seen() is NULL from now on. */
 void vm_set_loaded(struct vm *vm);
