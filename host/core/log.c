@@ -205,18 +205,19 @@ static bool has_room(struct log_source *source, const struct buf *line,
 	return false;
 }
 
-void log_from(struct log_source *source, enum log_level level,
+bool log_from(struct log_source *source, enum log_level level,
 	      const char *exporter, const char *msg, ...)
 {
 	struct buf line;
 	va_list args;
+	bool room;
 
 	if (level < log_level_get())
-		return;
+		return true;
 	recover(source);
 	if (source->silenced && !may_speak(source, exporter)) {
 		leave_out(source);
-		return;
+		return false;
 	}
 	begin(&line, level, msg);
 	if (exporter)
@@ -224,7 +225,9 @@ void log_from(struct log_source *source, enum log_level level,
 	va_start(args, msg);
 	add_pairs(&line, args);
 	va_end(args);
-	if (has_room(source, &line, exporter))
+	room = has_room(source, &line, exporter);
+	if (room)
 		write_line(&line);
 	buf_release(&line);
+	return room;
 }

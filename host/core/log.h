@@ -56,8 +56,9 @@ struct log_source {
  * log_event() of what SOURCE says for EXPORTER, which is the line's first pair.
  * What is too much is left out: a line tells of it when that begins, and
  * another one how many they were when it is over and something is said again.
+ * False when this was left out; what the level leaves out was not.
  */
-void log_from(struct log_source *source, enum log_level level,
+bool log_from(struct log_source *source, enum log_level level,
 	      const char *exporter, const char *msg, ...)
 	__attribute__((sentinel));
 

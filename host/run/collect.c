@@ -144,8 +144,9 @@ static const char *name_of(const struct part *part)
 }
 
 /* A source that is down fails every few seconds: the first failure and every
- * other sentence are warnings, repetitions are for the debug level. So is the
- * first failure of a trial, which whoever wanted the trial tells. */
+ * other sentence are warnings, repetitions are for the debug level; one for
+ * which the log had no room has not been told. The first failure of a trial is
+ * for the debug level, too: whoever wanted the trial tells it. */
 static void log_failure(struct part *part, const struct err *err)
 {
 	const struct collector *c = part->collector;
@@ -153,12 +154,13 @@ static void log_failure(struct part *part, const struct err *err)
 			     : strncmp(part->last_error, err->text,
 				       sizeof part->last_error - 1) == 0;
 
-	log_from(vm_log(c->options.vm), told ? LOG_DEBUG : LOG_WARN,
-		 vm_name(c->options.vm),
-		 c->trial ? "the first collection of a new version failed"
-			  : "collection failed",
-		 "part", name_of(part), "error", err->text, (char *)0);
-	snprintf(part->last_error, sizeof part->last_error, "%s", err->text);
+	if (log_from(vm_log(c->options.vm), told ? LOG_DEBUG : LOG_WARN,
+		     vm_name(c->options.vm),
+		     c->trial ? "the first collection of a new version failed"
+			      : "collection failed",
+		     "part", name_of(part), "error", err->text, (char *)0))
+		snprintf(part->last_error, sizeof part->last_error, "%s",
+			 err->text);
 }
 
 static void log_success(struct part *part)

@@ -106,29 +106,36 @@ static struct page *host_page(struct prober *prober, bool success,
 	return registry_publish(prober->host, now);
 }
 
-/* Targets that are down fail again and again: each sentence is told once. */
-static bool was_told(struct prober *prober, const char *text)
+static uint64_t hash_of(const char *text)
 {
 	uint64_t hash = 14695981039346656037u;
 
 	for (; *text; text++)
 		hash = (hash ^ (unsigned char)*text) * 1099511628211u;
+	return hash;
+}
+
+static bool was_told(const struct prober *prober, uint64_t hash)
+{
 	for (unsigned i = 0; i < TOLD; i++)
 		if (prober->told[i] == hash)
 			return true;
-	prober->told[prober->next_told++ % TOLD] = hash;
 	return false;
 }
 
+/* Targets that are down fail again and again: each sentence is told once. */
 static void log_failure(const struct running *running, const struct err *err)
 {
 	struct prober *prober = running->prober;
+	struct vm *vm = prober->options.vm;
 	char *text = secrets_mask(&running->secrets, err->text);
+	uint64_t hash = hash_of(text);
+	bool again = was_told(prober, hash);
 
-	log_from(vm_log(prober->options.vm),
-		 was_told(prober, text) ? LOG_DEBUG : LOG_WARN,
-		 vm_name(prober->options.vm), "a probe failed", "error", text,
-		 (char *)0);
+	if (log_from(vm_log(vm), again ? LOG_DEBUG : LOG_WARN, vm_name(vm),
+		     "a probe failed", "error", text, (char *)0) &&
+	    !again)
+		prober->told[prober->next_told++ % TOLD] = hash;
 	free(text);
 }
 

@@ -52,10 +52,10 @@ static void log_failure(struct responder *r, const struct call *call,
 	char *last = r->last_errors[call->route - r->declaration->routes];
 	bool again = strcmp(last, err->text) == 0;
 
-	log_from(vm_log(r->vm), again ? LOG_DEBUG : LOG_WARN, vm_name(r->vm),
-		 "a route failed", "route", call->route->key, "error",
-		 err->text, (char *)0);
-	snprintf(last, sizeof r->last_errors[0], "%s", err->text);
+	if (log_from(vm_log(r->vm), again ? LOG_DEBUG : LOG_WARN,
+		     vm_name(r->vm), "a route failed", "route",
+		     call->route->key, "error", err->text, (char *)0))
+		snprintf(last, sizeof r->last_errors[0], "%s", err->text);
 }
 
 static void fail(struct responder *r, struct call *call, const struct err *err)

@@ -290,6 +290,23 @@ static void a_source_says_so_many_lines_at_once(void **state)
 	assert_string_equal(say(&source, 5, 10), "");
 }
 
+/* So that it can be said again when there is room. */
+static void whoever_says_it_knows_what_was_left_out(void **state)
+{
+	struct log_source source = FROZEN;
+
+	(void)state;
+	for (int i = 0; i < LOG_BURST; i++)
+		assert_true(log_from(&source, LOG_INFO, NULL, "x", (char *)0));
+	assert_true(log_from(&source, LOG_DEBUG, NULL, "x", (char *)0));
+	assert_false(log_from(&source, LOG_INFO, NULL, "x", (char *)0));
+	assert_false(log_from(&source, LOG_INFO, NULL, "x", (char *)0));
+	assert_true(log_from(&source, LOG_DEBUG, NULL, "x", (char *)0));
+	pass(&source, LOG_AGAIN / (double)LOG_RATE);
+	assert_true(log_from(&source, LOG_INFO, NULL, "x", (char *)0));
+	lines();
+}
+
 static void a_source_speaks_again_after_a_while(void **state)
 {
 	struct log_source source = FROZEN;
@@ -366,6 +383,7 @@ int main(void)
 		TEST(errno_is_left_alone),
 		TEST(lines_of_several_threads_do_not_mix),
 		TEST(a_source_says_so_many_lines_at_once),
+		TEST(whoever_says_it_knows_what_was_left_out),
 		TEST(a_source_speaks_again_after_a_while),
 		TEST(a_source_that_was_quiet_has_all_of_it_again),
 		TEST(a_long_line_counts_as_several),

@@ -102,6 +102,7 @@ return {
       for i = 1, 50 do log.warn("line", { n = i }) end
       return "said"
     end,
+    ["GET /fail"] = function() error("a mistake") end,
   },
 }
 """
@@ -275,6 +276,20 @@ class Routes(Case):
         page = lunex.page_with(lambda p: p[dropped] > 0, dropped)
         said = len(re.findall(" msg=line exporter=flood n=", lunex.log))
         self.assertEqual(2000, said + page[dropped])
+
+    def test_a_failure_that_was_left_out_is_told_later(self):
+        lunex = self.lunex(self.script(FLOOD))
+        for i in range(40):
+            lunex.get(f"/say/{i}")
+        self.assertEqual(500, lunex.get("/fail").status)
+        self.assertNotIn("a route failed", lunex.log)
+
+        def told():
+            lunex.get("/fail")
+            return "a route failed" in lunex.log
+        eventually(told, "there is room for a line again")
+        lunex.get("/fail")
+        self.assertEqual(1, lunex.log.count("a route failed"))
 
     @timely
     def test_a_route_ends_at_its_deadline(self):
