@@ -104,9 +104,11 @@ void metric_registry_each(lua_State *L,
 					struct registry *registry),
 			  void *arg)
 {
-	const struct metric_set *set = LIST_FIRST(&account_of(L)->sets);
+	const struct metric_account *account = account_of(L);
+	const struct metric_set *set;
 
-	for (; set; set = LIST_NEXT(set, link))
+	lua_gc(L, LUA_GCCOLLECT, 0);
+	LIST_FOREACH(set, &account->sets, link)
 		if (set->where)
 			visit(arg, set->where, set->registry);
 }

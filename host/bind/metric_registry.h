@@ -22,8 +22,9 @@ int l_metric_registry(lua_State *L);
 void metric_registry_limit(lua_State *L, size_t series_max);
 
 /* Calls VISIT, which leaves Lua alone, for each registry that scripts of the
- * state have made, the last first, with the place of that: "x.lua:5: ". May
- * raise before the first. */
+ * state have made, the last first, with the place of that: "x.lua:5: ". One
+ * that nobody can use any more is collected first, so that it does not depend
+ * on when that happens. May raise before the first. */
 void metric_registry_each(lua_State *L,
 			  void (*visit)(void *arg, const char *where,
 					struct registry *registry),

@@ -382,10 +382,11 @@ local own = metric.registry {
   labels = { siteName = "a" },
   wait_ms = metric.gauge {},
 }
-metric.registry { m_size_total = metric.gauge { "Size.", labels = { "l" } } }
+local m = { metric.registry { m_size_total = metric.gauge { "Size." } } }
+for i = 1, 30 do metric.registry { m_lost_total = metric.gauge {} } end
 return {
   sandbox = true,
-  routes = { ["GET /line"] = function() return own:render() end },
+  routes = { ["GET /line"] = function() return own:render(), m end },
 }
 """
         for text in (script, script.replace("  sandbox = true,\n", "")):
@@ -401,8 +402,8 @@ return {
                 self.lunex("check", "m.lua"))
         Path(self.folder, "n.lua").write_text(
             "return { collect = function() end }", encoding="utf-8")
-        said = self.lunex("check", "m.lua", "n.lua")
-        self.assertEqual(4, said.count("m_"), said)
+        said = self.lunex("check", "m.lua", "m.lua", "n.lua")
+        self.assertEqual(8, said.count("m_"), said)
         self.assertTrue(said.endswith("n.lua: ok\n"), said)
 
     def refused(self, script):
