@@ -108,7 +108,8 @@ void metric_registry_each(lua_State *L,
 	const struct metric_set *set;
 
 	lua_gc(L, LUA_GCCOLLECT, 0);
-	LIST_FOREACH(set, &account->sets, link)
+	set = LIST_FIRST(&account->sets);
+	for (; set; set = LIST_NEXT(set, link))
 		if (set->where)
 			visit(arg, set->where, set->registry);
 }
